@@ -1,0 +1,1 @@
+"""How one table becomes the next: pure, lazy transforms over Spark frames; imports schemas only."""

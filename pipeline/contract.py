@@ -1,0 +1,50 @@
+"""Holding frames to their contracts: the last line of every transform, and the rows that a stage may read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from schemas.errors import ContractError
+from schemas.table import Table
+
+_SIMPLE: dict[str, T.DataType] = {
+    "string": T.StringType(),
+    "integer": T.IntegerType(),
+    "long": T.LongType(),
+    "double": T.DoubleType(),
+    "boolean": T.BooleanType(),
+    "binary": T.BinaryType(),
+    "array<string>": T.ArrayType(T.StringType(), containsNull=False),
+    "array<float>": T.ArrayType(T.FloatType(), containsNull=False),
+    "array<double>": T.ArrayType(T.DoubleType(), containsNull=False),
+}
+
+
+def spark_schema(table: Table) -> T.StructType:
+    """Return the table's columns as a Spark schema, for readers and ``mapInPandas``."""
+    return T.StructType([T.StructField(c.name, _SIMPLE[c.type], c.nullable) for c in table.columns])
+
+
+def conform(frame: DataFrame, table: Table) -> DataFrame:
+    """Return exactly the table's columns, in order and of its types.
+
+    Raises: ContractError that names every missing column.
+    """
+    missing = [name for name in table.names if name not in frame.columns]
+    if missing:
+        raise ContractError(f"{table.name} must have the columns {', '.join(missing)}, got {', '.join(frame.columns)}")
+    return frame.select(*[F.col(c.name).cast(_SIMPLE[c.type]).alias(c.name) for c in table.columns])
+
+
+def frame_of(spark: SparkSession, table: Table, rows: Sequence[tuple[object, ...]]) -> DataFrame:
+    """Return a frame of the table from Python rows, in column order: for tests and for small results."""
+    return spark.createDataFrame(list(rows), schema=spark_schema(table))
+
+
+def kept(frame: DataFrame) -> DataFrame:
+    """Return the rows that later stages read: those without a drop_reason."""
+    return frame.where(F.col("drop_reason").isNull())

@@ -1,0 +1,103 @@
+"""What the stages ask of their engines. Implemented in ``jobs/engines``; tests pass fakes.
+
+A stage gets a *factory*: a picklable callable without arguments that opens one engine per Spark partition, in the
+worker process. Engines with something to release are context managers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+FloatMatrix = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One search result; rank counts from 1."""
+
+    doc_id: str
+    rank: int
+    score: float
+
+
+class Retriever(Protocol):
+    """Text search over an index (Lucene BM25)."""
+
+    def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
+        """Return up to k hits per query, best first, ties by doc_id."""
+        ...
+
+
+class VectorIndex(Protocol):
+    """Nearest neighbours over an embedding matrix (faiss)."""
+
+    def search(self, vectors: FloatMatrix, k: int) -> list[list[Hit]]:
+        """Return up to k hits per row of vectors (Q, H), highest inner product first, ties by doc_id."""
+        ...
+
+
+class Encoder(Protocol):
+    """A text-embedding model."""
+
+    @property
+    def digest(self) -> str:
+        """Digest of the model's files and settings: the cache key."""
+        ...
+
+    def encode(self, texts: Sequence[str]) -> FloatMatrix:
+        """Return L2-normalised embeddings, (B, H) float32, independent of which texts share the call."""
+        ...
+
+
+class PairScorer(Protocol):
+    """A cross-encoder."""
+
+    @property
+    def digest(self) -> str:
+        """Digest of the model's files."""
+        ...
+
+    def score(self, pairs: Sequence[tuple[str, str]]) -> npt.NDArray[np.float64]:
+        """Return scores in (0, 1), (B,), for (query, document) pairs."""
+        ...
+
+
+@dataclass(frozen=True)
+class GenerationRequest:
+    """One prompt for the LLM."""
+
+    request_id: str
+    prompt: str
+
+
+@dataclass(frozen=True)
+class GenerationReply:
+    """What came back: text is raw; error is set when the server refused this request for good."""
+
+    request_id: str
+    text: str
+    finish_reason: str
+    error: str | None = None
+
+
+class Generator(Protocol):
+    """An LLM behind a completion interface (vLLM)."""
+
+    def complete(
+        self, requests: Sequence[GenerationRequest], *, max_tokens: int, temperature: float, seed: int,
+        stop: Sequence[str],
+    ) -> Iterator[GenerationReply]:
+        """Yield one reply per request as they come, in any order."""
+        ...
+
+
+Opener = Callable[[], AbstractContextManager[Retriever]]
+"""Opens a BM25 searcher in a worker process."""
+EncoderFactory = Callable[[], Encoder]
+ScorerFactory = Callable[[], PairScorer]

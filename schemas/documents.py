@@ -1,0 +1,110 @@
+"""The corpus half: documents, rejects, duplicates, leaks, domains and the protected evaluation sets."""
+
+from __future__ import annotations
+
+from schemas.table import DROP_REASON, Column, Table
+
+# Why a document is not read by later stages.
+DUPLICATE_ID = "duplicate_id"  # the source gives this id to an earlier document
+TOO_SHORT = "too_short"
+TOO_LONG = "too_long"
+NO_LETTERS = "no_letters"
+EXACT_DUPLICATE = "exact_duplicate"
+NEAR_DUPLICATE = "near_duplicate"
+HELD_OUT = "held_out"  # belongs to the evaluation set of this dataset
+LEAK = "leak"  # overlaps a protected evaluation set
+
+DOCUMENTS = Table(
+    "documents", 1, key=("doc_id",),
+    columns=(
+        Column("doc_id", "string", "hash of source, path, native id, title and text"),
+        Column("source", "string", "name of the source in the recipe"),
+        Column("path", "string", "file the document came from, relative to the source"),
+        Column("line", "integer", "1-based line (or ordinal, for formats without lines) in that file"),
+        Column("native_id", "string", "id that the source itself gives, e.g. a BEIR _id or a dotted symbol", nullable=True),
+        Column("title", "string", "heading, question or summary line; empty when there is none"),
+        Column("text", "string", "what is embedded and trained on"),
+        Column("links", "array<string>", "native ids of related documents that the source names"),
+        Column("family", "string", "what may never be split between training and evaluation"),
+        Column("domain", "string", "domain by source rule"),
+        Column("license", "string", "licence of the document", nullable=True),
+        Column("chars", "integer", "characters of text"),
+        Column("text_hash", "string", "hash of the normalised text: equal means exact duplicate"),
+        DROP_REASON,
+    ),
+    reasons=(DUPLICATE_ID, TOO_SHORT, TOO_LONG, NO_LETTERS, EXACT_DUPLICATE, NEAR_DUPLICATE, HELD_OUT, LEAK),
+)
+
+REJECTS = Table(
+    "rejects", 1, key=("source", "path", "line"),
+    columns=(
+        Column("source", "string", "name of the source in the recipe"),
+        Column("path", "string", "file, relative to the source"),
+        Column("line", "integer", "1-based line; 0 = the file as a whole"),
+        Column("reason", "string", "what was wrong, as a short code"),
+        Column("detail", "string", "what was wrong, for a person"),
+        Column("raw", "binary", "the first 64 KiB of the bytes that could not be read"),
+    ),
+)
+
+EXACT, NEAR = "exact", "near"
+
+DUPLICATES = Table(
+    "duplicates", 1, key=("doc_id",),
+    columns=(
+        Column("doc_id", "string", "the document that was dropped"),
+        Column("survivor_id", "string", "the document that is kept in its place"),
+        Column("kind", "string", "exact or near"),
+        Column("jaccard", "double", "verified Jaccard similarity to the nearest linked document of the cluster"),
+    ),
+)
+
+LEAKS = Table(
+    "leaks", 1, key=("doc_id", "eval_name", "eval_id", "kind"),
+    columns=(
+        Column("doc_id", "string", "the training document that overlaps"),
+        Column("eval_name", "string", "the protected evaluation set"),
+        Column("eval_id", "string", "its document or query"),
+        Column("kind", "string", "exact, near (Jaccard) or contained (n-gram containment)"),
+        Column("overlap", "double", "Jaccard or containment, 1.0 for exact"),
+    ),
+)
+
+DOMAINS = Table(
+    "domains", 1, key=("doc_id",),
+    columns=(
+        Column("doc_id", "string", "document"),
+        Column("domain", "string", "the domain it is trained under"),
+    ),
+)
+
+EVAL_CORPUS = Table(
+    "eval_corpus", 1, key=("eval_name", "doc_id"),
+    columns=(
+        Column("eval_name", "string", "evaluation set"),
+        Column("doc_id", "string", "document"),
+        Column("text", "string", "what is embedded"),
+        Column("domain", "string", "for the table per domain"),
+        Column("protect", "boolean", "whether training documents that overlap with it are cut"),
+    ),
+)
+
+EVAL_QUERIES = Table(
+    "eval_queries", 1, key=("eval_name", "query_id"),
+    columns=(
+        Column("eval_name", "string", "evaluation set"),
+        Column("query_id", "string", "query"),
+        Column("query", "string", "its text; always protected"),
+        Column("domain", "string", "for the table per domain"),
+    ),
+)
+
+EVAL_QRELS = Table(
+    "eval_qrels", 1, key=("eval_name", "query_id", "doc_id"),
+    columns=(
+        Column("eval_name", "string", "evaluation set"),
+        Column("query_id", "string", "query"),
+        Column("doc_id", "string", "relevant document"),
+        Column("relevance", "integer", "grade, 1 or more"),
+    ),
+)

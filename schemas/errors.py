@@ -1,0 +1,36 @@
+"""The errors a caller can act on: the class says what to do, the text says what, where and the way out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class PairwrightError(Exception):
+    """Any failure that pairwright explains in one line; the command line prints it without a traceback."""
+
+
+class RecipeError(PairwrightError):
+    """The recipe, or a path or model it names, is wrong: fix the recipe."""
+
+    def __init__(self, faults: str | Sequence[str]) -> None:
+        """Take one fault or every fault found; all of them are shown at once."""
+        self.faults = [faults] if isinstance(faults, str) else list(faults)
+        super().__init__("; ".join(self.faults))
+
+
+class ContractError(PairwrightError):
+    """A table broke its schema: the stage that wrote it is at fault."""
+
+
+class EngineError(PairwrightError):
+    """An engine (Java, Lucene, faiss, a model, a server) failed: check the engine, then run again."""
+
+
+class ShardError(PairwrightError):
+    """A stored table or dataset is damaged or incomplete: rebuild it or fetch it again."""
+
+
+def rule(field: str, must_be: str, got: object, try_: str = "") -> str:
+    """Return one fault in the house form: ``<field> must be <rule>, got <value>; try <way out>``."""
+    text = f"{field} must be {must_be}, got {got!r}"
+    return f"{text}; try {try_}" if try_ else text

@@ -1,0 +1,66 @@
+"""Candidates, their signals and the ledger of verdicts."""
+
+from __future__ import annotations
+
+from schemas.table import DROP_REASON, Column, Table
+
+BM25, ANN, SYNTHETIC = "bm25", "ann", "synthetic"
+
+EMBEDDINGS = Table(
+    "embeddings", 1, key=("doc_id",),
+    columns=(
+        Column("doc_id", "string", "document"),
+        Column("vector", "array<float>", "L2-normalised embedding, (H,) float32"),
+    ),
+)
+
+CANDIDATES = Table(
+    "candidates", 1, key=("query_id", "doc_id", "retriever"),
+    columns=(
+        Column("query_id", "string", "query"),
+        Column("doc_id", "string", "document that the retriever found"),
+        Column("retriever", "string", "bm25, ann or synthetic"),
+        Column("rank", "integer", "1 = first hit of the retriever"),
+        Column("score", "double", "the retriever's score, rounded to 6 decimals"),
+    ),
+)
+
+_PAIR = (
+    Column("query_id", "string", "query"),
+    Column("doc_id", "string", "candidate or positive document"),
+    Column("is_positive", "boolean", "whether the pair is a known positive"),
+    Column("bm25_rank", "integer", "rank by BM25", nullable=True),
+    Column("bm25_score", "double", "BM25 score", nullable=True),
+    Column("ann_rank", "integer", "rank by dense similarity", nullable=True),
+    Column("dense", "double", "cosine of query and document, 6 decimals"),
+    Column("positive_sim", "double", "highest cosine to another positive document of the query, 6 decimals; null = it has no other",
+           nullable=True),
+    Column("teacher", "double", "cross-encoder score in (0, 1), 6 decimals; null = not labelled (over the cap)", nullable=True),
+    Column("teacher_model", "string", "digest of the cross-encoder", nullable=True),
+)
+
+SCORES = Table("scores", 1, key=("query_id", "doc_id"), columns=_PAIR)
+
+# What became of a candidate.
+KEPT, RELABELLED, VETOED, DROPPED = "kept", "relabelled", "vetoed", "dropped"
+
+# And why.
+POSITIVE = "positive"  # it is a known positive of the query
+DUPLICATE_OF_POSITIVE = "duplicate_of_positive"
+LIKELY_POSITIVE = "likely_positive"  # probability of being a false negative above the tolerated rate
+PROMOTED = "promoted"  # that probability is so high that it is trained on as a positive
+SURPLUS = "surplus"  # a good negative, over the number wanted
+TOO_EASY = "too_easy"
+
+VERDICTS = Table(
+    "verdicts", 1, key=("query_id", "doc_id"),
+    columns=(
+        *_PAIR,
+        Column("fn_probability", "double", "probability of being a false negative, 6 decimals", nullable=True),
+        Column("threshold", "double", "probability above which a candidate was vetoed"),
+        Column("verdict", "string", "kept, relabelled, vetoed or dropped"),
+        Column("rank", "integer", "1 = hardest of the query's rows with this drop_reason"),
+        DROP_REASON,
+    ),
+    reasons=(POSITIVE, DUPLICATE_OF_POSITIVE, LIKELY_POSITIVE, PROMOTED, SURPLUS, TOO_EASY),
+)

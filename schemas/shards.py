@@ -1,0 +1,52 @@
+"""What a published dataset looks like: examples, planned batches, one Parquet row group a batch."""
+
+from __future__ import annotations
+
+from schemas.table import DROP_REASON, Column, Table
+
+PAIR_TASK, TRIPLET_TASK = "pair", "negatives"
+
+# Why an example is in no batch.
+INCOMPLETE_BATCH = "incomplete_batch"  # its domain had no full batch left for it
+NO_NEGATIVES = "no_negatives"  # stage 2 wants at least one
+
+_EXAMPLE = (
+    Column("example_id", "string", "hash of query_id and positive_id"),
+    Column("task", "string", "pair = in-batch negatives only (stage 1); negatives = with mined negatives (stage 2)"),
+    Column("domain", "string", "one domain a batch"),
+    Column("rule", "string", "title, links, qrels, synthetic or promoted"),
+    Column("query_id", "string", "query"),
+    Column("query", "string", "its text"),
+    Column("positive_id", "string", "document"),
+    Column("positive", "string", "its text"),
+    Column("negative_ids", "array<string>", "hardest first; empty in stage 1"),
+    Column("negatives", "array<string>", "their texts, as many as negative_ids"),
+    Column("negative_fn", "array<double>", "their probability of being a false negative"),
+    Column("positive_teacher", "double", "cross-encoder score of the positive", nullable=True),
+    Column("negative_teacher", "array<double>", "cross-encoder scores of the negatives; -1 = not labelled"),
+    Column("known_ids", "array<string>", "every document that may not stand against this query: its positives, their "
+           "duplicates, vetoed candidates"),
+)
+
+EXAMPLES = Table(
+    "examples", 1, key=("stage", "example_id"),
+    columns=(
+        Column("stage", "integer", "training stage, 1 or 2"),
+        *_EXAMPLE,
+        Column("batch", "integer", "batch of its stage, counted from 0; null = in none", nullable=True),
+        Column("position", "integer", "place in the batch, from 0", nullable=True),
+        DROP_REASON,
+    ),
+    reasons=(INCOMPLETE_BATCH, NO_NEGATIVES),
+)
+
+# A shard row: the columns of a Parquet file under datasets/<name>/<version>/stage<N>/. Row group i of a file is one
+# batch, in the order of `position`.
+SHARDS = Table(
+    "shards", 1, key=("batch", "position"),
+    columns=(
+        Column("batch", "integer", "batch of its stage, counted from 0"),
+        Column("position", "integer", "place in the batch, from 0"),
+        *_EXAMPLE,
+    ),
+)

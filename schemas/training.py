@@ -1,0 +1,56 @@
+"""Settings of the trainer: the recipe's ``train`` and ``evaluate`` sections, read by jobs and trainer alike."""
+
+from __future__ import annotations
+
+from schemas.config import Config, dataclass, setting
+
+LOSSES = ("infonce", "cosent", "triplet", "margin_mse")
+
+
+@dataclass(frozen=True)
+class StageConfig(Config):
+    """One training stage."""
+
+    epochs: int = setting(1, "passes over the stage's batches; 0 = skip the stage", low=0)
+    max_steps: int | None = setting(None, "stop after this many optimiser steps; null = all", low=1)
+    learning_rate: float = setting(2e-5, "peak learning rate of AdamW", low=0.0, high=1.0)
+    warmup: float = setting(0.1, "share of the steps with rising learning rate", low=0.0, high=1.0)
+    weight_decay: float = setting(0.01, "AdamW weight decay", low=0.0)
+    temperature: float = setting(0.05, "InfoNCE temperature: cosines are divided by it", low=0.001, high=10.0)
+    loss: str = setting("infonce", "what is minimised", choices=LOSSES)
+    margin: float = setting(0.2, "triplet margin, in cosine", low=0.0, high=2.0)
+    negatives: int = setting(4, "mined negatives used per query (stage 2)", low=0)
+    mini_batch: int = setting(32, "texts a forward pass of the gradient cache (GradCache)", low=1)
+    mask_margin: float | None = setting(
+        0.1, "in-batch negatives whose score exceeds the positive's by more than this are masked; null = none",
+        low=0.0, high=2.0)
+
+
+@dataclass(frozen=True)
+class TrainConfig(Config):
+    """How a published dataset becomes a model."""
+
+    model: str = setting("all-MiniLM-L6-v2", "directory of a sentence-transformers model, or a name under the models folder")
+    max_length: int = setting(128, "tokens of a text that the model reads", low=8, high=8192)
+    dimensions: tuple[int, ...] = setting((384, 256, 128, 64), "Matryoshka dimensions, largest first")
+    seed: int = setting(13, "order of the batches, dropout", low=0)
+    threads: int = setting(0, "CPU threads; 0 = all cores", low=0)
+    checkpoint_steps: int = setting(50, "optimiser steps between checkpoints", low=1)
+    stage1: StageConfig = setting(factory=StageConfig, doc="contrastive pre-training on pairs")
+    stage2: StageConfig = setting(factory=StageConfig, doc="fine-tuning with mined and synthetic negatives")
+
+    def faults(self) -> list[str]:
+        """Matryoshka dimensions fall strictly and are positive."""
+        falling = all(a > b for a, b in zip(self.dimensions, self.dimensions[1:], strict=False))
+        if not self.dimensions or not falling or self.dimensions[-1] < 1:
+            return [f"dimensions must be positive and strictly falling, got {list(self.dimensions)}"]
+        return []
+
+
+@dataclass(frozen=True)
+class EvaluateConfig(Config):
+    """How models are measured on the evaluation sets."""
+
+    depth: int = setting(100, "hits taken per query", low=10)
+    resamples: int = setting(10_000, "paired bootstrap resamples", low=100)
+    seed: int = setting(13, "of the bootstrap", low=0)
