@@ -47,6 +47,17 @@ REJECTS = Table(
     ),
 )
 
+JUDGEMENTS = Table(
+    "judgements", 1, key=("source", "query_native_id", "doc_native_id"),
+    columns=(
+        Column("source", "string", "name of the source in the recipe"),
+        Column("query_native_id", "string", "id that the source gives the query"),
+        Column("query", "string", "text of the query"),
+        Column("doc_native_id", "string", "id that the source gives the document"),
+        Column("grade", "double", "relevance, above 0"),
+    ),
+)
+
 EXACT, NEAR = "exact", "near"
 
 DUPLICATES = Table(

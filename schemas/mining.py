@@ -14,6 +14,14 @@ EMBEDDINGS = Table(
     ),
 )
 
+TEXT_EMBEDDINGS = Table(
+    "text_embeddings", 1, key=("text_id",),
+    columns=(
+        Column("text_id", "string", "query_id, or id of a synthetic negative"),
+        Column("vector", "array<float>", "L2-normalised embedding, (H,) float32"),
+    ),
+)
+
 CANDIDATES = Table(
     "candidates", 1, key=("query_id", "doc_id", "retriever"),
     columns=(
