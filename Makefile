@@ -1,0 +1,82 @@
+# pairwright: `make demo` goes from a bare clone to a trained, measured model; `make test` checks everything.
+# Needs Python 3.11 and a Python package index, nothing else: no root, no Java, no GPU.
+
+PYTHON ?= $(shell command -v python3.11 || command -v /usr/bin/python3.11 || command -v python3)
+PAIRWRIGHT_MODELS ?= $(CURDIR)/.models
+export PAIRWRIGHT_MODELS
+
+VENV := .venv
+BIN := $(VENV)/bin
+VLLM_VENV := .venv-vllm
+STAMPS := .setup
+LOG := $(STAMPS)/setup.log
+STEP := LOG=$(LOG) bash jobs/setup/step.sh
+FAISS := $(shell command -v nvidia-smi >/dev/null 2>&1 && echo gpu || echo cpu)
+
+.PHONY: help setup demo pydocs test lint types layers unit doctor clean distclean
+.DEFAULT_GOAL := help
+
+help:  ## say what the targets do
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
+
+# --- set-up: every step leaves a stamp, so a second run has nothing to do -------------------------------
+
+setup: $(STAMPS)/packages $(STAMPS)/models $(STAMPS)/vllm  ## make the environments and the models (idempotent)
+
+$(STAMPS)/venv:
+	@mkdir -p $(STAMPS)
+	@$(STEP) "python environment ($(VENV))" bash jobs/setup/venv.sh "$(PYTHON)" $(VENV)
+	@touch $@
+
+# torch first and alone: it is the largest download, and what follows then finds its pin already satisfied.
+$(STAMPS)/torch: constraints.txt | $(STAMPS)/venv
+	@$(STEP) "torch" $(BIN)/python -m pip install -c constraints.txt torch
+	@touch $@
+
+$(STAMPS)/packages: constraints.txt pyproject.toml $(STAMPS)/torch
+	@$(STEP) "packages (constraints.txt)" \
+	    $(BIN)/python -m pip install -c constraints.txt -e ".[$(FAISS),models,dev]"
+	@touch $@
+
+$(STAMPS)/models: jobs/setup/models.py $(STAMPS)/packages
+	@$(STEP) "models ($(PAIRWRIGHT_MODELS))" $(BIN)/python -m jobs.setup.models "$(PAIRWRIGHT_MODELS)"
+	@touch $@
+
+$(STAMPS)/vllm: constraints-vllm.txt jobs/setup/vllm.sh jobs/setup/venv.sh | $(STAMPS)/venv
+	@$(STEP) "vLLM server ($(VLLM_VENV))" bash jobs/setup/vllm.sh "$(PYTHON)" $(VLLM_VENV)
+	@touch $@
+
+# --- what it is for -----------------------------------------------------------------------------------------
+
+demo: setup  ## raw text to a trained, measured model and a report, on 5,000 documents
+	@$(BIN)/pairwright build jobs/recipes/pydocs-demo.yaml
+
+pydocs: setup  ## the full pydocs dataset, published
+	@$(BIN)/pairwright build jobs/recipes/pydocs.yaml --until publish
+
+doctor: $(STAMPS)/packages  ## what this machine has, and the way out where something is missing
+	@$(BIN)/pairwright doctor
+
+# --- checks -------------------------------------------------------------------------------------------------
+
+test: setup lint types layers unit  ## every check: ruff, mypy, import-linter, pytest
+
+lint: $(STAMPS)/packages  ## ruff
+	@$(BIN)/ruff check --quiet . && echo "ruff: clean"
+
+types: $(STAMPS)/packages
+	@$(BIN)/mypy
+
+layers: $(STAMPS)/packages
+	@$(BIN)/lint-imports --no-cache
+
+unit: setup
+	@$(BIN)/python -m pytest
+
+clean:  ## remove caches and build output; environments, models and workspaces stay
+	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis \
+	    spark-warehouse metastore_db derby.log
+	find schemas pipeline jobs trainer tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean: clean  ## clean, and remove what set-up made
+	rm -rf $(VENV) $(VLLM_VENV) $(STAMPS) .models *.egg-info

@@ -1,0 +1,1 @@
+"""What runs: entry points, engines, the store and the command line."""

@@ -1,0 +1,1 @@
+"""What ``make setup`` runs: environments, models and the vLLM server's home."""
