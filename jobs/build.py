@@ -1,0 +1,65 @@
+"""The one build path: every stage in order, skipping what is complete, then the report."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from jobs.stages import STAGES, Workspace, load_stage, run_stage
+from jobs.store import write_json
+from jobs.terminal import Terminal, stage_line
+from schemas.errors import RecipeError
+
+LAST = "report"
+
+
+def build(workspace: Workspace, until: str, terminal: Terminal) -> None:
+    """Build every stage up to and including ``until``; ``report`` means all of them and the report.
+
+    Raises: PairwrightError from the first stage that fails; what was complete before it stays complete.
+    """
+    if until not in (*STAGES, LAST):
+        raise RecipeError(f"--until must be one of {', '.join((*STAGES, LAST))}, got {until!r}")
+    started, built = time.monotonic(), 0
+    chosen = list(STAGES)[: list(STAGES).index(until) + 1 if until in STAGES else None]
+    terminal.line(f"recipe {workspace.recipe.name} in {workspace.path}")
+    for name in chosen:
+        built += _stage(name, workspace, terminal)
+    workspace.stop_spark()
+    write_json(workspace.logs / "stages.json", {name: workspace.fingerprint(name) for name in chosen})
+    if "publish" in chosen:
+        _finish(workspace, terminal)
+    terminal.line(f"{built} stages built, {len(chosen) - built} kept, {time.monotonic() - started:.0f} s")
+
+
+def _stage(name: str, workspace: Workspace, terminal: Terminal) -> bool:
+    """Run one stage unless it is complete; return whether it ran."""
+    stage = load_stage(name)
+    manifest = workspace.manifest(name)
+    ran = manifest is None
+    if manifest is None:
+        if not stage.needs_spark:
+            workspace.stop_spark()
+        with terminal.stage(name, workspace.logs / "build.log"):
+            manifest = run_stage(stage, workspace, terminal.progress)
+    terminal.line(stage_line(name, manifest, ran))
+    return ran
+
+
+def _finish(workspace: Workspace, terminal: Terminal) -> None:
+    """Point CURRENT at the version of this build, write the report, say where things are."""
+    from jobs.publish import point_current
+    from jobs.report import write_report
+
+    dataset = point_current(workspace)
+    terminal.line(f"dataset     {dataset}")
+    evaluated = workspace.manifest("evaluate")
+    if evaluated is not None:
+        model = workspace.open_output("train2", "model")
+        terminal.line(f"model       {model}")
+    report: Path = write_report(workspace)
+    terminal.line(f"report      {report}")
+    if evaluated is not None:
+        terminal.line()
+        for line in evaluated["notes"]["table"]:
+            terminal.line(line)

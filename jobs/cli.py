@@ -1,0 +1,163 @@
+"""The ``pairwright`` command."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from jobs.stages import STAGES, add_place, load_stage, open_place, run_stage
+from pipeline.recipe import Recipe, load_recipe
+from schemas.errors import PairwrightError
+
+# Set before any library is imported: no telemetry, no progress bars, no look-ups of models on a hub.
+_QUIET = {
+    "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "TRANSFORMERS_VERBOSITY": "error",
+    "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1", "TOKENIZERS_PARALLELISM": "false", "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1", "GX_ANALYTICS_ENABLED": "false", "PYTHONWARNINGS": "ignore",
+}
+
+_EXAMPLES = """examples:
+  pairwright build jobs/recipes/pydocs-demo.yaml                 raw text to dataset, model, scores and report
+  pairwright build my.yaml --until publish --workspace /data/pw   the dataset alone
+  pairwright stage dedupe my.yaml                                 one stage; its inputs must be built
+  pairwright explain scipy.linalg.lu_factor                       the story of a document, by symbol or by id
+  pairwright recipe my.yaml --check                               every fault of a recipe at once
+  pairwright doctor                                               what this machine has and lacks
+"""
+
+
+def _build(args: argparse.Namespace) -> int:
+    from jobs.build import build
+    from jobs.terminal import Terminal
+
+    terminal = Terminal()
+    place = open_place(args)
+    try:
+        build(place, args.until, terminal)
+    except PairwrightError as error:
+        terminal.fail(str(error))
+        return 1
+    except KeyboardInterrupt:
+        terminal.fail("stopped; finished stages are kept, run the same command again to go on")
+        return 130
+    finally:
+        place.stop_spark()
+    return 0
+
+
+def _stage(args: argparse.Namespace) -> int:
+    from jobs.terminal import Terminal, stage_line
+
+    terminal = Terminal()
+    stage = load_stage(args.name)
+    place = open_place(args)
+    manifest = None if args.force else place.manifest(stage.name)
+    ran = manifest is None
+    try:
+        if manifest is None:
+            with terminal.stage(stage.name, place.logs / "build.log"):
+                manifest = run_stage(stage, place, terminal.progress)
+    finally:
+        place.stop_spark()
+    terminal.line(stage_line(stage.name, manifest, ran))
+    return 0
+
+
+def _explain(args: argparse.Namespace) -> int:
+    from jobs.explain import explain
+
+    print(explain(args.workspace, args.id, args.recipe_name))
+    return 0
+
+
+def _report(args: argparse.Namespace) -> int:
+    from jobs.report import write_report
+
+    print(write_report(open_place(args)))
+    return 0
+
+
+def _doctor(_: argparse.Namespace) -> int:
+    from jobs.doctor import run_doctor
+
+    return run_doctor()
+
+
+def _recipe(args: argparse.Namespace) -> int:
+    if args.schema:
+        print(json.dumps(Recipe.json_schema(), indent=2))
+        return 0
+    recipe = load_recipe(args.recipe)
+    print(f"{args.recipe}: recipe {recipe.name} is sound" if args.check else json.dumps(recipe.to_mapping(), indent=2))
+    return 0
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
+    parser = argparse.ArgumentParser(
+        prog="pairwright", description="Raw text in, training sets for text-embedding models out, and the trained model measured.",
+        epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, run: Callable[[argparse.Namespace], int], text: str, example: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=text, description=text, epilog=f"example:\n  {example}",
+                                      formatter_class=argparse.RawDescriptionHelpFormatter)
+        command.set_defaults(run=run)
+        return command
+
+    command = add("build", _build, "build a recipe: every stage that is not complete yet, then the report",
+                  "pairwright build my.yaml --until publish")
+    add_place(command)
+    command.add_argument("--until", default="report", metavar="STAGE", help=f"stop after this stage: {', '.join(STAGES)}, report")
+    for name, until, text in (
+        ("train", "train2", "build a recipe as far as the trained model"),
+        ("evaluate", "report", "build a recipe as far as the measured model and the report"),
+    ):
+        command = add(name, _build, text, f"pairwright {name} my.yaml")
+        add_place(command)
+        command.set_defaults(until=until)
+    command = add("stage", _stage, "run one stage; its inputs must be complete", "pairwright stage dedupe my.yaml --force")
+    command.add_argument("name", choices=STAGES, metavar="STAGE", help=", ".join(STAGES))
+    add_place(command)
+    command.add_argument("--force", action="store_true", help="run it even when its output is complete")
+    command = add("explain", _explain, "tell the story of one document, query, pair (QUERY:DOC) or synthetic text",
+                  "pairwright explain 3f1c9a7be2d05a44")
+    command.add_argument("id", help="an id, two ids joined by a colon, or a native id such as a symbol")
+    command.add_argument("--workspace", type=Path, default=Path("workspace"), help="default: ./workspace")
+    command.add_argument("--recipe-name", help="which recipe's build to ask (default: the latest)")
+    command = add("report", _report, "write the report of a build again", "pairwright report my.yaml")
+    add_place(command)
+    add("doctor", _doctor, "say what this machine has, and the way out where something is missing", "pairwright doctor")
+    command = add("recipe", _recipe, "check a recipe, print it with its defaults, or print the JSON schema of recipes",
+                  "pairwright recipe my.yaml --check")
+    command.add_argument("recipe", type=Path, nargs="?", help="recipe file (YAML)")
+    command.add_argument("--check", action="store_true", help="check it and say so in one line")
+    command.add_argument("--schema", action="store_true", help="print the JSON schema")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command; exit status 0 done, 1 failed, 2 wrong arguments, 130 stopped."""
+    os.environ.update({key: value for key, value in _QUIET.items() if key not in os.environ})
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    parser = make_parser()
+    args = parser.parse_args(argv)
+    if args.run is _recipe and args.recipe is None and not args.schema:
+        parser.error("recipe needs a file, or --schema")
+    try:
+        status = args.run(args)
+    except PairwrightError as error:
+        for fault in getattr(error, "faults", [str(error)]):
+            sys.stderr.write(f"pairwright: {fault}\n")
+        status = 1
+    except KeyboardInterrupt:
+        status = 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        status = 0
+    sys.exit(status)

@@ -1,0 +1,58 @@
+"""Peak memory of this process and everything it started: Spark's JVM, Python workers, servers, trainers."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import psutil
+
+
+def _proportional_kb(pid: int) -> int:
+    """Return the proportional set size in KiB (shared pages counted once over their sharers), 0 when unknown."""
+    try:
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1])
+    except (OSError, ValueError):
+        pass
+    return 0
+
+
+def tree_mb() -> float:
+    """Return the memory in MB of this process and its descendants; resident size where Linux's Pss is not to be had."""
+    me = psutil.Process()
+    total = 0.0
+    for process in [me, *me.children(recursive=True)]:
+        try:
+            total += _proportional_kb(process.pid) / 1024 or process.memory_info().rss / 2**20
+        except psutil.Error:
+            continue
+    return total
+
+
+class PeakMemory:
+    """Samples the tree's memory while a stage runs. Use as a context manager; ``mb`` is the peak."""
+
+    def __init__(self, seconds: float = 1.0) -> None:
+        """Sample every so many seconds."""
+        self.mb = 0.0
+        self._seconds = seconds
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._sample, daemon=True)
+
+    def _sample(self) -> None:
+        while True:
+            self.mb = max(self.mb, tree_mb())
+            if self._stop.wait(self._seconds):
+                return
+
+    def __enter__(self) -> PeakMemory:
+        """Start sampling."""
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop sampling."""
+        self._stop.set()
+        self._thread.join()

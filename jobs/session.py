@@ -1,0 +1,72 @@
+"""The Spark session: settings come from ``spark-conf/``, or from spark-submit when that started us.
+
+The JVM writes its warnings to the log file of the run, not to the terminal.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+from jobs.java import use_java
+from schemas.errors import EngineError, RecipeError
+
+CONF_HOME = Path(__file__).resolve().parents[1] / "spark-conf"
+
+
+def read_conf(path: Path) -> dict[str, str]:
+    """Return a Spark properties file as a mapping; ``{conf}`` in a value is the folder of the file."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise RecipeError(f"Spark settings {path} cannot be read ({error.strerror}); try one of {CONF_HOME}") from error
+    found: dict[str, str] = {}
+    for line in lines:
+        key, _, value = line.strip().partition(" ")
+        if key and not key.startswith("#"):
+            found[key] = value.strip().replace("{conf}", str(path.parent))
+    return found
+
+
+@contextmanager
+def output_to(log: Path) -> Iterator[None]:
+    """Send what this process and those that it starts write to stdout and stderr to a file, for a while."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    saved = os.dup(1), os.dup(2)
+    with log.open("ab") as handle:
+        try:
+            os.dup2(handle.fileno(), 1)
+            os.dup2(handle.fileno(), 2)
+            yield
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os.dup2(saved[0], 1)
+            os.dup2(saved[1], 2)
+            os.close(saved[0])
+            os.close(saved[1])
+
+
+def start_session(name: str, log: Path, conf: Path | None = None, extra: Mapping[str, str] | None = None) -> SparkSession:
+    """Start Spark, or take the session that spark-submit prepared.
+
+    Raises: EngineError when no fitting Java is found or Spark does not start.
+    """
+    builder = SparkSession.builder.appName(f"pairwright-{name}")
+    if "PYSPARK_GATEWAY_PORT" in os.environ:  # under spark-submit: its settings hold
+        return builder.getOrCreate()
+    use_java()
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    for key, value in {**read_conf(conf or CONF_HOME / "local.conf"), **(extra or {})}.items():
+        builder = builder.config(key, value)
+    try:
+        with output_to(log):
+            return builder.getOrCreate()
+    except Exception as error:
+        raise EngineError(f"Spark did not start ({type(error).__name__}); see {log}, or run: pairwright doctor") from error

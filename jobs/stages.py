@@ -1,0 +1,357 @@
+"""What a stage is, what it is handed, and how one is run: by the build, by hand, or by spark-submit.
+
+A stage's *fingerprint* is the hash of its name and code version, the recipe sections that decide its result, digests
+of what it reads from outside (source files, model files) and the fingerprints of its inputs. An output that is
+complete under its fingerprint is never built twice: that is resume, and that is what makes a second build cheap.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jobs.memory import PeakMemory
+from jobs.session import start_session
+from jobs.store import Store, count_rows, digest_of
+from pipeline.contract import spark_schema
+from pipeline.recipe import Recipe, load_recipe
+from schemas.errors import EngineError, PairwrightError, RecipeError
+from schemas.table import Table
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+# Where each stage is defined, in the order of the build.
+STAGES: dict[str, str] = {
+    "ingest": "jobs.ingest:STAGE",
+    "dedupe": "jobs.dedupe:STAGE",
+    "holdout": "jobs.holdout:STAGE",
+    "guard": "jobs.guard:STAGE",
+    "bucket": "jobs.bucket:STAGE",
+    "pair": "jobs.pair:STAGE",
+    "index": "jobs.index:STAGE",
+    "synthesise": "jobs.synthesise:STAGE",
+    "mine": "jobs.mine:STAGE",
+    "label": "jobs.label:STAGE",
+    "judge": "jobs.judge:STAGE",
+    "assemble": "jobs.assemble:STAGE",
+    "publish": "jobs.publish:STAGE",
+    "train1": "jobs.train:STAGE_1",
+    "train2": "jobs.train:STAGE_2",
+    "evaluate": "jobs.evaluate:STAGE",
+}
+
+
+def name_of(what: Table | str) -> str:
+    """Return the name of a table or artefact."""
+    return what if isinstance(what, str) else what.name
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage: what it reads, what it makes, and what decides its result.
+
+    ``settings`` are recipe sections; ``inputs`` map tables or artefact names to the stage that made them; ``external``
+    returns digests of what is read from outside the workspace.
+    """
+
+    name: str
+    version: int
+    settings: tuple[str, ...]
+    inputs: Mapping[Table | str, str]
+    run: Callable[[StageRun], None]
+    outputs: tuple[Table, ...] = ()
+    artefacts: tuple[str, ...] = ()
+    external: Callable[[Recipe], Mapping[str, str]] | None = None
+    needs_spark: bool = True
+
+
+def load_stage(name: str) -> Stage:
+    """Return the stage of that name.
+
+    Raises: RecipeError when there is none.
+    """
+    if name not in STAGES:
+        raise RecipeError(f"stage must be one of {', '.join(STAGES)}, got {name!r}")
+    module, _, attribute = STAGES[name].partition(":")
+    stage: Stage = getattr(importlib.import_module(module), attribute)
+    return stage
+
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass
+class Workspace:
+    """A recipe and the place where it is built: fingerprints, sessions and folders of one run."""
+
+    recipe: Recipe
+    store: Store
+    conf: Path | None = None
+    spark_settings: Mapping[str, str] = field(default_factory=dict)
+    _fingerprints: dict[str, str] = field(default_factory=dict)
+    _spark: Any = None
+
+    @classmethod
+    def open(cls, recipe: Recipe, path: Path, conf: Path | None = None, settings: Mapping[str, str] | None = None) -> Workspace:
+        """Open the workspace at ``path``, making it if need be."""
+        try:
+            (path / "runs").mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RecipeError(f"workspace {path} cannot be written ({error.strerror}); try another --workspace") from error
+        return cls(recipe, Store(path.resolve()), conf, settings or {})
+
+    @property
+    def path(self) -> Path:
+        """The folder of the workspace."""
+        return self.store.workspace
+
+    @property
+    def logs(self) -> Path:
+        """The folder of this recipe's runs: logs, and which fingerprint each stage has."""
+        return _made(self.path / "runs" / self.recipe.name)
+
+    def fingerprint(self, name: str) -> str:
+        """Return the fingerprint of a stage's output under this recipe."""
+        if name not in self._fingerprints:
+            stage = load_stage(name)
+            self._fingerprints[name] = digest_of({
+                "stage": stage.name, "version": stage.version, "seed": self.recipe.seed,
+                "settings": {section: self.recipe.section(section) for section in stage.settings},
+                "inputs": {name_of(what): self.fingerprint(maker) for what, maker in stage.inputs.items()},
+                "external": dict(stage.external(self.recipe)) if stage.external else {},
+            })
+        return self._fingerprints[name]
+
+    def manifest(self, name: str) -> dict[str, Any] | None:
+        """Return the manifest of a stage's output, None when it is not built."""
+        return self.store.manifest(name, self.fingerprint(name))
+
+    def open_output(self, stage: str, name: str) -> Path:
+        """Return the directory of a complete output."""
+        return self.store.open(stage, self.fingerprint(stage), name)
+
+    def spark(self) -> SparkSession:
+        """Return the Spark session, started at the first call."""
+        if self._spark is None:
+            self._spark = start_session(self.recipe.name, self.logs / "spark.log", self.conf, self.spark_settings)
+        session: SparkSession = self._spark
+        return session
+
+    def stop_spark(self) -> None:
+        """Stop Spark, so that its memory is free for a trainer or a server."""
+        if self._spark is not None:
+            self._spark.stop()
+            self._spark = None
+
+
+class StageRun:
+    """What a running stage is handed: its recipe, its inputs, and the places for its outputs."""
+
+    def __init__(self, stage: Stage, workspace: Workspace, home: Path, progress: Progress) -> None:
+        """Used by :func:`run_stage` alone."""
+        self.stage = stage
+        self.recipe = workspace.recipe
+        self.progress = progress
+        self.notes: dict[str, Any] = {}
+        self.outputs: dict[str, dict[str, Any]] = {}
+        self._workspace = workspace
+        self._home = home
+        self._scratch: Path | None = None
+
+    @property
+    def spark(self) -> SparkSession:
+        """The Spark session, started at the first use."""
+        return self._workspace.spark()
+
+    @property
+    def workspace(self) -> Path:
+        """The folder of the workspace."""
+        return self._workspace.path
+
+    @property
+    def cache_dir(self) -> Path:
+        """A folder for results keyed by content, kept between builds."""
+        return _made(self._workspace.path / "cache")
+
+    @property
+    def log_dir(self) -> Path:
+        """The folder of this recipe's logs."""
+        return self._workspace.logs
+
+    @property
+    def models(self) -> Path:
+        """The folder that holds the models which a recipe names without a path."""
+        return self.recipe.models_home()
+
+    @property
+    def scratch(self) -> Path:
+        """A folder of this run, deleted when the stage ends."""
+        if self._scratch is None:
+            self._scratch = Path(tempfile.mkdtemp(prefix=f"{self.stage.name}-", dir=_made(self._workspace.path / "scratch")))
+        return self._scratch
+
+    def stop_spark(self) -> None:
+        """Stop Spark for a stage that needs the memory elsewhere; the next use starts it again."""
+        self._workspace.stop_spark()
+
+    def read(self, table: Table) -> DataFrame:
+        """Return an input table, dropped rows included. Raises: ShardError when it is damaged."""
+        return self._frame(self.source_of(table), table)
+
+    def source_of(self, what: Table | str) -> Path:
+        """Return the directory of an input table or artefact."""
+        maker = {name_of(key): stage for key, stage in self.stage.inputs.items()}[name_of(what)]
+        return self._workspace.open_output(maker, name_of(what))
+
+    def notes_of(self, stage: str) -> dict[str, Any]:
+        """Return what an input stage noted. Raises: RecipeError when it is not built."""
+        return _complete(self._workspace, stage)["notes"]  # type: ignore[no-any-return]
+
+    def fingerprint_of(self, stage: str) -> str:
+        """Return the fingerprint of a stage."""
+        return self._workspace.fingerprint(stage)
+
+    def write(self, frame: DataFrame, table: Table) -> None:
+        """Write an output table and count its rows by drop_reason."""
+        path = self._home / table.name
+        frame.write.mode("overwrite").parquet(str(path))
+        self.outputs[table.name] = count_rows(path, "drop_reason" in table.names)
+
+    def written(self, table: Table) -> DataFrame:
+        """Return an output that this run has written, read back: shared work is not done twice."""
+        return self._frame(self._home / table.name, table)
+
+    def artefact(self, name: str) -> Path:
+        """Return the directory to fill for an artefact."""
+        self.outputs.setdefault(name, {})
+        return _made(self._home / name)
+
+    def note(self, **figures: Any) -> None:
+        """Keep JSON-able figures in the stage's manifest, for the report and for later stages."""
+        self.notes.update(figures)
+
+    def _frame(self, path: Path, table: Table) -> DataFrame:
+        return self.spark.read.schema(spark_schema(table)).parquet(str(path))
+
+    def close(self) -> None:
+        """Delete the scratch folder."""
+        if self._scratch is not None:
+            shutil.rmtree(self._scratch, ignore_errors=True)
+
+
+def _made(path: Path) -> Path:
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _complete(workspace: Workspace, stage: str) -> dict[str, Any]:
+    found = workspace.manifest(stage)
+    if found is None:
+        raise RecipeError(f"stage {stage} is not built for recipe {workspace.recipe.name}; try: pairwright stage {stage} RECIPE")
+    return found
+
+
+def run_stage(stage: Stage, workspace: Workspace, progress: Progress = lambda *_: None) -> dict[str, Any]:
+    """Build one stage's outputs and return their manifest; inputs must be complete.
+
+    Raises: PairwrightError with one clear line; whatever else goes wrong inside an engine becomes an EngineError that
+    names the log. A failed stage leaves nothing that a reader can see.
+    """
+    for maker in dict.fromkeys(stage.inputs.values()):
+        _complete(workspace, maker)
+    fingerprint = workspace.fingerprint(stage.name)
+    run = StageRun(stage, workspace, workspace.store.begin(stage.name, fingerprint), progress)
+    started = time.monotonic()
+    try:
+        with PeakMemory() as peak:
+            stage.run(run)
+        missing = {name_of(what) for what in (*stage.outputs, *stage.artefacts)} - run.outputs.keys()
+        if missing:
+            raise EngineError(f"stage {stage.name} wrote no {', '.join(sorted(missing))}")
+        workspace.store.commit(stage.name, fingerprint, run.outputs, {
+            "inputs": {name_of(what): [maker, workspace.fingerprint(maker)] for what, maker in stage.inputs.items()},
+            "notes": run.notes, "seconds": round(time.monotonic() - started, 2), "peak_mb": round(peak.mb),
+        })
+    except BaseException as error:
+        workspace.store.abandon(stage.name, fingerprint)
+        if isinstance(error, PairwrightError) or not isinstance(error, Exception):
+            raise
+        raise explained(error, stage.name, workspace.logs) from error
+    finally:
+        run.close()
+    return _complete(workspace, stage.name)
+
+
+def explained(error: Exception, stage: str, logs: Path) -> PairwrightError:
+    """Return any exception as one clear line; the traceback goes to the log folder."""
+    import traceback
+
+    log = logs / f"{stage}.error.log"
+    log.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+    text = str(error)
+    for sign, line in (
+        ("No space left on device", "the disk is full; try freeing space or another --workspace"),
+        ("OutOfMemoryError", "Java ran out of memory; try a larger spark.driver.memory in spark-conf"),
+    ):
+        if sign in text:
+            return EngineError(f"stage {stage}: {line} (details: {log})")
+    return house_error(text) or EngineError(f"stage {stage} failed: {_last_words(error)} (details: {log})")
+
+
+def house_error(text: str) -> PairwrightError | None:
+    """Return the pairwright error that a Spark worker raised, found in the text of Spark's exception."""
+    import re
+
+    found = re.search(r"^(?:schemas\.errors\.)?(RecipeError|ContractError|EngineError|ShardError): (.+)$", text, re.MULTILINE)
+    if found is None:
+        return None
+    from schemas import errors
+
+    kind: type[PairwrightError] = getattr(errors, found.group(1))
+    return kind(found.group(2))
+
+
+def _last_words(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    python = [line for line in lines if line.split(":")[0].endswith(("Error", "Exception"))]
+    return f"{type(error).__name__}: {(python or lines or ['no message'])[-1 if python else 0][:300]}"
+
+
+def add_place(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that every command over a recipe takes."""
+    parser.add_argument("recipe", type=Path, help="recipe file (YAML)")
+    parser.add_argument("--workspace", type=Path, default=Path("workspace"), help="where tables, datasets and models go (default: ./workspace)")
+    parser.add_argument("--spark-conf", type=Path, help="Spark properties file (default: spark-conf/local.conf)")
+    parser.add_argument("--conf", action="append", default=[], metavar="KEY=VALUE", help="one Spark setting; repeatable")
+
+
+def open_place(args: argparse.Namespace) -> Workspace:
+    """Return the workspace that the arguments of :func:`add_place` name."""
+    settings = dict(each.split("=", 1) for each in args.conf if "=" in each)
+    if len(settings) != len(args.conf):
+        raise RecipeError(f"--conf must be KEY=VALUE, got {args.conf}; try --conf spark.driver.memory=4g")
+    return Workspace.open(load_recipe(args.recipe), args.workspace, args.spark_conf, settings)
+
+
+def main(stage: Stage, argv: Sequence[str] | None = None) -> None:
+    """Run one stage: ``spark-submit jobs/NAME.py RECIPE [--workspace DIR]``; exit status 1 when it fails."""
+    parser = argparse.ArgumentParser(prog=f"jobs/{stage.name}.py", description=f"Run the stage {stage.name} of a recipe.")
+    add_place(parser)
+    args = parser.parse_args(argv)
+    try:
+        place = open_place(args)
+        manifest = place.manifest(stage.name) or run_stage(stage, place)
+        place.stop_spark()
+    except PairwrightError as error:
+        sys.exit(f"pairwright: {error}")
+    rows = ", ".join(f"{name} {facts['rows']:,} rows" for name, facts in manifest["outputs"].items() if "rows" in facts)
+    print(f"{stage.name}: {rows or 'done'} in {manifest['seconds']} s")

@@ -1,0 +1,55 @@
+"""Fixtures for every test: one Spark session, frames from tuples, the models, the folder of public collections."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+
+from jobs.session import start_session
+from pipeline.contract import frame_of
+from schemas.table import Table
+
+Rows = Callable[..., DataFrame]
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    """A local session with two cores and two shuffle partitions."""
+    log = tmp_path_factory.mktemp("spark") / "spark.log"
+    settings = {"spark.master": "local[2]", "spark.sql.shuffle.partitions": "2", "spark.default.parallelism": "2",
+                "spark.ui.enabled": "false"}
+    session = start_session("tests", log, extra=settings)
+    yield session
+    session.stop()
+
+
+@pytest.fixture
+def rows(spark: SparkSession) -> Rows:
+    """Make a frame of a table from tuples in column order."""
+
+    def make(table: Table, *values: tuple[object, ...]) -> DataFrame:
+        return frame_of(spark, table, values)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def collections() -> Path:
+    """The folder of public collections; tests that want it skip where it is absent."""
+    folder = Path(os.environ.get("PAIRWRIGHT_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip("the public collections are not on this machine")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def models() -> Path:
+    """The folder of the models that set-up made."""
+    folder = Path(os.environ.get("PAIRWRIGHT_MODELS", Path(__file__).resolve().parents[1] / ".models"))
+    if not (folder / "all-MiniLM-L6-v2").is_dir():
+        pytest.skip("the models are not set up; run: make setup")
+    return folder
