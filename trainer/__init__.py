@@ -1,0 +1,1 @@
+"""What learns: planned batches become a model, and models become scores. Imports schemas, never Spark."""

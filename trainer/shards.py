@@ -1,0 +1,203 @@
+"""The published dataset as the trainer reads it: checked against its manifest, one planned batch at a time.
+
+A batch is a Parquet row group, so a batch is read without its neighbours and no more than one is held in memory. The
+order of the batches is a function of (seed, epoch) alone, which is what lets a run continue at the exact batch. Paths
+are whatever pyarrow opens: local, ``s3://`` (and Hadoop's ``s3a://``), ``hdfs://``, ``gs://``.
+
+Known weakness: every shard of a stage is read once in full for its checksum before the first step.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
+
+from schemas.errors import RecipeError, ShardError
+from schemas.shards import SHARDS
+
+_CHUNK = 1 << 22
+
+
+@dataclass(frozen=True)
+class Example:
+    """One training row: a query, its positive, its negatives (hardest first) and what may not stand against it."""
+
+    example_id: str
+    query_id: str
+    query: str
+    positive_id: str
+    positive: str
+    negative_ids: tuple[str, ...] = ()
+    negatives: tuple[str, ...] = ()
+    positive_teacher: float | None = None
+    negative_teacher: tuple[float, ...] = ()
+    known_ids: frozenset[str] = frozenset()
+    domain: str = ""
+    task: str = ""
+    rule: str = ""
+
+
+@dataclass(frozen=True)
+class RowGroup:
+    """Where one planned batch lies: file, row group in it, rows."""
+
+    path: str
+    group: int
+    rows: int
+
+
+class Dataset:
+    """A published dataset version, known by its manifest."""
+
+    def __init__(self, path: str) -> None:
+        """Read the manifest.
+
+        Raises: RecipeError when there is no dataset at ``path``; ShardError when its manifest is damaged.
+        """
+        self.path = path
+        self.filesystem, self.root = _open_filesystem(path)
+        raw = self._read_manifest()
+        self.digest = hashlib.sha256(raw).hexdigest()
+        try:
+            manifest = json.loads(raw.decode("utf-8"))
+            self.name, self.version = str(manifest["name"]), str(manifest["version"])
+            self.files = [(str(file["path"]), int(file["bytes"]), str(file["sha256"])) for file in manifest["files"]]
+        except (ValueError, KeyError, TypeError) as error:
+            raise ShardError(
+                f"{path}/manifest.json must be a dataset manifest with name, version and files, got "
+                f"{type(error).__name__}: {error}; try publishing the dataset again") from error
+
+    def _read_manifest(self) -> bytes:
+        try:
+            with self.filesystem.open_input_stream(f"{self.root}/manifest.json") as stream:
+                return bytes(stream.read())
+        except FileNotFoundError as error:
+            raise RecipeError(
+                f"dataset must be a published dataset with a manifest.json, got {self.path!r}; "
+                "try the directory that `pairwright build` printed") from error
+        except OSError as error:
+            raise ShardError(f"{self.path}/manifest.json cannot be read: {error}") from error
+
+    def stage(self, number: int) -> StageShards:
+        """Return the batches of one training stage, after checking its files.
+
+        Raises: ShardError when a file is missing, differs from the manifest, is no Parquet or lacks columns;
+            RecipeError when the stage has no batch.
+        """
+        prefix = f"stage{number}/"
+        groups: list[RowGroup] = []
+        for relative, size, checksum in sorted(self.files):
+            if relative.startswith(prefix) and relative.endswith(".parquet"):
+                self._check_file(relative, size, checksum)
+                groups.extend(self._row_groups(relative))
+        if not groups:
+            raise RecipeError(
+                f"stage {number} of dataset {self.name}@{self.version} must hold at least one batch, got none; "
+                "try a smaller batch size in assemble, or epochs: 0 to skip the stage")
+        return StageShards(self, groups)
+
+    def _check_file(self, relative: str, size: int, checksum: str) -> None:
+        digest, seen = hashlib.sha256(), 0
+        try:
+            with self.filesystem.open_input_stream(f"{self.root}/{relative}") as stream:
+                while chunk := stream.read(_CHUNK):
+                    digest.update(chunk)
+                    seen += len(chunk)
+        except OSError as error:
+            raise ShardError(f"{self.path}/{relative} cannot be read: {error}; try fetching the dataset again") from error
+        if seen != size or digest.hexdigest() != checksum:
+            raise ShardError(
+                f"{self.path}/{relative} must match its manifest ({size} bytes, sha256 {checksum[:12]}), got {seen} "
+                f"bytes, sha256 {digest.hexdigest()[:12]}; try fetching or publishing the dataset again")
+
+    def _row_groups(self, relative: str) -> Iterator[RowGroup]:
+        with self.open_parquet(relative) as file:
+            missing = [name for name in SHARDS.names if name not in file.schema_arrow.names]
+            if missing:
+                raise ShardError(f"{self.path}/{relative} lacks the columns {', '.join(missing)}; try publishing it again")
+            for group in range(file.num_row_groups):
+                yield RowGroup(relative, group, file.metadata.row_group(group).num_rows)
+
+    def open_parquet(self, relative: str) -> Any:
+        """Return an open ``pyarrow.parquet.ParquetFile``. Raises: ShardError when it is none."""
+        try:
+            return pq.ParquetFile(f"{self.root}/{relative}", filesystem=self.filesystem)
+        except (pa.ArrowException, OSError) as error:
+            raise ShardError(
+                f"{self.path}/{relative} must be a Parquet file, got {_first_line(error)}; "
+                "try fetching or publishing the dataset again") from error
+
+
+class StageShards:
+    """The planned batches of one stage, read by number."""
+
+    def __init__(self, dataset: Dataset, groups: list[RowGroup]) -> None:
+        """Take the row groups in file order."""
+        self.dataset = dataset
+        self.groups = groups
+
+    def __len__(self) -> int:
+        return len(self.groups)
+
+    @property
+    def rows(self) -> int:
+        """Examples in all batches together."""
+        return sum(group.rows for group in self.groups)
+
+    def read(self, number: int) -> list[Example]:
+        """Return the examples of one batch, in order of position.
+
+        Raises: ShardError when the row group cannot be decoded or a row breaks its contract.
+        """
+        group = self.groups[number]
+        with self.dataset.open_parquet(group.path) as file:
+            try:
+                rows = file.read_row_group(group.group).to_pylist()
+            except (pa.ArrowException, OSError) as error:
+                raise ShardError(
+                    f"{self.dataset.path}/{group.path} row group {group.group} cannot be decoded: "
+                    f"{_first_line(error)}; try fetching or publishing the dataset again") from error
+        return [_example(row, group) for row in sorted(rows, key=lambda row: row["position"])]
+
+    def order(self, seed: int, epoch: int) -> list[int]:
+        """Return the batch numbers in the order of one epoch: by hash, so that any library version agrees."""
+        def rank(number: int) -> bytes:
+            return hashlib.sha256(f"{seed}:{epoch}:{number}".encode()).digest()
+
+        return sorted(range(len(self)), key=rank)
+
+
+def _example(row: dict[str, Any], group: RowGroup) -> Example:
+    negatives, ids = row["negatives"] or [], row["negative_ids"] or []
+    if len(negatives) != len(ids) or row["query"] is None or row["positive"] is None:
+        raise ShardError(
+            f"{group.path} row group {group.group}: example {row['example_id']} must have a query, a positive and one "
+            f"text per negative id, got {len(ids)} ids and {len(negatives)} texts; try publishing the dataset again")
+    return Example(
+        example_id=row["example_id"], query_id=row["query_id"], query=row["query"], positive_id=row["positive_id"],
+        positive=row["positive"], negative_ids=tuple(ids), negatives=tuple(negatives),
+        positive_teacher=row["positive_teacher"], negative_teacher=tuple(row["negative_teacher"] or ()),
+        known_ids=frozenset(row["known_ids"] or ()), domain=row["domain"], task=row["task"], rule=row["rule"])
+
+
+def _open_filesystem(path: str) -> tuple[Any, str]:
+    if "://" not in path:
+        return pafs.LocalFileSystem(), str(Path(path).absolute())
+    uri = "s3://" + path.removeprefix("s3a://") if path.startswith("s3a://") else path
+    try:
+        filesystem, root = pafs.FileSystem.from_uri(uri)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise RecipeError(f"dataset must be a path that can be opened, got {path!r} ({_first_line(error)})") from error
+    return filesystem, root.rstrip("/")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
