@@ -1,0 +1,66 @@
+"""Train a published dataset's two stages: contrastive pre-training on pairs, then fine-tuning with hard negatives."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jobs.publish import dataset_of
+from jobs.stages import Stage, StageRun, main
+from jobs.store import directory_digest, write_json
+from jobs.trainer_process import run_trainer
+from pipeline.recipe import Recipe
+
+
+def run(run: StageRun) -> None:
+    """Train one stage, stage 1 from the base model and stage 2 from the model of stage 1."""
+    number = 1 if run.stage.name == "train1" else 2
+    start = run.recipe.model_path(run.recipe.train.model) if number == 1 else run.source_of("model")
+    out = run.artefact("model")
+    config = getattr(run.recipe.train, f"stage{number}")
+    if config.epochs == 0:
+        shutil.copytree(start, out, dirs_exist_ok=True)
+        run.note(headline="skipped (epochs: 0)")
+        return
+    _train(run, number, start, out)
+
+
+def _train(run: StageRun, number: int, start: Path, out: Path) -> None:
+    settings = run.scratch / "train.json"
+    write_json(settings, run.recipe.train.to_mapping())
+    # Kept outside the stage's own folder, so that a killed training goes on at its last checkpoint.
+    work = run.cache_dir / "training" / run.fingerprint_of(run.stage.name)
+    last: dict[str, Any] = {}
+
+    def show(record: dict[str, Any]) -> None:
+        if "step" in record:
+            last.update(record)
+            run.progress(int(record["step"]), int(record["steps"]), "steps")
+
+    work.parent.mkdir(parents=True, exist_ok=True)
+    run_trainer(
+        ["train", "--dataset", str(dataset_of(run)), "--stage", str(number), "--model", str(start),
+         "--config", str(settings), "--out", str(work), "--resume"], run.log_dir / f"{run.stage.name}.log", show)
+    out.rmdir()
+    work.replace(out)
+    examples = int(last.get("examples", 0))
+    run.note(headline=f"{last.get('steps', 0)} steps, {examples:,} examples, loss {last.get('loss', float('nan')):.4f}",
+             steps=last.get("steps", 0), examples=examples)
+
+
+def _base_model(recipe: Recipe) -> Mapping[str, str]:
+    return {"model": directory_digest(recipe.model_path(recipe.train.model))}
+
+
+STAGE_1 = Stage(
+    name="train1", version=1, settings=("train",), inputs={"dataset": "publish"}, artefacts=("model",), run=run,
+    external=_base_model, needs_spark=False)
+STAGE_2 = Stage(
+    name="train2", version=1, settings=("train",), inputs={"dataset": "publish", "model": "train1"}, artefacts=("model",),
+    run=run, needs_spark=False)
+
+if __name__ == "__main__":
+    main(STAGE_2 if "--second" in sys.argv else STAGE_1, [each for each in sys.argv[1:] if each != "--second"])
