@@ -9,6 +9,7 @@ PAIR_TASK, TRIPLET_TASK = "pair", "negatives"
 # Why an example is in no batch.
 INCOMPLETE_BATCH = "incomplete_batch"  # its domain had no full batch left for it
 NO_NEGATIVES = "no_negatives"  # stage 2 wants at least one
+SURPLUS_EXAMPLE = "surplus_example"  # over the share of its rule, or over the number wanted of its query
 
 _EXAMPLE = (
     Column("example_id", "string", "hash of query_id and positive_id"),
@@ -37,7 +38,7 @@ EXAMPLES = Table(
         Column("position", "integer", "place in the batch, from 0", nullable=True),
         DROP_REASON,
     ),
-    reasons=(INCOMPLETE_BATCH, NO_NEGATIVES),
+    reasons=(INCOMPLETE_BATCH, NO_NEGATIVES, SURPLUS_EXAMPLE),
 )
 
 # A shard row: the columns of a Parquet file under datasets/<name>/<version>/stage<N>/. Row group i of a file is one

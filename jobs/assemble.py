@@ -1,0 +1,36 @@
+"""Make training examples from verdicts and plan which of them meet in a batch."""
+
+from __future__ import annotations
+
+from jobs.stages import Stage, StageRun, main
+from pipeline.assemble.batches import plan_batches
+from pipeline.assemble.examples import build_examples
+from pipeline.contract import spark_schema
+from schemas.documents import DOCUMENTS, DOMAINS, DUPLICATES
+from schemas.mining import VERDICTS
+from schemas.pairs import POSITIVES, SYNTHETICS
+from schemas.shards import EXAMPLES
+
+
+def run(run: StageRun) -> None:
+    """Build the examples, then plan their batches."""
+    config, seed = run.recipe.assemble, run.recipe.seed
+    inputs = (run.read(table) for table in (VERDICTS, POSITIVES, SYNTHETICS, DOCUMENTS, DOMAINS, DUPLICATES))
+    # Planning reads the examples twice, ids and then texts: the joins that make them are paid once.
+    unplanned = str(run.scratch / "unplanned")
+    build_examples(*inputs, config, seed).write.parquet(unplanned)
+    examples = run.spark.read.schema(spark_schema(EXAMPLES)).parquet(unplanned)
+    run.write(plan_batches(examples, run.read(DUPLICATES), config, seed), EXAMPLES)
+
+
+STAGE = Stage(
+    name="assemble", version=1, settings=("assemble",),
+    inputs={
+        VERDICTS: "judge", POSITIVES: "synthesise", SYNTHETICS: "synthesise", DOCUMENTS: "guard", DOMAINS: "bucket",
+        DUPLICATES: "dedupe",
+    },
+    outputs=(EXAMPLES,), run=run,
+)
+
+if __name__ == "__main__":
+    main(STAGE)

@@ -1,0 +1,158 @@
+"""Planned batches: no two rows of a batch stand in each other's way, nothing vanishes, partitioning does not matter."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.assemble import AssembleConfig
+from pipeline.assemble.batches import Slot, fill_batches, plan_batches
+from schemas.documents import DUPLICATES, NEAR
+from schemas.errors import RecipeError
+from schemas.shards import EXAMPLES, INCOMPLETE_BATCH, NO_NEGATIVES, PAIR_TASK, TRIPLET_TASK
+
+_few = st.frozensets(st.sampled_from("abcdefgh"), max_size=3)
+_slot = st.tuples(st.sampled_from("uvwxyz"), st.frozensets(st.sampled_from("abcdefgh"), min_size=1, max_size=3), _few)
+
+
+def clashes(one: Slot, other: Slot) -> bool:
+    """The rule itself, pair by pair: what the planner's running sets must amount to."""
+    return bool(
+        one.query_id == other.query_id or one.documents & other.documents
+        or one.known & other.documents or other.known & one.documents
+    )
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(_slot, max_size=40), st.integers(1, 6), st.integers(1, 5))
+def test_no_two_rows_of_a_batch_clash_and_every_row_is_in_one_batch(drawn, size, window):
+    slots = {str(i): Slot(str(i), *parts) for i, parts in enumerate(drawn)}
+
+    batches = list(fill_batches(slots.values(), size, window))
+
+    assert sorted(itertools.chain(*batches), key=int) == list(slots)
+    assert all(len(batch) <= size for batch in batches)
+    for batch in batches:
+        for one, other in itertools.combinations(batch, 2):
+            assert not clashes(slots[one], slots[other])
+
+
+def test_rows_without_conflicts_fill_every_batch_but_the_last():
+    slots = [Slot(str(i), f"q{i}", frozenset({f"d{i}"}), frozenset({f"d{i}"})) for i in range(25)]
+
+    assert [len(batch) for batch in fill_batches(slots, 10, 4)] == [10, 10, 5]
+
+
+def test_a_full_window_closes_the_oldest_batch():
+    slots = [Slot(str(i), "q", frozenset({f"d{i}"}), frozenset()) for i in range(4)]  # one query: no two may meet
+
+    assert list(fill_batches(slots, 10, 2)) == [["0"], ["1"], ["2"], ["3"]]
+
+
+def example(i, *, stage=1, domain="d0", query=None, positive=None, negatives=(), known=(), reason=None):
+    positive = positive or f"p{i}"
+    n = len(negatives)
+    return (
+        stage, f"e{i}", PAIR_TASK if stage == 1 else TRIPLET_TASK, domain, "title", query or f"q{i}", f"query {i}", positive,
+        f"text of {positive}", list(negatives), [f"text of {one}" for one in negatives], [0.1] * n, None, [-1.0] * n,
+        sorted({positive, *known}), None, None, reason,
+    )
+
+
+def planned(frame):
+    found = {}
+    for row in frame.collect():
+        if row.batch is not None:
+            found.setdefault((row.stage, row.batch), {})[row.position] = row
+    return {key: [batch[i] for i in range(len(batch))] for key, batch in found.items()}  # positions run from 0
+
+
+# Twelve documents, of which d1, d2 and d3 are one duplicate cluster; examples that share queries, documents and knowledge.
+_TWINS = [("d2", "d1", NEAR, 0.9), ("d3", "d1", NEAR, 0.8)]
+_TANGLED = [
+    example(i, stage=1 + i % 2, domain=f"dom{i % 3}", query=f"q{i % 17}", positive=f"d{i % 11}",
+            negatives=[] if i % 2 == 0 else [f"n{i % 13}", f"d{(i * 7) % 40 + 12}"], known=[f"d{(i * 5) % 9}"])
+    for i in range(150)
+]
+_TIGHT = AssembleConfig(batch_stage1=6, batch_stage2=4, min_batch=2, window=5, block=100)
+
+
+@pytest.mark.parametrize("partitions", [1, 2, 7])
+def test_batches_keep_every_rule_however_the_input_is_partitioned(rows, partitions):
+    duplicates = rows(DUPLICATES, *_TWINS)
+    cluster = {one[0]: one[1] for one in _TWINS}
+    whole = plan_batches(rows(EXAMPLES, *_TANGLED).coalesce(1), duplicates, _TIGHT, 13)
+
+    got = plan_batches(rows(EXAMPLES, *_TANGLED).repartition(partitions), duplicates.repartition(partitions), _TIGHT, 13)
+
+    batches = planned(got)
+    assert {key: [r.example_id for r in rows] for key, rows in batches.items()} == {
+        key: [r.example_id for r in rows] for key, rows in planned(whole).items()
+    }
+    assert len(batches) > 10
+    for (stage, _), batch in batches.items():
+        assert 2 <= len(batch) <= (6 if stage == 1 else 4)
+        assert len({(r.stage, r.domain, r.task) for r in batch}) == 1
+        assert len({r.query_id for r in batch}) == len(batch)
+        for one, other in itertools.permutations(batch, 2):
+            stand, known, others = (
+                {cluster.get(d, d) for d in ids}
+                for ids in ([one.positive_id, *one.negative_ids], one.known_ids, [other.positive_id, *other.negative_ids])
+            )
+            assert not stand & others
+            assert not known & others
+
+
+def test_every_row_comes_out_with_a_batch_or_a_reason(rows):
+    given_rows = [*_TANGLED, example(900, domain="lonely"), example(901, reason=NO_NEGATIVES)]
+
+    got = {r.example_id: r for r in plan_batches(rows(EXAMPLES, *given_rows), rows(DUPLICATES), _TIGHT, 13).collect()}
+
+    assert len(got) == len(given_rows)
+    assert got["e900"].drop_reason == INCOMPLETE_BATCH
+    assert got["e901"].drop_reason == NO_NEGATIVES
+    assert all((r.batch is None) == (r.drop_reason is not None) == (r.position is None) for r in got.values())
+
+
+def test_batches_of_a_stage_are_numbered_without_gaps(rows):
+    batches = planned(plan_batches(rows(EXAMPLES, *_TANGLED), rows(DUPLICATES), _TIGHT, 13))
+
+    for stage in (1, 2):
+        numbers = sorted(batch for one, batch in batches if one == stage)
+        assert numbers == list(range(len(numbers)))
+
+
+def test_a_blended_stage_mixes_domains(rows):
+    pairs = [example(i, domain=f"dom{i % 5}") for i in range(20)]
+    config = AssembleConfig(batch_stage1=10, batch_stage2=4, min_batch=2, homogeneous_stage1=False)
+
+    batches = planned(plan_batches(rows(EXAMPLES, *pairs), rows(DUPLICATES), config, 13))
+
+    assert [len(batch) for batch in batches.values()] == [10, 10]
+    assert all(len({r.domain for r in batch}) > 1 for batch in batches.values())
+
+
+def test_another_seed_plans_other_batches(rows):
+    pairs = rows(EXAMPLES, *[example(i) for i in range(40)])
+    config = AssembleConfig(batch_stage1=10, batch_stage2=4, min_batch=2)
+
+    one, other = (planned(plan_batches(pairs, rows(DUPLICATES), config, seed)) for seed in (1, 2))
+
+    assert {r.example_id for r in one[1, 0]} != {r.example_id for r in other[1, 0]}
+
+
+def test_large_domains_are_split_into_blocks_and_still_fill_their_batches(rows):
+    config = AssembleConfig(batch_stage1=10, batch_stage2=4, min_batch=2, block=100)
+
+    batches = planned(plan_batches(rows(EXAMPLES, *[example(i) for i in range(350)]), rows(DUPLICATES), config, 13))
+
+    assert sum(len(batch) for batch in batches.values()) >= 350 - 4
+    assert sum(len(batch) == 10 for batch in batches.values()) >= 31
+
+
+def test_impossible_settings_are_all_named():
+    with pytest.raises(RecipeError, match=r"min_batch must be at most .*shares\.title must be a number between 0 and 1"):
+        AssembleConfig(batch_stage2=4, min_batch=5, shares={"title": 2})
