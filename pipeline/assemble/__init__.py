@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from schemas.config import Config, dataclass, setting
+from dataclasses import dataclass
+
+from schemas.config import Config, setting
 from schemas.errors import rule
 
 
@@ -18,8 +20,8 @@ class AssembleConfig(Config):
     negatives: int = setting(4, "most negatives an example carries, hardest first", low=1, high=1000)
     positives_per_query: int = setting(16, "most examples made from one query", low=1)
     shares: dict[str, float] = setting(
-        factory=dict, doc="share of a rule's pairs (title, links, qrels, synthetic, promoted) that is used, from 0 to 1, "
-        "picked by hash of the seed; rules not named are used whole")
+        factory=dict, doc="share of a rule's pairs (title, links, qrels, synthetic, promoted) that is used, "
+        "from 0 to 1, picked by hash of the seed; rules not named are used whole")
     window: int = setting(64, "batches that are open at a time while a block of examples is planned", low=1)
     block: int = setting(50_000, "examples planned together; larger domains are split by hash", low=100)
 

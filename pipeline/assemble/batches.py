@@ -1,9 +1,10 @@
 """Planning which examples meet in a batch.
 
-Every other row's positive and negatives stand as negatives against a row, so no batch may hold a query twice, a document
-(or two of one duplicate cluster) twice in any role, or a document that another row of it knows as relevant. Rows are
-taken in an order drawn by hash of the seed and put into the first open batch where they fit (first-fit, as in bin packing
-with conflicts); a full batch is closed, and when no open batch fits and the window is full, the oldest is closed as it is.
+Every other row's positive and negatives stand as negatives against a row, so no batch may hold a query twice, a
+document (or two of one duplicate cluster) twice in any role, or a document that another row of it knows as relevant.
+Rows are taken in an order drawn by hash of the seed and put into the first open batch where they fit (first-fit, as in
+bin packing with conflicts); a full batch is closed, and when no open batch fits and the window is full, the oldest is
+closed as it is.
 
 Source: first-fit for bin packing with conflicts, Jansen and Oehring 1997 (the window bounds its memory and time).
 Known weakness: greedy. In a small domain whose examples share most of their negatives, batches stay small.

@@ -34,17 +34,19 @@ def build_examples(
     texts = _texts(documents, synthetics)
     pairs = _choose_pairs(_pairs(positives, verdicts), config, seed)
     asked = pairs.select("query_id").distinct()
+    known = _known_ids(positives, verdicts, duplicates)
     whole = (
         pairs.join(domains.select("doc_id", F.col("domain").alias("bucket")), "doc_id", how="left")
         .join(texts, "doc_id", how="left")
         .join(_teacher_of_pairs(verdicts), ["query_id", "doc_id"], how="left")
-        .join(_known_ids(positives, verdicts, duplicates).join(asked, "query_id", how="left_semi"), "query_id", how="left")
+        .join(known.join(asked, "query_id", how="left_semi"), "query_id", how="left")
     )
     described = whole.select(
         hash_column(F.col("query_id"), F.col("doc_id")).alias("example_id"),
-        F.coalesce("bucket", "domain").alias("domain"), "rule", "query_id", "query", F.col("doc_id").alias("positive_id"),
-        F.coalesce("text", F.lit("")).alias("positive"), F.col("teacher").alias("positive_teacher"), "known_ids",
-        "drop_reason", F.lit(None).cast("int").alias("batch"), F.lit(None).cast("int").alias("position"),
+        F.coalesce("bucket", "domain").alias("domain"), "rule", "query_id", "query",
+        F.col("doc_id").alias("positive_id"), F.coalesce("text", F.lit("")).alias("positive"),
+        F.col("teacher").alias("positive_teacher"), "known_ids", "drop_reason",
+        F.lit(None).cast("int").alias("batch"), F.lit(None).cast("int").alias("position"),
     )
     return _stage1(described).unionByName(_stage2(described, _negatives(verdicts, texts, config)))
 
@@ -86,8 +88,9 @@ def _teacher_of_pairs(verdicts: DataFrame) -> DataFrame:
 
 
 def _known_ids(positives: DataFrame, verdicts: DataFrame, duplicates: DataFrame) -> DataFrame:
-    """Return (query_id, known_ids): positives (dropped ones too: they still answer), vetoed candidates, duplicates of both."""
-    is_close = F.col("verdict").isin(RELABELLED, VETOED) | F.col("is_positive") | (F.col("drop_reason") == LIKELY_POSITIVE)
+    """Return (query_id, known_ids): positives (dropped ones still answer), vetoed candidates, duplicates of both."""
+    is_vetoed = F.col("verdict").isin(RELABELLED, VETOED)
+    is_close = is_vetoed | F.col("is_positive") | (F.col("drop_reason") == LIKELY_POSITIVE)
     named = positives.select("query_id", "doc_id").unionByName(verdicts.where(is_close).select("query_id", "doc_id"))
     to_survivor = duplicates.select("doc_id", F.col("survivor_id").alias("cluster"))
     clustered = named.join(to_survivor, "doc_id", how="left").withColumn("cluster", F.coalesce("cluster", "doc_id"))
@@ -111,8 +114,8 @@ def _negatives(verdicts: DataFrame, texts: DataFrame, config: AssembleConfig) ->
         "place", "doc_id", F.coalesce("text", F.lit("")).alias("text"),
         F.coalesce("fn_probability", F.lit(0.0)).alias("fn"), F.coalesce("teacher", F.lit(_UNSCORED)).alias("teacher"),
     )
-    found = chosen.join(texts, "doc_id", how="left").groupBy("query_id").agg(F.sort_array(F.collect_list(one)).alias("found"))
-    return found
+    found = F.sort_array(F.collect_list(one)).alias("found")
+    return chosen.join(texts, "doc_id", how="left").groupBy("query_id").agg(found)
 
 
 def _stage1(described: DataFrame) -> DataFrame:
@@ -126,9 +129,8 @@ def _stage1(described: DataFrame) -> DataFrame:
 def _stage2(described: DataFrame, negatives: DataFrame) -> DataFrame:
     """Return the pairs with their query's negatives; a negative that the query knows as relevant is left out."""
     joined = described.join(negatives, "query_id", how="left")
-    none = F.filter("found", lambda one: F.lit(False))
     fair = F.filter("found", lambda one: ~F.array_contains(F.col("known_ids"), one["doc_id"]))
-    with_found = joined.withColumn("fair", F.coalesce(fair, none))
+    with_found = joined.withColumn("fair", fair)
     parts = {"negative_ids": "doc_id", "negatives": "text", "negative_fn": "fn", "negative_teacher": "teacher"}
     arrays = {name: _field(part) for name, part in parts.items()}
     is_bare = F.col("drop_reason").isNull() & (F.size("negative_ids") == 0)
@@ -138,5 +140,6 @@ def _stage2(described: DataFrame, negatives: DataFrame) -> DataFrame:
 
 
 def _field(name: str) -> Column:
+    kind = T.DoubleType() if name in ("fn", "teacher") else T.StringType()
     values = F.transform("fair", lambda one: one[name])
-    return F.coalesce(values, F.array().cast(T.ArrayType(T.DoubleType() if name in ("fn", "teacher") else T.StringType(), False)))
+    return F.coalesce(values, F.array().cast(T.ArrayType(kind, containsNull=False)))

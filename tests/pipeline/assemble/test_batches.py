@@ -56,10 +56,15 @@ def example(i, *, stage=1, domain="d0", query=None, positive=None, negatives=(),
     positive = positive or f"p{i}"
     n = len(negatives)
     return (
-        stage, f"e{i}", PAIR_TASK if stage == 1 else TRIPLET_TASK, domain, "title", query or f"q{i}", f"query {i}", positive,
-        f"text of {positive}", list(negatives), [f"text of {one}" for one in negatives], [0.1] * n, None, [-1.0] * n,
+        stage, f"e{i}", PAIR_TASK if stage == 1 else TRIPLET_TASK, domain, "title", query or f"q{i}", f"query {i}",
+        positive, f"text of {positive}", list(negatives), [f"text of {one}" for one in negatives], [0.1] * n, None,
+        [-1.0] * n,
         sorted({positive, *known}), None, None, reason,
     )
+
+
+def standing(row):
+    return [row.positive_id, *row.negative_ids]
 
 
 def planned(frame):
@@ -70,7 +75,7 @@ def planned(frame):
     return {key: [batch[i] for i in range(len(batch))] for key, batch in found.items()}  # positions run from 0
 
 
-# Twelve documents, of which d1, d2 and d3 are one duplicate cluster; examples that share queries, documents and knowledge.
+# d1, d2 and d3 are one duplicate cluster; the examples share queries, documents and knowledge.
 _TWINS = [("d2", "d1", NEAR, 0.9), ("d3", "d1", NEAR, 0.8)]
 _TANGLED = [
     example(i, stage=1 + i % 2, domain=f"dom{i % 3}", query=f"q{i % 17}", positive=f"d{i % 11}",
@@ -86,7 +91,8 @@ def test_batches_keep_every_rule_however_the_input_is_partitioned(rows, partitio
     cluster = {one[0]: one[1] for one in _TWINS}
     whole = plan_batches(rows(EXAMPLES, *_TANGLED).coalesce(1), duplicates, _TIGHT, 13)
 
-    got = plan_batches(rows(EXAMPLES, *_TANGLED).repartition(partitions), duplicates.repartition(partitions), _TIGHT, 13)
+    split = rows(EXAMPLES, *_TANGLED).repartition(partitions)
+    got = plan_batches(split, duplicates.repartition(partitions), _TIGHT, 13)
 
     batches = planned(got)
     assert {key: [r.example_id for r in rows] for key, rows in batches.items()} == {
@@ -100,7 +106,7 @@ def test_batches_keep_every_rule_however_the_input_is_partitioned(rows, partitio
         for one, other in itertools.permutations(batch, 2):
             stand, known, others = (
                 {cluster.get(d, d) for d in ids}
-                for ids in ([one.positive_id, *one.negative_ids], one.known_ids, [other.positive_id, *other.negative_ids])
+                for ids in (standing(one), one.known_ids, standing(other))
             )
             assert not stand & others
             assert not known & others
@@ -154,5 +160,5 @@ def test_large_domains_are_split_into_blocks_and_still_fill_their_batches(rows):
 
 
 def test_impossible_settings_are_all_named():
-    with pytest.raises(RecipeError, match=r"min_batch must be at most .*shares\.title must be a number between 0 and 1"):
+    with pytest.raises(RecipeError, match=r"min_batch must be at most .*shares\.title must be a number"):
         AssembleConfig(batch_stage2=4, min_batch=5, shares={"title": 2})

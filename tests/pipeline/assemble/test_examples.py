@@ -8,7 +8,7 @@ from pipeline.assemble import AssembleConfig
 from pipeline.assemble.examples import build_examples
 from pipeline.ids import hash_id
 from schemas.documents import DOCUMENTS, DOMAINS, DUPLICATES, NEAR
-from schemas.mining import DROPPED, KEPT, LIKELY_POSITIVE, POSITIVE, PROMOTED, RELABELLED, SURPLUS, VETOED, VERDICTS
+from schemas.mining import DROPPED, KEPT, LIKELY_POSITIVE, POSITIVE, PROMOTED, RELABELLED, SURPLUS, VERDICTS, VETOED
 from schemas.pairs import NEGATIVE, POSITIVES, QUERY_IN_TEXT, SYNTHETICS
 from schemas.shards import EXAMPLES, NO_NEGATIVES, PAIR_TASK, SURPLUS_EXAMPLE, TRIPLET_TASK
 
