@@ -154,7 +154,7 @@ def _faults_of(item: dataclasses.Field[Any], hint: Any, value: Any) -> list[str]
     if choices:
         each = value if isinstance(value, tuple) else (value,)
         return [rule(item.name, f"one of {', '.join(choices)}", one) for one in each if one not in choices]
-    if low is not None and value < low or high is not None and value > high:
+    if not ((low is None or value >= low) and (high is None or value <= high)):  # so that nan is refused
         return [rule(item.name, _range_text(low, high), value)]
     return []
 
