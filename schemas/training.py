@@ -35,14 +35,16 @@ class StageConfig(Config):
     refresh_steps: int = setting(
         0, "re-rank each row's negatives with the model in training every so many steps; 0 = keep their order", low=0)
     refresh_guard: float = setting(
-        0.95, "a re-ranked negative scoring above this share of its positive's score is passed over", low=0.0, high=2.0)
+        0.95, "a re-ranked negative scoring above this share of its positive's score is passed over",
+        low=0.0, high=2.0)
 
 
 @dataclass(frozen=True)
 class TrainConfig(Config):
     """How a published dataset becomes a model."""
 
-    model: str = setting("all-MiniLM-L6-v2", "directory of a sentence-transformers model, or a name under the models folder")
+    model: str = setting(
+        "all-MiniLM-L6-v2", "directory of a sentence-transformers model, or a name under the models folder")
     max_length: int = setting(128, "tokens of a text that the model reads", low=8, high=8192)
     dimensions: tuple[int, ...] = setting((384, 256, 128, 64), "Matryoshka dimensions, largest first")
     dimension_weights: tuple[float, ...] = setting((), "weight of each dimension's loss; empty = all equal")

@@ -18,6 +18,7 @@ from schemas.errors import EngineError, PairwrightError, RecipeError
 from schemas.training import EvaluateConfig, TrainConfig
 
 C = TypeVar("C", bound=Config)
+LAYOUTS = ("sentence-transformers", "flagembedding", "tevatron", "beir")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -105,7 +106,7 @@ def _write_json(path: Path, result: Mapping[str, Any]) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("python -m trainer", description=__doc__.split("\n", maxsplit=1)[0] if __doc__ else "")
+    parser = argparse.ArgumentParser("python -m trainer", description=(__doc__ or "").split("\n", maxsplit=1)[0])
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     train = commands.add_parser("train", help="train one stage on a published dataset")
     train.add_argument("--dataset", required=True, help="directory of a dataset version, with manifest.json")
@@ -128,9 +129,11 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.set_defaults(run=_evaluate)
     export = commands.add_parser("export", help="write a dataset in the layout of another trainer")
     export.add_argument("--dataset", required=True)
-    export.add_argument("--format", required=True, choices=("sentence-transformers", "flagembedding", "tevatron", "beir"))
+    export.add_argument("--format", required=True, choices=LAYOUTS)
     export.add_argument("--out", required=True, help="directory to make; must not exist")
-    export.add_argument("--negatives", type=int, help="sentence-transformers: negative columns (default: fewest of a row)")
+    export.add_argument(
+        "--negatives", type=int, help="most negatives a row; for sentence-transformers their exact number "
+        "(default: the fewest of a row)")
     export.set_defaults(run=_export)
     return parser
 

@@ -7,7 +7,7 @@ document ids, and it is a negative of a row only if none of them is known to ans
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -74,9 +74,9 @@ def _document_texts(examples: Sequence[Example], chosen: Sequence[Sequence[int]]
     return texts
 
 
-def _number(texts: object) -> dict[str, int]:
-    """Number distinct texts by first appearance."""
-    return {text: number for number, text in enumerate(dict.fromkeys(texts))}  # type: ignore[call-overload]
+def _number(texts: Iterable[str]) -> dict[str, int]:
+    """Return distinct texts with their numbers, by first appearance."""
+    return {text: number for number, text in enumerate(dict.fromkeys(texts))}
 
 
 def _teacher(example: Example, number: int) -> float:

@@ -52,7 +52,8 @@ def write_card(path: Path, summary: Mapping[str, Any], log: Sequence[Mapping[str
     path.write_text(_TEMPLATE.format(
         **{name: summary[name] for name in ("base", "dataset", "stage", "steps", "examples", "precision")},
         dimensions=", ".join(str(dimension) for dimension in config["dimensions"]), smallest=config["dimensions"][-1],
-        curve="\n".join(_curve(log)), config=json.dumps({**config, "model": summary["base"]}, indent=1)), encoding="utf-8")
+        curve="\n".join(_curve(log)), config=json.dumps({**config, "model": summary["base"]}, indent=1),
+    ), encoding="utf-8")
 
 
 def _curve(log: Sequence[Mapping[str, Any]], points: int = 20) -> list[str]:

@@ -1,7 +1,8 @@
 """Checkpoints: weights and optimiser as safetensors, the position as JSON; there in full or not at all.
 
 A checkpoint is written beside its final name and renamed, so a process killed half-way leaves the one before. It
-carries the fingerprint of the run (settings, dataset, base model): a checkpoint of another run is refused, not mixed in.
+carries the fingerprint of the run (settings, dataset, base model): a checkpoint of another run is refused and never
+mixed in.
 """
 
 from __future__ import annotations

@@ -39,7 +39,8 @@ def find_sets(path: str) -> list[EvalSet]:
         file.parent for file in root.glob("*/corpus.jsonl"))
     if not folders:
         raise RecipeError(
-            f"--eval must be a BEIR folder (corpus.jsonl, queries.jsonl, qrels/test.tsv) or a folder of such, got {path!r}")
+            "--eval must be a BEIR folder (corpus.jsonl, queries.jsonl, qrels/test.tsv) or a folder of such, "
+            f"got {path!r}")
     return [read_set(folder) for folder in folders]
 
 
@@ -119,9 +120,11 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
                 try:
                     yield number, raw.decode("utf-8-sig" if number == 1 else "utf-8")
                 except UnicodeDecodeError as error:
-                    raise ShardError(f"{path}:{number} must be UTF-8, got {error.reason} at byte {error.start}") from error
+                    raise ShardError(
+                        f"{path}:{number} must be UTF-8, got {error.reason} at byte {error.start}") from error
     except OSError as error:
-        raise ShardError(f"{path} cannot be read: {error.strerror or error}; try publishing the dataset again") from error
+        raise ShardError(
+            f"{path} cannot be read: {error.strerror or error}; try publishing the dataset again") from error
 
 
 def _text(record: Mapping[str, Any]) -> str:

@@ -36,8 +36,9 @@ class Request:
     def check(self) -> str:
         """Return the baseline's name. Raises: RecipeError when the names do not fit together."""
         names = [*self.models, *self.runs]
-        faults = [f"--dimensions must name a --model, got {name!r}" for name in self.dimensions if name not in self.models]
-        faults += [f"systems must have names of their own, got {name!r} twice" for name in self.runs if name in self.models]
+        strangers, twins = self.dimensions.keys() - self.models.keys(), self.runs.keys() & self.models.keys()
+        faults = [f"--dimensions must name a --model, got {name!r}" for name in sorted(strangers)]
+        faults += [f"systems must have names of their own, got {name!r} twice" for name in sorted(twins)]
         if not names:
             faults.append("at least one --model or --run must be given, got none")
         elif self.baseline is not None and self.baseline not in names:
@@ -182,6 +183,8 @@ def _per_domain(result: Mapping[str, Any], name: str) -> list[str]:
 def _align(rows: Sequence[Sequence[str]]) -> list[str]:
     """Return rows as lines: the first column to the left, the others to the right."""
     widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
-    return [
-        "  ".join([row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))])
-        .rstrip() for row in rows]
+    lines: list[str] = []
+    for row in rows:
+        cells = [cell.rjust(width) for cell, width in zip(row, widths, strict=True)]
+        lines.append("  ".join([row[0].ljust(widths[0]), *cells[1:]]).rstrip())
+    return lines

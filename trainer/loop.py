@@ -118,7 +118,7 @@ class Run:
         position = load_checkpoint(self.partial, self.model, self.optimiser, self.fingerprint)
         position = position or Position(0, 0.0, {})
         self.choice.chosen = position.memory.get("negatives", {})
-        _cut_log(self.partial / _LOG, position.step)
+        self.examples = _cut_log(self.partial / _LOG, position.step)
         return position
 
     def train(self) -> None:
@@ -129,10 +129,11 @@ class Run:
             for step in range(self.position.step, int(self.steps)):
                 number = self._batch_number(step)
                 value, norm, examples = self._step(step, number, loss)
+                self.examples += examples
                 seconds = time.monotonic() - started
                 record = {
                     "step": step + 1, "steps": int(self.steps), "loss": round(value, 6),
-                    "lr": self._rate(step), "examples": examples, "seconds": round(seconds, 3)}
+                    "lr": self._rate(step), "examples": self.examples, "seconds": round(seconds, 3)}
                 log.write(json.dumps({**record, "batch": number, "grad_norm": round(norm, 6)}) + "\n")
                 log.flush()
                 self.emit(record)
@@ -153,13 +154,13 @@ class Run:
                 bf16=self.bf16, seed=f"{self.config.seed}:{self.request.stage}:{step}")
         except torch.OutOfMemoryError as error:
             raise EngineError(
-                f"out of GPU memory at step {step + 1} with mini_batch {self.stage.mini_batch}; try a smaller mini_batch "
-                "or max_length, gradient_cache: true, or precision: bf16") from error
+                f"out of GPU memory at step {step + 1} with mini_batch {self.stage.mini_batch}; try a smaller "
+                "mini_batch or max_length, gradient_cache: true, or precision: bf16") from error
         norm = float(nn.utils.clip_grad_norm_(self.model.parameters(), self.stage.max_grad_norm or math.inf))
         if not math.isfinite(value) or not math.isfinite(norm):
             raise EngineError(
-                f"loss {value}, gradient norm {norm} at step {step + 1} (batch {number}, domain {examples[0].domain!r}); "
-                "try a lower learning_rate, a higher temperature, or precision: fp32")
+                f"loss {value}, gradient norm {norm} at step {step + 1} (batch {number}, domain "
+                f"{examples[0].domain!r}); try a lower learning_rate, a higher temperature, or precision: fp32")
         for group in self.optimiser.param_groups:
             group["lr"] = self._rate(step)
         self.optimiser.step()
@@ -191,9 +192,9 @@ class Run:
         log = [json.loads(line) for line in (self.partial / _LOG).read_text(encoding="utf-8").splitlines()]
         summary = {
             "fingerprint": self.fingerprint, "stage": self.request.stage, "steps": len(log),
-            "examples": sum(record["examples"] for record in log), "seconds": log[-1]["seconds"],
+            "examples": log[-1]["examples"], "seconds": log[-1]["seconds"],
             "first_loss": log[0]["loss"], "last_loss": log[-1]["loss"],
-            "dataset": f"{self.dataset.name}@{self.dataset.version}", "base": Path(self.request.model).name,
+            "dataset": f"{self.dataset.name}@{self.dataset.version}", "base": _base_name(Path(self.request.model)),
             "precision": "bf16" if self.bf16 else "fp32", **figures, "config": self.config.to_mapping()}
         (draft / _SUMMARY).write_text(json.dumps(summary, indent=1, sort_keys=True) + "\n", encoding="utf-8")
         shutil.copyfile(self.partial / _LOG, draft / _LOG)
@@ -209,20 +210,21 @@ def _prepare_model(model: SentenceTransformer, config: TrainConfig, device: torc
     if config.dimensions[0] > width:
         raise RecipeError(
             f"dimensions must be at most the model's {width}, got {config.dimensions[0]}; try [{width}]")
-    own = model.max_seq_length or config.max_length
-    positions = getattr(model[0].config, "max_position_embeddings", None) or config.max_length
-    model.max_seq_length = min(config.max_length, positions)
+    own = int(model.max_seq_length or config.max_length)
+    positions = int(getattr(model[0].config, "max_position_embeddings", None) or config.max_length)
+    length = min(config.max_length, positions)
+    model.max_seq_length = length
     if not config.dropout:
         for module in model.modules():
             if isinstance(module, nn.Dropout):
                 module.p = 0.0
-            elif isinstance(getattr(module, "attention_dropout", None), float):
-                module.attention_dropout = 0.0
+            elif isinstance(getattr(module, name := "attention_dropout", None), float):
+                setattr(module, name, 0.0)
     if device.type == "cpu":
         torch.use_deterministic_algorithms(mode=True)
         # Nothing here reads memory that it did not write, and filling it costs a tenth of a step.
-        torch.utils.deterministic.fill_uninitialized_memory = False
-    return max(own, model.max_seq_length)
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    return max(own, length)
 
 
 def _optimiser(model: SentenceTransformer, stage: StageConfig) -> torch.optim.AdamW:
@@ -234,14 +236,24 @@ def _optimiser(model: SentenceTransformer, stage: StageConfig) -> torch.optim.Ad
 
 
 def _check_teacher(stage: StageConfig, shards: StageShards) -> None:
-    """Refuse a loss on teacher scores when the first batches hold none."""
+    """Refuse a loss on teacher scores when the dataset holds none."""
     if stage.loss not in NEEDS_TEACHER:
         return
-    if not any(example.positive_teacher is not None for number in range(len(shards)) for example in shards.read(number)):
+    examples = (example for number in range(len(shards)) for example in shards.read(number))
+    if not any(example.positive_teacher is not None for example in examples):
         raise RecipeError(f"loss {stage.loss} must have teacher scores, got none in the dataset; try loss: infonce")
 
 
-def _cut_log(path: Path, step: int) -> None:
-    """Drop the records after the checkpoint: their steps are taken again."""
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
-    path.write_text("".join(lines[:step]), encoding="utf-8")
+def _cut_log(path: Path, step: int) -> int:
+    """Drop the records after the checkpoint, whose steps are taken again; return the examples seen so far."""
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)[:step] if path.exists() else []
+    path.write_text("".join(lines), encoding="utf-8")
+    return int(json.loads(lines[-1])["examples"]) if lines else 0
+
+
+def _base_name(model: Path) -> str:
+    """Return the name of the model that everything started from, through earlier stages."""
+    summary = model / _SUMMARY
+    if summary.is_file():
+        return str(json.loads(summary.read_text(encoding="utf-8")).get("base", model.name))
+    return model.name

@@ -29,6 +29,7 @@ from schemas.errors import EngineError, RecipeError
 QUERY, DOCUMENT = "query", "document"
 Features = dict[str, Any]
 _TOKENISED_AT_ONCE = 1024
+_DIGESTED = (".json", ".safetensors", ".txt", ".model")
 
 
 def load_model(path: str | Path, device: torch.device) -> SentenceTransformer:
@@ -44,7 +45,7 @@ def load_model(path: str | Path, device: torch.device) -> SentenceTransformer:
     _quieten()
     try:
         model = SentenceTransformer(str(directory), device=str(device), local_files_only=True)
-    except Exception as error:  # noqa: BLE001 - the loader raises whatever its parts raise
+    except Exception as error:  # the loader raises whatever its parts raise
         first = (str(error).splitlines() or [""])[0]
         raise EngineError(
             f"model {path} cannot be loaded ({type(error).__name__}: {first}); try fetching it again") from error
@@ -70,7 +71,7 @@ def digest_model(path: str | Path) -> str:
     digest = hashlib.sha256()
     root = Path(path)
     for file in sorted(root.rglob("*")):
-        if file.is_file() and file.suffix in (".json", ".safetensors", ".txt", ".model"):
+        if file.is_file() and file.suffix in _DIGESTED and file.name != "training.json":  # that one holds seconds
             digest.update(str(file.relative_to(root)).encode())
             with file.open("rb") as stream:
                 digest.update(hashlib.file_digest(stream, "sha256").digest())
@@ -90,9 +91,9 @@ def uses_bf16(precision: str, device: torch.device) -> bool:
     if precision != "auto":
         return precision == "bf16"
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     cpu = torch.cpu
-    return bool(cpu._is_avx512_bf16_supported() or cpu._is_amx_tile_supported())  # type: ignore[no-untyped-call]
+    return bool(cpu._is_avx512_bf16_supported() or cpu._is_amx_tile_supported())
 
 
 def set_threads(threads: int) -> int:
@@ -120,7 +121,8 @@ def split_by_length(features: Mapping[str, Any], size: int) -> Iterator[tuple[Te
     """
     mask: Tensor = features["attention_mask"]
     order = torch.argsort(mask.sum(dim=1), descending=True, stable=True)
-    for rows in order.split(size):
+    for start in range(0, len(order), size):
+        rows = order[start : start + size]
         used = mask[rows].any(dim=0)
         yield rows, {
             name: value[rows][:, used] if isinstance(value, Tensor) and value.shape == mask.shape

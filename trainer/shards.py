@@ -86,6 +86,10 @@ class Dataset:
         except OSError as error:
             raise ShardError(f"{self.path}/manifest.json cannot be read: {error}") from error
 
+    def has_stage(self, number: int) -> bool:
+        """Say whether the manifest lists shards of this stage."""
+        return any(relative.startswith(f"stage{number}/") for relative, _, _ in self.files)
+
     def stage(self, number: int) -> StageShards:
         """Return the batches of one training stage, after checking its files.
 
@@ -112,7 +116,8 @@ class Dataset:
                     digest.update(chunk)
                     seen += len(chunk)
         except OSError as error:
-            raise ShardError(f"{self.path}/{relative} cannot be read: {error}; try fetching the dataset again") from error
+            raise ShardError(
+                f"{self.path}/{relative} cannot be read: {error}; try fetching the dataset again") from error
         if seen != size or digest.hexdigest() != checksum:
             raise ShardError(
                 f"{self.path}/{relative} must match its manifest ({size} bytes, sha256 {checksum[:12]}), got {seen} "
@@ -122,7 +127,8 @@ class Dataset:
         with self.open_parquet(relative) as file:
             missing = [name for name in SHARDS.names if name not in file.schema_arrow.names]
             if missing:
-                raise ShardError(f"{self.path}/{relative} lacks the columns {', '.join(missing)}; try publishing it again")
+                raise ShardError(
+                    f"{self.path}/{relative} lacks the columns {', '.join(missing)}; try publishing it again")
             for group in range(file.num_row_groups):
                 yield RowGroup(relative, group, file.metadata.row_group(group).num_rows)
 
