@@ -1,0 +1,106 @@
+"""The whole way on a small real input with the real engines, once; then what must hold of what it left."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow.dataset as ds
+import pytest
+
+from jobs.explain import Ledger, explain
+from schemas.documents import DOCUMENTS
+from schemas.errors import RecipeError
+from schemas.mining import VERDICTS
+from schemas.pairs import SYNTHETICS
+
+ROOT = Path(__file__).resolve().parents[1]
+RECIPE = ROOT / "jobs" / "recipes" / "pydocs-tiny.yaml"
+
+
+def pairwright(*arguments: str, status: int = 0) -> str:
+    """Run the command as a person would; return what it printed."""
+    done = subprocess.run([sys.executable, "-m", "jobs.cli", *arguments], capture_output=True, text=True, cwd=ROOT,
+                          timeout=900, check=False)
+    assert done.returncode == status, f"{done.stdout}\n{done.stderr}"
+    return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Iterator[tuple[Path, str]]:
+    """A workspace in which the tiny recipe is built with one partition, and what the build printed."""
+    assert models
+    workspace = tmp_path_factory.mktemp("one") / "workspace"
+    yield workspace, build(workspace, 1, "report")
+
+
+def build(workspace: Path, partitions: int, until: str) -> str:
+    return pairwright("build", str(RECIPE), "--workspace", str(workspace), "--until", until,
+                      "--conf", f"spark.master=local[{min(partitions, 2)}]",
+                      "--conf", f"spark.sql.shuffle.partitions={partitions}",
+                      "--conf", f"spark.default.parallelism={partitions}")
+
+
+def dataset_files(workspace: Path) -> dict[str, bytes]:
+    home = workspace / "datasets" / "pydocs-tiny"
+    version = home / (home / "CURRENT").read_text().strip()
+    return {path.relative_to(home).as_posix(): path.read_bytes() for path in sorted(version.rglob("*"))
+            if path.is_file() and path.name != "report.html"}
+
+
+def test_the_build_ends_with_a_dataset_a_model_a_report_and_a_table(built: tuple[Path, str]) -> None:
+    workspace, printed = built
+    for word in ("ingest", "dedupe", "guard", "synthesise", "mine", "label", "judge", "publish", "train2", "nDCG@10"):
+        assert re.search(word, printed, re.IGNORECASE), printed
+    files = dataset_files(workspace)
+    assert any("/stage1/" in name for name in files)
+    assert any("/stage2/" in name for name in files)
+    assert any(name.endswith("queries.jsonl") for name in files)
+    assert list(workspace.glob("datasets/pydocs-tiny/*/report.html"))
+    assert list(workspace.glob("tables/train2/*/model/*.safetensors"))
+
+
+def test_the_second_build_builds_nothing(built: tuple[Path, str]) -> None:
+    workspace, _ = built
+    assert re.search(r"^0 stages built", build(workspace, 1, "report"), re.MULTILINE)
+
+
+def test_three_partitions_publish_the_same_bytes_as_one(built: tuple[Path, str], tmp_path: Path) -> None:
+    workspace, _ = built
+    other = tmp_path / "workspace"
+    shutil.copytree(workspace / "cache" / "replies", other / "cache" / "replies", dirs_exist_ok=True)
+    build(other, 3, "publish")
+    one, three = dataset_files(workspace), dataset_files(other)
+    assert one.keys() == three.keys()
+    assert [name for name in one if one[name] != three[name]] == []
+
+
+def test_no_training_text_is_in_the_evaluation_set(built: tuple[Path, str]) -> None:
+    workspace, _ = built
+    home = workspace / "datasets" / "pydocs-tiny"
+    version = home / (home / "CURRENT").read_text().strip()
+    trained = set()
+    for stage in ("stage1", "stage2"):
+        table = ds.dataset(version / stage, format="parquet").to_table(columns=["positive", "query"])
+        trained |= set(table["positive"].to_pylist()) | set(table["query"].to_pylist())
+    held_out = [json.loads(line)["text"] for path in version.glob("eval/*/*.jsonl") for line in path.read_text().splitlines()]
+    assert held_out
+    assert trained.isdisjoint(held_out)
+
+
+def test_explain_tells_of_a_dropped_document_a_vetoed_negative_and_a_synthetic_text(built: tuple[Path, str]) -> None:
+    workspace, _ = built
+    ledger = Ledger(workspace)
+    dropped = next(row for row in ledger.rows("guard", DOCUMENTS) if row["drop_reason"])
+    assert dropped["drop_reason"] in explain(workspace, dropped["doc_id"])
+    vetoed = next(row for row in ledger.rows("judge", VERDICTS) if row["verdict"] == "vetoed")
+    assert "vetoed" in explain(workspace, f"{vetoed['query_id']}:{vetoed['doc_id']}")
+    for row in ledger.rows("synthesise", SYNTHETICS)[:2]:
+        story = explain(workspace, row["request_id"])
+        assert row["doc_id"] in story
+        assert (row["drop_reason"] or "kept") in story
+    with pytest.raises(RecipeError, match="no-such-id"):
+        explain(workspace, "no-such-id")
