@@ -1,0 +1,210 @@
+"""Near-duplicate pairs: MinHash LSH proposes, true Jaccard decides, and copies never cost the square of their number.
+
+All colliding pairs of a bucket would be quadratic; comparing every text with the bucket's smallest one only (a star)
+would lose pairs, because similarity is not transitive: b and c may be duplicates while neither is one of a. So:
+
+1. Stars. In every bucket, each text is compared with the smallest one: linear, and all that a bucket of copies needs.
+2. Components of the verified pairs.
+3. Rest. Only buckets that hold several components still can hide a pair. There each text outside the largest component
+   is compared with every text of other components, at a nanosecond or so a shingle.
+
+After that every colliding pair is either verified or already in one component, so the components are exactly
+those of the graph of all colliding pairs with Jaccard >= threshold. Pairs within a component are not all listed.
+
+Known weakness: a bucket of n texts that are alike but no duplicates (templates) costs n**2 / 2 comparisons in one
+task.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from pyspark.sql import DataFrame, Window
+from pyspark.sql import functions as F
+
+from pipeline.dedupe.components import connect_components
+from pipeline.dedupe.config import DedupeConfig
+from pipeline.dedupe.lineage import Cut, cut_lineage
+from pipeline.dedupe.minhash import fold_bands, permutations_of, sign_sets
+from pipeline.dedupe.shingling import I64, U64, ShingleSets, jaccards, shingle_texts
+
+SIGNATURES = "node long, digest long, size int, bands array<long>, shingles binary"
+PAIRS = "left long, right long, jaccard double"
+
+_SLICE_BYTES = 1 << 26  # text signed at a time: its shingles must fit one Arrow column of 2 GiB
+_ITEM = 8  # bytes of a shingle hash
+
+
+def node_of(column: str) -> Any:
+    """Return the 64-bit number that stands for an id in signatures, edges and components."""
+    return F.xxhash64(column)
+
+
+def sign_texts(texts: DataFrame, cfg: DedupeConfig) -> DataFrame:
+    """Compute each text's shingle set, band keys and digest.
+
+    In:    ``node`` (long), ``text``.
+    Out:   SIGNATURES; a text without words has no row.
+    Cost:  about 90,000 docstrings a second on one core; no shuffle.
+    """
+    ngram, banding, seed = cfg.ngram, cfg.banding, cfg.seed
+
+    def sign(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        factors, shifts = permutations_of(seed, banding.bands * banding.rows)
+        for batch in batches:
+            for part in _slice_by_bytes(batch):
+                sets = shingle_texts(part.column("text"), ngram)
+                keys = fold_bands(sign_sets(sets, factors, shifts), banding)
+                yield _signature_batch(part.column("node"), sets, keys)
+
+    return texts.select("node", "text").mapInArrow(sign, SIGNATURES)
+
+
+def link_near(signatures: DataFrame, cfg: DedupeConfig, cut: Cut = cut_lineage) -> DataFrame:
+    """Find verified pairs whose components are those of all colliding pairs at or above the threshold.
+
+    In:   SIGNATURES, computed already (it is read several times).
+    Out:  PAIRS, jaccard to 6 decimals; enough pairs to connect each component, not all of them.
+    Cost: 3 jobs and one of ``connect_components``; see the module for the comparisons.
+    """
+    members = cut(_fill_buckets(signatures))
+    to_smallest = members.where(F.col("node") != F.col("smallest"))
+    stars = to_smallest.select(F.col("smallest").alias("left"), F.col("node").alias("right")).distinct()
+    linked = cut(verify_pairs(stars, signatures, signatures, cfg.threshold))
+    roots = connect_components(linked, cut)
+    return linked.unionByName(_link_rest(members, roots, signatures, cfg.threshold))
+
+
+def verify_pairs(pairs: DataFrame, left: DataFrame, right: DataFrame, threshold: float) -> DataFrame:
+    """Keep the pairs whose true Jaccard similarity reaches the threshold.
+
+    In:   ``left``, ``right`` (nodes); the SIGNATURES of each side.
+    Out:  PAIRS.
+    """
+    left_sets = left.select(F.col("node").alias("left"), F.col("shingles").alias("left_shingles"))
+    right_sets = right.select(F.col("node").alias("right"), F.col("shingles").alias("right_shingles"))
+
+    def verify(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            found = jaccards(sets_of(batch.column("left_shingles")), sets_of(batch.column("right_shingles")))
+            columns = [batch.column("left"), batch.column("right"), pa.array(found)]
+            yield pa.RecordBatch.from_arrays(columns, names=["left", "right", "jaccard"]).filter(
+                pa.array(found >= threshold))
+
+    with_left = pairs.join(left_sets, "left", how="inner")
+    return with_left.join(right_sets, "right", how="inner").mapInArrow(verify, PAIRS)
+
+
+def sets_of(shingles: pa.BinaryArray) -> ShingleSets:
+    """Return the sets that a column of SIGNATURES.shingles holds."""
+    offsets = np.frombuffer(shingles.buffers()[1], np.int32)[shingles.offset : shingles.offset + len(shingles) + 1]
+    bounds = (offsets - offsets[0]).astype(np.int64) // _ITEM
+    data = shingles.buffers()[2]
+    held = data.slice(int(offsets[0]), int(offsets[-1] - offsets[0])) if data is not None else b""
+    return ShingleSets(np.frombuffer(held, np.uint64), bounds, np.zeros(len(shingles), np.uint64))
+
+
+def _slice_by_bytes(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """Cut a batch so that each part holds about ``_SLICE_BYTES`` of text, or one text."""
+    lengths = pa.compute.fill_null(pa.compute.binary_length(batch.column("text")), 0).to_numpy(zero_copy_only=False)
+    part_of = np.cumsum(lengths, dtype=np.int64) // _SLICE_BYTES
+    bounds = [0, *(np.flatnonzero(np.diff(part_of)) + 1).tolist(), batch.num_rows]
+    for first, last in pairwise(bounds):
+        yield batch.slice(first, last - first)
+
+
+def _signature_batch(nodes: pa.Array, sets: ShingleSets, keys: U64) -> pa.RecordBatch:
+    """Return the SIGNATURES rows of the texts that have words."""
+    bands = pa.FixedSizeListArray.from_arrays(pa.array(keys.view(np.int64).ravel()), keys.shape[1])
+    offsets = pa.py_buffer((sets.offsets * _ITEM).astype(np.int32))
+    shingles = pa.Array.from_buffers(pa.binary(), len(sets.sizes), [None, offsets, pa.py_buffer(sets.values)])
+    columns = [nodes, pa.array(sets.digests.view(np.int64)), pa.array(sets.sizes.astype(np.int32)),
+               bands.cast(pa.list_(pa.int64())), shingles]
+    rows = pa.RecordBatch.from_arrays(columns, names=["node", "digest", "size", "bands", "shingles"])
+    return rows.filter(pa.array(sets.sizes > 0))
+
+
+def _fill_buckets(signatures: DataFrame) -> DataFrame:
+    """Return (bucket, node, smallest) of the buckets that hold more than one text."""
+    bucket = Window.partitionBy("bucket")
+    filled = signatures.select("node", F.explode("bands").alias("bucket")).select(
+        "bucket", "node", F.min("node").over(bucket).alias("smallest"), F.max("node").over(bucket).alias("largest"))
+    return filled.where(F.col("smallest") < F.col("largest")).drop("largest")
+
+
+def _link_rest(members: DataFrame, roots: DataFrame, signatures: DataFrame, threshold: float) -> DataFrame:
+    """Verify what the stars left open: pairs in one bucket, in different components, neither of them the smallest."""
+    rooted = members.join(roots, "node", how="left").select(
+        "bucket", "node", "smallest", F.coalesce("root", "node").alias("root"))
+    # Buckets with the same members ask the same question: one of them is enough. Two members are a star already.
+    open_buckets = rooted.groupBy("bucket").agg(
+        F.count("*").alias("count"), F.sum(F.xxhash64("node").cast("decimal(20,0)")).alias("fingerprint"),
+        F.min("root").alias("lowest"), F.max("root").alias("highest"))
+    open_buckets = open_buckets.where((F.col("lowest") != F.col("highest")) & (F.col("count") > 2))
+    asked = open_buckets.groupBy("count", "fingerprint").agg(F.min("bucket").alias("bucket")).select("bucket")
+    questions = rooted.join(asked, "bucket", how="left_semi").join(
+        signatures.select("node", "shingles"), "node", how="inner")
+
+    def link(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for bucket in _groups(batches, "bucket"):
+            nodes = bucket["node"].to_numpy()
+            sets = sets_of(bucket["shingles"].combine_chunks())
+            left, right, found = link_bucket(sets, bucket["root"].to_numpy(), threshold)
+            columns = [pa.array(nodes[left]), pa.array(nodes[right]), pa.array(found)]
+            yield pa.RecordBatch.from_arrays(columns, names=["left", "right", "jaccard"])
+
+    ordered = questions.select("bucket", "node", "root", "shingles").repartition("bucket")
+    return ordered.sortWithinPartitions("bucket", "node").mapInArrow(link, PAIRS).distinct()
+
+
+def link_bucket(
+    sets: ShingleSets, roots: I64, threshold: float,
+) -> tuple[I64, I64, npt.NDArray[np.float64]]:
+    """Return pairs (left, right, jaccard) that join every two components of a bucket between which one exists.
+
+    A text of the largest component is never asked: each pair across components has an end outside of it.
+    """
+    vocabulary, terms = np.unique(sets.values, return_inverse=True)
+    names, roots = np.unique(roots, return_inverse=True)
+    largest = int(np.argmax(np.bincount(roots, minlength=len(names))))
+    sizes, starts = sets.sizes, sets.offsets[:-1]
+    asked = np.zeros(len(vocabulary) + 1, np.int32)
+    links: list[tuple[int, int, float]] = []
+    for text in np.flatnonzero(roots != largest).tolist():
+        if roots[text] == roots[np.argmax(roots == largest)]:
+            continue
+        own = terms[sets.offsets[text] : sets.offsets[text + 1]]
+        asked[own] = 1
+        shared = np.add.reduceat(asked[terms], starts)
+        asked[own] = 0
+        similar = np.round(shared / (sizes + sizes[text] - shared), 6)
+        for other in np.flatnonzero((similar >= threshold) & (roots != roots[text])).tolist():
+            if roots[other] != roots[text]:
+                links.append((text, other, float(similar[other])))
+                roots[roots == roots[other]] = roots[text]
+    left, right, found = (np.array(side) for side in zip(*links, strict=True)) if links else ([], [], [])
+    return np.asarray(left, np.int64), np.asarray(right, np.int64), np.asarray(found, np.float64)
+
+
+def _groups(batches: Iterator[pa.RecordBatch], key: str) -> Iterator[pa.Table]:
+    """Yield the rows of each key, which come one after the other but may span batches."""
+    pending: list[pa.RecordBatch] = []
+    current = None
+    for batch in batches:
+        keys = batch.column(key).to_numpy()
+        bounds = [0, *(np.flatnonzero(np.diff(keys)) + 1).tolist(), len(keys)]
+        for first, last in pairwise(bounds):
+            if first == last:
+                continue
+            if pending and keys[first] != current:
+                yield pa.Table.from_batches(pending)
+                pending = []
+            current = keys[first]
+            pending.append(batch.slice(first, last - first))
+    if pending:
+        yield pa.Table.from_batches(pending)
