@@ -67,8 +67,12 @@ def _examples(shards: StageShards) -> Iterator[Example]:
 
 
 def _write_columns(shards: StageShards, folder: Path, negatives: int | None) -> tuple[int, int]:
-    """Write sentence-transformers' columns; rows with fewer usable negatives than columns are left out and counted."""
-    width = min(len(usable(example)) for example in _examples(shards)) if negatives is None else negatives
+    """Write sentence-transformers' columns; rows with fewer usable negatives than columns are left out and counted.
+
+    The number of columns is the fewest negatives of a row, or what was asked for as far as any row has so many.
+    """
+    counts = [len(usable(example)) for example in _examples(shards)]
+    width = min(counts) if negatives is None else min(negatives, max(counts))
     names = ["anchor", "positive", *(f"negative_{place}" for place in range(1, width + 1))]
     schema = pa.schema([(name, pa.string()) for name in names])
     written = left_out = 0

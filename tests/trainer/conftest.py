@@ -117,7 +117,8 @@ def dataset(tmp_path_factory, pairs):
 def tiny_model(tmp_path_factory, pairs):
     """A random two-layer BERT of width 32 whose words are those of the pairs."""
     torch.manual_seed(0)
-    words = sorted({word for _, query, text in pairs for word in (query + " " + text).lower().split() if word.isalpha()})
+    text = " ".join(f"{query} {rest}" for _, query, rest in pairs).lower()
+    words = sorted({word for word in text.split() if word.isalpha()})
     body = tmp_path_factory.mktemp("body")
     (body / "vocab.txt").write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words]))
     BertTokenizerFast(vocab=str(body / "vocab.txt")).save_pretrained(body)
