@@ -1,0 +1,89 @@
+"""The holdout stage: evaluation sets, cut from the documents or read from outside; what is left trains."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pyspark.sql import DataFrame
+
+from jobs.stages import Stage, StageRun, main
+from pipeline.holdout import (
+    held_out_corpus,
+    held_out_queries,
+    hold_out,
+    outside_corpus,
+    outside_queries,
+    protects_documents,
+    source_of_set,
+    split_queries,
+)
+from pipeline.ingest.records import DOCUMENT, QUERY, REJECT
+from pipeline.ingest.sources import digest_source
+from pipeline.ingest.tables import read_records
+from pipeline.ingest.units import plan_units, unit_frame
+from pipeline.recipe import Recipe
+from schemas.documents import DOCUMENTS, DUPLICATES, EVAL_CORPUS, EVAL_QRELS, EVAL_QUERIES
+from schemas.errors import RecipeError
+
+
+def run(run: StageRun) -> None:
+    """Hold out families, read the sets from outside, and write both as one."""
+    cfg, seed = run.recipe.holdout, run.recipe.seed
+    run.write(hold_out(run.read(DOCUMENTS), run.read(DUPLICATES), cfg, seed), DOCUMENTS)
+    documents = run.written(DOCUMENTS)
+    corpus, judged = held_out_corpus(documents, cfg), held_out_queries(documents, cfg, seed)
+    if run.recipe.evaluation:
+        records = _read_sets(run)
+        protect = {each.name: protects_documents(each, run.recipe.sources) for each in run.recipe.evaluation}
+        corpus = corpus.unionByName(outside_corpus(records, protect))
+        judged = judged.unionByName(outside_queries(records))
+    queries, qrels = split_queries(judged)
+    run.write(corpus, EVAL_CORPUS)
+    run.write(queries, EVAL_QUERIES)
+    run.write(qrels, EVAL_QRELS)
+    _check(run)
+
+
+def _read_sets(run: StageRun) -> DataFrame:
+    """Read the evaluation sets from outside. Raises: RecipeError where a line of one cannot be read."""
+    sources = [source_of_set(each) for each in run.recipe.evaluation]
+    records = read_records(unit_frame(run.spark, plan_units(sources)), sources)
+    nameless = records["kind"].isin(DOCUMENT, QUERY) & records["native_id"].isNull()
+    bad = records.where((records["kind"] == REJECT) | nameless)
+    faults = [f"evaluation set {row['source']}: {row['path']}:{row['line']} must be readable and have an _id, got "
+              f"{row['reason'] or 'no _id'}: {row['detail'] or 'try adding one'}" for row in bad.limit(3).collect()]
+    if faults:
+        raise RecipeError(faults)
+    return records
+
+
+def _check(run: StageRun) -> None:
+    """Note the size of each set. Raises: RecipeError for a set without queries, which would measure nothing."""
+    wanted = [run.recipe.holdout.name] if run.recipe.holdout.fraction > 0 else []
+    wanted += [each.name for each in run.recipe.evaluation]
+    counts = {
+        name: {row["eval_name"]: row["count"] for row in run.written(table).groupBy("eval_name").count().collect()}
+        for name, table in (("documents", EVAL_CORPUS), ("queries", EVAL_QUERIES), ("qrels", EVAL_QRELS))
+    }
+    empty = [name for name in wanted if not counts["queries"].get(name)]
+    if empty:
+        way_out = "try a larger holdout.fraction, sources with titles, holdout.fraction: 0, or another split"
+        raise RecipeError([f"evaluation set {name} must have queries, got none; {way_out}" for name in empty])
+    run.note(evaluation={name: {what: found.get(name, 0) for what, found in counts.items()} for name in wanted})
+
+
+def _digests(recipe: Recipe) -> Mapping[str, str]:
+    return {each.name: digest_source(source_of_set(each)) for each in recipe.evaluation}
+
+
+STAGE = Stage(
+    name="holdout", version=1,
+    settings=("holdout", "evaluation"),
+    inputs={DOCUMENTS: "dedupe", DUPLICATES: "dedupe"},
+    outputs=(DOCUMENTS, EVAL_CORPUS, EVAL_QUERIES, EVAL_QRELS),
+    run=run,
+    external=_digests,
+)
+
+if __name__ == "__main__":
+    main(STAGE)

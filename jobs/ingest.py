@@ -1,0 +1,55 @@
+"""The ingest stage: sources -> documents, judgements and rejects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pyspark.storagelevel import StorageLevel
+
+from jobs.stages import Stage, StageRun, main
+from pipeline.ingest.sources import SourceConfig, digest_source
+from pipeline.ingest.tables import name_targets, read_records, select_documents, select_judgements, select_rejects
+from pipeline.ingest.units import plan_units, unit_frame
+from pipeline.ingest.yields import check_yields, count_yields
+from pipeline.recipe import Recipe
+from schemas.documents import DOCUMENTS, JUDGEMENTS, REJECTS
+
+
+def run(run: StageRun) -> None:
+    """Read every source once, part what came of it, and refuse a source that gave nothing."""
+    sources, seed = run.recipe.sources, run.recipe.seed
+    units = plan_units(sources)
+    # Three outputs share one reading, and reading is the dear part; the disk holds it, memory does not.
+    records = read_records(unit_frame(run.spark, units), sources).persist(StorageLevel.DISK_ONLY)
+    targets = name_targets(records).persist(StorageLevel.DISK_ONLY)
+    try:
+        run.write(select_documents(records, targets, sources, seed), DOCUMENTS)
+        run.write(select_judgements(records, targets), JUDGEMENTS)
+        run.write(select_rejects(records), REJECTS)
+    finally:
+        targets.unpersist()
+        records.unpersist()
+    yields = count_yields(run.written(DOCUMENTS), run.written(REJECTS), run.written(JUDGEMENTS), sources)
+    check_yields(yields, sources)
+    run.note(files=_files(sources, [unit.source for unit in units]), sources=[each.to_mapping() for each in yields])
+
+
+def _files(sources: Sequence[SourceConfig], owners: Sequence[str]) -> dict[str, int]:
+    return {source.name: owners.count(source.name) for source in sources}
+
+
+def _digests(recipe: Recipe) -> Mapping[str, str]:
+    return {source.name: digest_source(source) for source in recipe.sources}
+
+
+STAGE = Stage(
+    name="ingest", version=1,
+    settings=("sources",),
+    inputs={},
+    outputs=(DOCUMENTS, JUDGEMENTS, REJECTS),
+    run=run,
+    external=_digests,
+)
+
+if __name__ == "__main__":
+    main(STAGE)

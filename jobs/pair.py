@@ -1,0 +1,36 @@
+"""The pair stage: documents, links and judgements -> positives."""
+
+from __future__ import annotations
+
+from jobs.stages import Stage, StageRun, main
+from pipeline.pair import pair_documents
+from schemas.documents import DOCUMENTS, DOMAINS, DUPLICATES, EVAL_QUERIES, JUDGEMENTS
+from schemas.errors import RecipeError
+from schemas.pairs import POSITIVES
+
+
+def run(run: StageRun) -> None:
+    """Make the positives; refuse to go on without any."""
+    cfg = run.recipe.pair
+    positives = pair_documents(
+        run.read(DOCUMENTS), run.read(DOMAINS), run.read(JUDGEMENTS), run.read(DUPLICATES), run.read(EVAL_QUERIES),
+        cfg, run.recipe.seed,
+    )
+    run.write(positives, POSITIVES)
+    found = run.written(POSITIVES).where("drop_reason is null").groupBy("rule").count().orderBy("rule").collect()
+    if not found:
+        raise RecipeError(f"pair.rules must give positives, got none by {', '.join(cfg.rules)}; "
+                          "try sources with titles (fields.title) or judgements (format beir)")
+    run.note(kept_by_rule={row["rule"]: row["count"] for row in found})
+
+
+STAGE = Stage(
+    name="pair", version=1,
+    settings=("pair",),
+    inputs={DOCUMENTS: "guard", DOMAINS: "bucket", JUDGEMENTS: "ingest", DUPLICATES: "dedupe", EVAL_QUERIES: "holdout"},
+    outputs=(POSITIVES,),
+    run=run,
+)
+
+if __name__ == "__main__":
+    main(STAGE)

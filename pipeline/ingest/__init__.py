@@ -1,0 +1,14 @@
+"""Ingest: from files of several formats to documents, judgements and rejects.
+
+sources: what a recipe says about a source, and which files that means
+units: the work list: files, or spans of large files, that one task reads at a go
+records: what a reader yields, and the table that holds it between reading and writing
+fields: a row with the user's names becomes a record
+formats: the readers of JSON lines, Parquet, text files and BEIR folders
+docstrings: the reader of Python files
+markup: reST, numpydoc and Markdown marks out of docstrings; summaries; "See Also"
+clean: a record becomes a row: normalised text, ids and reasons to drop it
+tables: the Spark side: units -> records -> documents, judgements, rejects
+links: names in "See Also" become ids of documents
+yields: what each source gave; a source that gave nothing is refused
+"""

@@ -1,0 +1,42 @@
+"""Queries that say the same as a protected query: equal in normal form, or of nearly the same words.
+
+Word sets are joined on a prefix: with a Jaccard similarity of at least t, two sets share one of the first
+``n - ceil(t * n) + 1`` words of either in any fixed order. The order is longest word first, a cheap stand-in for rarest
+first that needs no count. Source: prefix filtering as in Chaudhuri et al. (2006), "A Primitive Operator for
+Similarity Joins". Known weakness: a paraphrase passes.
+"""
+
+from __future__ import annotations
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+
+def find_protected(forms: DataFrame, protected: DataFrame, similarity: float) -> DataFrame:
+    """Return the ids whose form equals, or has nearly the words of, a protected form.
+
+    In:   ``query_id``, ``form`` and ``form``: queries in normal form (words and single spaces).
+    Out:  query_id, each once.
+    """
+    mine = _prefixes(forms.select("query_id", _word_set("form").alias("words")), similarity)
+    theirs = _prefixes(protected.select(_word_set("form").alias("theirs")).distinct(), similarity, "theirs")
+    shared = F.size(F.array_intersect("words", "theirs"))
+    jaccard = shared / (F.size("words") + F.size("theirs") - shared)
+    met = mine.join(F.broadcast(theirs), "word", how="inner")
+    # Rounded, so that a threshold such as 0.8 = 4/5 is met on every machine.
+    return met.where(F.round(jaccard, 6) >= F.lit(round(similarity, 6))).select("query_id").distinct()
+
+
+def _word_set(form: str) -> Column:
+    """Return the words of a form, each once, longest first, then by the alphabet."""
+    unique = F.array_distinct(F.split(form, " "))
+    keyed = F.transform(unique, lambda word: F.struct(-F.length(word), word.alias("word")))
+    return F.transform(F.array_sort(keyed), lambda pair: pair["word"])
+
+
+def _prefixes(sets: DataFrame, similarity: float, column: str = "words") -> DataFrame:
+    """Repeat each set for every word of its prefix."""
+    size = F.size(column)
+    length = size - F.ceil(F.round(size * F.lit(similarity), 6)).cast("int") + 1
+    prefix = F.slice(F.col(column), F.lit(1), length)
+    return sets.where(F.element_at(column, 1) != "").select("*", F.explode(prefix).alias("word"))
