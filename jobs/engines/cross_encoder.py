@@ -1,0 +1,243 @@
+"""The teacher's engine: fine-tunes a cross-encoder and scores pairs with it.
+
+A pair's score must not depend on the pairs beside it, or a cache and another partitioning would change the dataset. So
+every pass has one of a few fixed shapes: ``batch`` rows (short batches are filled with empty ones) of a length that the
+pair's own token count decides. Matrix kernels then do the same operations in the same order for every row.
+Source: https://sbert.net/docs/cross_encoder/training_overview.html; binary cross-entropy on one logit.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from jobs.store import digest_of, directory_digest
+from pipeline.label import LabelConfig
+from schemas.errors import EngineError, RecipeError
+
+LENGTH_STEP = 32  # a pair is padded to the next multiple
+_WEIGHT_DECAY = 0.01
+_MAX_NORM = 1.0
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """One teaching pair; label 1 = the document answers the query."""
+
+    query: str
+    text: str
+    label: float
+
+
+@dataclass(frozen=True)
+class OpenScorer:
+    """Opens the teacher in any process; picklable, and opened once a process."""
+
+    path: str
+    max_length: int
+    batch: int
+
+    def __call__(self) -> TransformerScorer:
+        """Return this process's scorer. Raises: EngineError."""
+        return _opened(self)
+
+
+@functools.lru_cache(maxsize=1)
+def _opened(opener: OpenScorer) -> TransformerScorer:
+    return TransformerScorer(Path(opener.path), max_length=opener.max_length, batch=opener.batch)
+
+
+class TransformerScorer:
+    """A ``PairScorer`` over a CrossEncoder directory."""
+
+    def __init__(self, path: Path, *, max_length: int, batch: int, threads: int = 1) -> None:
+        """Load the model; ``threads`` are those of this process while it scores.
+
+        Raises: EngineError when the directory holds no cross-encoder.
+        """
+        _be_quiet()
+        import torch
+
+        if not path.is_dir():
+            raise EngineError(f"teacher {path} does not exist; try building the stage label again")
+        torch.set_num_threads(threads)
+        self._model = _open(path, max_length)
+        self._model.eval()
+        self._max_length, self._batch = max_length, batch
+        self._digest = digest_of([directory_digest(path), max_length])[:16]
+
+    @property
+    def digest(self) -> str:
+        """Digest of the model's files and of the length it reads."""
+        return self._digest
+
+    def score(self, pairs: Sequence[tuple[str, str]]) -> npt.NDArray[np.float64]:
+        """Return scores in (0, 1), (B,), each independent of the other pairs."""
+        encoded = _encode(self._model.tokenizer, pairs, self._max_length)
+        lengths = [_padded(len(ids), self._max_length) for ids in encoded["input_ids"]]
+        scores = np.zeros(len(pairs), dtype=np.float64)
+        for length in sorted(set(lengths)):
+            rows = [row for row, found in enumerate(lengths) if found == length]
+            for start in range(0, len(rows), self._batch):
+                some = rows[start : start + self._batch]
+                scores[some] = self._pass(encoded, some, length)
+        return scores
+
+    def _pass(self, encoded: Any, rows: Sequence[int], length: int) -> npt.NDArray[np.float64]:
+        """Score rows of one length: (batch, length) tokens whatever the number of rows."""
+        import torch
+
+        features = _features(self._model, encoded, rows, length, self._batch)
+        with torch.inference_mode():
+            logits = self._model.model(**features).logits
+            found = torch.sigmoid(logits.double()).squeeze(-1).cpu().numpy()
+        return np.asarray(found[: len(rows)], dtype=np.float64)
+
+
+def train_teacher(
+    lessons: Sequence[Lesson], base: Path, out: Path, cfg: LabelConfig, seed: int,
+    progress: Callable[[int, int, str], None] = lambda *_: None,
+) -> dict[str, float]:
+    """Fine-tune a cross-encoder from the body of ``base`` and save it in ``out`` (safetensors).
+
+    The order of the lessons is the order of the first pass; later passes are shuffled by seed. Same lessons, seed and
+    threads give the same weights.
+    Out: figures: lessons, steps, and the mean loss of the first and the last tenth of the steps.
+    Raises: RecipeError when ``base`` is no model directory; EngineError when there is nothing to learn.
+    """
+    _be_quiet()
+    if not lessons:
+        raise EngineError("teacher must have lessons, got none; try label.enabled: false or more gold pairs")
+    if not (base / "config.json").is_file():
+        raise RecipeError(f"label.base must be a model directory, got {base}; try all-MiniLM-L6-v2 or a full path")
+    with _reproducible(seed, cfg.threads):
+        model = _open(base, cfg.max_length, num_labels=1)
+        losses = _fit(model, lessons, cfg, seed, progress)
+        model.save_pretrained(str(out), create_model_card=False)
+    tenth = max(1, len(losses) // 10)
+    return {
+        "lessons": len(lessons), "steps": len(losses),
+        "first_loss": round(float(np.mean(losses[:tenth])), 4), "last_loss": round(float(np.mean(losses[-tenth:])), 4),
+    }
+
+
+def _fit(model: Any, lessons: Sequence[Lesson], cfg: LabelConfig, seed: int,
+         progress: Callable[[int, int, str], None]) -> list[float]:
+    """Run the training steps and return their losses."""
+    import torch
+
+    encoded = _encode(model.tokenizer, [(each.query, each.text) for each in lessons], cfg.max_length)
+    labels = torch.tensor([each.label for each in lessons], dtype=torch.float32, device=model.device)
+    batches = list(_batches(len(lessons), cfg, seed))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=cfg.learning_rate, weight_decay=_WEIGHT_DECAY)
+    warm = max(1, round(cfg.warmup * len(batches)))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _slope(step, warm, len(batches)))
+    losses: list[float] = []
+    model.train()
+    for step, rows in enumerate(batches):
+        length = _padded(max(len(encoded["input_ids"][row]) for row in rows), cfg.max_length)
+        logits = model.model(**_features(model, encoded, rows, length, len(rows))).logits.squeeze(-1)
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, labels[rows])
+        torch.autograd.backward(loss)
+        torch.nn.utils.clip_grad_norm_(model.parameters(), _MAX_NORM)
+        optimizer.step()
+        schedule.step()
+        optimizer.zero_grad()
+        losses.append(float(loss.detach()))
+        progress(step + 1, len(batches), "steps")
+    model.eval()
+    return losses
+
+
+def _slope(step: int, warm: int, total: int) -> float:
+    """Return the share of the peak learning rate: up linearly, then down linearly to 0."""
+    return (step + 1) / warm if step < warm else max(0.0, (total - step) / max(1, total - warm))
+
+
+def _batches(count: int, cfg: LabelConfig, seed: int) -> Iterator[list[int]]:
+    for epoch in range(cfg.epochs):
+        order = np.arange(count) if epoch == 0 else np.random.default_rng([seed, epoch]).permutation(count)
+        for start in range(0, count, cfg.batch):
+            yield [int(row) for row in order[start : start + cfg.batch]]
+
+
+def _encode(tokenizer: Any, pairs: Sequence[tuple[str, str]], max_length: int) -> Any:
+    """Return token ids a pair, cut to max_length by shortening the longer text first."""
+    queries, texts = [query for query, _ in pairs], [text for _, text in pairs]
+    if not pairs:
+        return {"input_ids": [], "token_type_ids": []}
+    return tokenizer(queries, texts, truncation="longest_first", max_length=max_length, padding=False,
+                     return_attention_mask=False)
+
+
+def _features(model: Any, encoded: Any, rows: Sequence[int], length: int, batch: int) -> dict[str, Any]:
+    """Return (batch, length) model inputs for the rows; rows that only fill the shape attend to their first token."""
+    import torch
+
+    shape = (batch, length)
+    ids = np.full(shape, model.tokenizer.pad_token_id, dtype=np.int64)
+    mask, kinds = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
+    mask[:, 0] = 1
+    has_kinds = "token_type_ids" in encoded
+    for place, row in enumerate(rows):
+        tokens = encoded["input_ids"][row]
+        ids[place, : len(tokens)], mask[place, : len(tokens)] = tokens, 1
+        if has_kinds:
+            kinds[place, : len(tokens)] = encoded["token_type_ids"][row]
+    arrays = {"input_ids": ids, "attention_mask": mask, **({"token_type_ids": kinds} if has_kinds else {})}
+    return {name: torch.from_numpy(array).to(model.device) for name, array in arrays.items()}
+
+
+def _padded(tokens: int, max_length: int) -> int:
+    return min(max_length, -(-max(tokens, 1) // LENGTH_STEP) * LENGTH_STEP)
+
+
+def _open(path: Path, max_length: int, num_labels: int | None = None) -> Any:
+    import torch
+    from sentence_transformers import CrossEncoder
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        return CrossEncoder(
+            str(path), num_labels=num_labels, max_length=max_length, device=device, local_files_only=True)
+    except (OSError, ValueError, RuntimeError) as error:
+        said = " ".join(str(error).split())[:200]
+        raise EngineError(f"cross-encoder {path} cannot be loaded: {said}; try the stage label again") from error
+
+
+@contextmanager
+def _reproducible(seed: int, threads: int) -> Iterator[None]:
+    """Fix seed, threads and kernels for a while: sums split over another number of threads round differently."""
+    import torch
+
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    before = torch.get_num_threads()
+    strict = torch.are_deterministic_algorithms_enabled()
+    torch.manual_seed(seed)
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(mode=True)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+        torch.use_deterministic_algorithms(mode=strict)
+
+
+def _be_quiet() -> None:
+    """Keep the libraries' progress bars and advice off the terminal; set before they are imported."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    from transformers.utils import logging as library_logging
+
+    library_logging.set_verbosity_error()
+    library_logging.disable_progress_bar()
+    logging.getLogger("sentence_transformers").setLevel(logging.ERROR)

@@ -1,0 +1,56 @@
+"""The judge stage: scores -> verdicts, by a calibration fitted on hidden positives of the gold queries."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from jobs.stages import Stage, StageRun, main
+from pipeline.judge.calibrate import calibrate
+from pipeline.judge.trials import hide_positives
+from pipeline.judge.verdicts import count_starved, judge_candidates
+from schemas.documents import DUPLICATES
+from schemas.mining import EMBEDDINGS, SCORES, VERDICTS
+from schemas.pairs import POSITIVES
+
+
+def run(run: StageRun) -> None:
+    """Fit the calibration, judge every candidate, and say which queries were left short."""
+    cfg = run.recipe.judge
+    calibration = calibrate(_trials(run), cfg)
+    scores, positives, duplicates = run.read(SCORES), run.read(POSITIVES), run.read(DUPLICATES)
+    run.write(judge_candidates(scores, positives, duplicates, calibration, cfg), VERDICTS)
+    run.note(calibration=calibration.figures, starvation=_starvation(run))
+
+
+def _trials(run: StageRun) -> pd.DataFrame:
+    """Collect the trials: at most ``gold_queries`` times the candidates of a query."""
+    cfg, recipe = run.recipe.judge, run.recipe
+    scores, positives, embeddings = run.read(SCORES), run.read(POSITIVES), run.read(EMBEDDINGS)
+    found = hide_positives(scores, positives, embeddings, recipe.label, cfg.prior_margin, cfg.gold_queries, recipe.seed)
+    return found.toPandas()
+
+
+def _starvation(run: StageRun) -> dict[str, Any]:
+    """Return how many queries got fewer negatives than wanted, and what took their candidates."""
+    wanted, verdicts = run.recipe.judge.per_query, run.written(VERDICTS)
+    queries = verdicts.select("query_id").distinct().count()
+    why = [row.asDict() for row in count_starved(verdicts, wanted).collect()]
+    missing = sum(int(row["missing"]) for row in why)
+    return {
+        "queries": queries, "wanted_each": wanted, "short_queries": sum(int(row["queries"]) for row in why),
+        "missing_share": round(missing / max(1, queries * wanted), 4), "why": why,
+    }
+
+
+STAGE = Stage(
+    name="judge", version=1,
+    settings=("judge", "label"),
+    inputs={SCORES: "label", POSITIVES: "synthesise", EMBEDDINGS: "index", DUPLICATES: "dedupe"},
+    outputs=(VERDICTS,),
+    run=run,
+)
+
+if __name__ == "__main__":
+    main(STAGE)

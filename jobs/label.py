@@ -1,0 +1,103 @@
+"""The label stage: all signals of every candidate, and the scores of a teacher made from the gold pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pyspark.sql import DataFrame
+
+from jobs.engines.cross_encoder import Lesson, OpenScorer, train_teacher
+from jobs.stages import Stage, StageRun, main
+from jobs.store import directory_digest
+from pipeline.contract import spark_schema
+from pipeline.judge.measure import measure_signals
+from pipeline.judge.trials import hide_positives
+from pipeline.label.signals import measure_pairs
+from pipeline.label.teacher import (
+    add_texts,
+    attach_teacher,
+    choose_labelled,
+    choose_lessons,
+    choose_measured,
+    score_pairs,
+)
+from pipeline.recipe import Recipe
+from schemas.documents import DOCUMENTS
+from schemas.mining import CANDIDATES, EMBEDDINGS, SCORES, TEXT_EMBEDDINGS
+from schemas.pairs import POSITIVES, SYNTHETICS
+
+TEACHER = "teacher"
+_PRIOR_MARGIN = 0.05  # of the trials' excess, which no figure here reads
+
+
+def run(run: StageRun) -> None:
+    """Measure every pair, train the teacher, let it score the pairs within the cap, and measure it."""
+    cfg = run.recipe.label
+    path = run.artefact(TEACHER)
+    signals = _measured(run)
+    lessons = _lessons(run, signals) if cfg.enabled else []
+    if not lessons:
+        run.note(teacher={"why": "no gold to learn from" if cfg.enabled else "label.enabled is false"})
+        run.write(signals, SCORES)
+        return
+    base = run.recipe.model_path(cfg.base)
+    figures = train_teacher(lessons, base, path, cfg, run.recipe.seed, run.progress)
+    pairs = _with_texts(run, choose_labelled(signals, run.read(POSITIVES), cfg, run.recipe.seed))
+    slices = run.spark.sparkContext.defaultParallelism  # stated, or Spark would join the few bytes for one worker
+    opener = OpenScorer(str(path), cfg.max_length, cfg.batch)
+    run.write(attach_teacher(signals, score_pairs(pairs.repartition(slices, "query_id", "doc_id"), opener)), SCORES)
+    run.note(teacher=figures, measured=_measure(run))
+
+
+def _measured(run: StageRun) -> DataFrame:
+    """Return the signals, stored for the run: teaching, choosing and scoring all read them."""
+    place = str(run.scratch / "signals")
+    frames = (run.read(table) for table in (CANDIDATES, POSITIVES, EMBEDDINGS, TEXT_EMBEDDINGS))
+    measure_pairs(*frames).write.parquet(place)
+    return run.spark.read.schema(spark_schema(SCORES)).parquet(place)
+
+
+def _with_texts(run: StageRun, pairs: DataFrame) -> DataFrame:
+    return add_texts(pairs, run.read(POSITIVES), run.read(DOCUMENTS), run.read(SYNTHETICS), run.recipe.label)
+
+
+def _lessons(run: StageRun, signals: DataFrame) -> list[Lesson]:
+    """Collect the teaching pairs, bounded by gold_queries, in their order."""
+    chosen = choose_lessons(signals, run.read(POSITIVES), run.recipe.label, run.recipe.seed)
+    rows = _with_texts(run, chosen).orderBy("place", "query_id", "doc_id").collect()
+    return [Lesson(row.query, row.text, row.label) for row in rows]
+
+
+def _measure(run: StageRun) -> dict[str, Any]:
+    """Return the AUC of each signal on held-out gold, over the candidates that the teacher scored."""
+    cfg, seed, scores, positives = run.recipe.label, run.recipe.seed, run.written(SCORES), run.read(POSITIVES)
+    asked = positives.join(choose_measured(scores, positives, cfg, seed), "query_id", how="left_semi")
+    trials = hide_positives(scores, asked, run.read(EMBEDDINGS), cfg, _PRIOR_MARGIN, cfg.measure_queries, seed)
+    rows = trials.where("teacher is not null").toPandas()
+    is_several = rows["is_several"].astype(bool)
+    return {
+        kind: measure_signals(part)
+        for kind, part in (("one shown, others hidden", rows[is_several]), ("none shown", rows[~is_several]))
+        if len(part)
+    }
+
+
+def _base_model(recipe: Recipe) -> Mapping[str, str]:
+    """Return the digest of the model that the teacher starts from."""
+    return {"base": directory_digest(recipe.model_path(recipe.label.base))} if recipe.label.enabled else {}
+
+
+STAGE = Stage(
+    name="label", version=1,
+    settings=("label",),
+    inputs={CANDIDATES: "mine", TEXT_EMBEDDINGS: "mine", POSITIVES: "synthesise", SYNTHETICS: "synthesise",
+            DOCUMENTS: "guard", EMBEDDINGS: "index"},
+    outputs=(SCORES,),
+    artefacts=(TEACHER,),
+    run=run,
+    external=_base_model,
+)
+
+if __name__ == "__main__":
+    main(STAGE)

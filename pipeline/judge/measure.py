@@ -1,0 +1,83 @@
+"""How well signals tell hidden positives from other candidates: plain figures over collected trials."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from pipeline.judge.fusion import TEACHER
+
+Array = npt.NDArray[np.float64]
+
+SIGNALS = {"dense": "dense", "dense_to_positive": "gap", "bm25": "bm25_score", "positive_sim": "positive_sim",
+           "teacher": TEACHER}
+_BINS = 10
+_DIGITS = 4
+
+
+def auc(label: npt.ArrayLike, score: npt.ArrayLike) -> float | None:
+    """Return the chance that a hidden positive scores above another candidate (ties count half).
+
+    A missing score counts as lowest. None where one of the two kinds is absent.
+    """
+    truth = np.asarray(label, dtype=bool)
+    values = np.nan_to_num(np.asarray(score, dtype=np.float64), nan=-np.inf)
+    positives, negatives = int(truth.sum()), int((~truth).sum())
+    if positives == 0 or negatives == 0:
+        return None
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    mean_ranks = np.cumsum(counts) - (counts - 1) / 2
+    above = mean_ranks[place][truth].sum() - positives * (positives + 1) / 2
+    return round(float(above / (positives * negatives)), _DIGITS)
+
+
+def log_loss(label: npt.ArrayLike, chance: npt.ArrayLike) -> float:
+    """Return the mean negative log-likelihood."""
+    truth = np.asarray(label, dtype=np.float64)
+    safe = np.clip(np.asarray(chance, dtype=np.float64), 1e-9, 1 - 1e-9)
+    return round(float(-np.mean(truth * np.log(safe) + (1 - truth) * np.log(1 - safe))), 5)
+
+
+def measure_signals(trials: pd.DataFrame) -> dict[str, Any]:
+    """Return each signal's AUC over the trials: what a teacher must beat."""
+    found = {name: auc(trials["hidden"], trials[column]) for name, column in SIGNALS.items()
+             if trials[column].notna().any()}
+    return {"rows": len(trials), "queries": int(trials["query_id"].nunique()), "hidden": int(trials["hidden"].sum()),
+            "auc": found}
+
+
+def calibration_table(label: Array, chance: Array) -> list[dict[str, float]]:
+    """Return predicted against observed by tenths of the rows, lowest predictions first."""
+    order = np.lexsort((np.arange(len(chance)), chance))
+    return [
+        {"rows": len(part), "predicted": round(float(chance[part].mean()), _DIGITS),
+         "observed": round(float(label[part].mean()), _DIGITS)}
+        for part in np.array_split(order, _BINS) if len(part)
+    ]
+
+
+def compare_choices(trials: pd.DataFrame, chance: Array, tolerance: float, wanted: int) -> list[dict[str, Any]]:
+    """Return what three rules would choose as negatives on the trials, hardest first: the price of each.
+
+    ``false_negatives`` is the share of hidden positives among the chosen, ``missing`` the share of the wanted negatives
+    that the rule leaves unfilled.
+    """
+    everything = np.ones(len(trials), dtype=bool)
+    rules = {"hardest": everything, "probability": chance <= tolerance}
+    if trials["excess"].notna().any():
+        rules["relative margin"] = trials["excess"].to_numpy(dtype=np.float64) <= 0
+    return [{"rule": name, **_choice(trials[keeps], trials, wanted)} for name, keeps in rules.items()]
+
+
+def _choice(allowed: pd.DataFrame, trials: pd.DataFrame, wanted: int) -> dict[str, float | None]:
+    ranked = allowed.sort_values(["query_id", "dense", "doc_id"], ascending=[True, False, True])
+    chosen = ranked.groupby("query_id", sort=False).head(wanted)
+    total = wanted * trials["query_id"].nunique()
+    if total == 0 or chosen.empty:
+        return {"false_negatives": None, "missing": 1.0, "mean_dense": None}
+    return {"false_negatives": round(float(chosen["hidden"].mean()), _DIGITS),
+            "missing": round(1 - len(chosen) / total, _DIGITS),
+            "mean_dense": round(float(chosen["dense"].mean()), _DIGITS)}

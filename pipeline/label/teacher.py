@@ -1,0 +1,179 @@
+"""What the teacher learns from, which pairs it scores, and the scoring itself.
+
+Source: Thakur et al. 2021, Augmented SBERT: (1) fine-tune a cross-encoder on gold, (2) sample pairs by BM25 and
+semantic search, (3) let it label them.
+Known weakness: a negative for teaching is an unlabelled candidate, so some are unknown positives (the margin leaves out
+the likeliest); and the pairs of queries that it learned from get scores that it has partly learned by heart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+from pyspark.sql import DataFrame, Window
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from pipeline.contract import conform, kept
+from pipeline.ids import unit_column
+from pipeline.label import LabelConfig
+from pipeline.label.signals import DECIMALS, SYNTHETIC_RULE, gold_of
+from pipeline.ports import ScorerFactory
+from schemas.mining import SCORES
+from schemas.pairs import NEGATIVE
+
+_CHARS_PER_TOKEN = 16  # texts are cut to this many characters a token before they travel: generous for every script
+_SCORED = T.StructType([
+    T.StructField("query_id", T.StringType()), T.StructField("doc_id", T.StringType()),
+    T.StructField("teacher", T.DoubleType()), T.StructField("teacher_model", T.StringType()),
+])
+
+
+def split_gold(positives: DataFrame, cfg: LabelConfig, seed: int) -> DataFrame:
+    """Return (query_id, is_held_out, draw) of the gold queries; the split depends on seed and query alone."""
+    draw = unit_column(seed, F.lit("teacher"), F.col("query_id"))
+    is_held_out = unit_column(seed, F.lit("held out"), F.col("query_id")) < cfg.held_out
+    return gold_of(positives).select("query_id").distinct().select(
+        "query_id", is_held_out.alias("is_held_out"), draw.alias("draw"))
+
+
+def choose_lessons(scores: DataFrame, positives: DataFrame, cfg: LabelConfig, seed: int) -> DataFrame:
+    """Choose the pairs that the teacher learns from: a positive, mined and random negatives of each taught query.
+
+    In:   SCORES, POSITIVES.
+    Out:  (query_id, doc_id, label, place): place is a random order in [0, 1), by hash.
+    Ties: queries by hash of the seed, then query_id; documents likewise.
+    """
+    order = Window.orderBy("draw", "query_id")
+    taught = (
+        split_gold(positives, cfg, seed).where(~F.col("is_held_out"))
+        .join(scores.where("is_positive").select("query_id").distinct(), "query_id", how="left_semi")
+        .orderBy("draw", "query_id").limit(cfg.gold_queries)
+        .withColumn("place", F.row_number().over(order) - 1)
+    )
+    draw = unit_column(seed, F.lit("lesson"), F.col("query_id"), F.col("doc_id"))
+    first = Window.partitionBy("query_id").orderBy(F.desc("grade"), "draw", "doc_id")
+    shown = (
+        gold_of(positives).join(taught.select("query_id", "place"), "query_id", how="inner")
+        .join(scores.select("query_id", "doc_id", "dense"), ["query_id", "doc_id"], how="inner")
+        .withColumn("draw", draw).withColumn("nth", F.row_number().over(first)).where("nth = 1")
+        .select("query_id", "doc_id", "dense", "place")
+    )
+    lessons = (
+        shown.select("query_id", "doc_id", F.lit(1.0).alias("label"))
+        .unionByName(_mined(scores, shown, cfg, seed))
+        .unionByName(_random(shown, positives, scores, cfg.random_negatives))
+    )
+    return lessons.select("query_id", "doc_id", "label", draw.alias("place"))
+
+
+def _mined(scores: DataFrame, shown: DataFrame, cfg: LabelConfig, seed: int) -> DataFrame:
+    """Return mined negatives, drawn by hash from the candidates that are not too close to the shown positive."""
+    ceiling = F.col("shown_dense") - F.abs("shown_dense") * cfg.margin
+    draw = unit_column(seed, F.lit("mined"), F.col("query_id"), F.col("doc_id"))
+    drawn = Window.partitionBy("query_id").orderBy("draw", "doc_id")
+    return (
+        scores.where(~F.col("is_positive"))
+        .join(shown.select("query_id", F.col("dense").alias("shown_dense")), "query_id", how="inner")
+        .where(F.col("dense") <= ceiling)
+        .withColumn("draw", draw).withColumn("nth", F.row_number().over(drawn))
+        .where(F.col("nth") <= cfg.mined_negatives)
+        .select("query_id", "doc_id", F.lit(0.0).alias("label"))
+    )
+
+
+def _random(shown: DataFrame, positives: DataFrame, scores: DataFrame, count: int) -> DataFrame:
+    """Return the positives of the next ``count`` queries in hash order, unless they are found for this query too."""
+    total = shown.agg(F.count("*").alias("total"))
+    steps = F.explode(F.sequence(F.lit(1), F.lit(max(count, 1))))
+    wanted = shown.crossJoin(F.broadcast(total)).select("query_id", "place", "total", steps.alias("step"))
+    numbered = Window.orderBy("place")
+    others = shown.select("doc_id", (F.row_number().over(numbered) - 1).alias("at"))
+    ranked = wanted.withColumn("at", (F.dense_rank().over(numbered) - 1 + F.col("step")) % F.col("total"))
+    pairs = ranked.join(others, "at", how="inner").select("query_id", "doc_id").distinct().where(F.lit(count > 0))
+    unknown = pairs.join(positives.select("query_id", "doc_id"), ["query_id", "doc_id"], how="left_anti")
+    return unknown.join(scores.select("query_id", "doc_id"), ["query_id", "doc_id"], how="left_anti").select(
+        "query_id", "doc_id", F.lit(0.0).alias("label"))
+
+
+def choose_measured(scores: DataFrame, positives: DataFrame, cfg: LabelConfig, seed: int) -> DataFrame:
+    """Return (query_id) of the held-out gold queries that the teacher is measured on.
+
+    Queries with several positives come first: one can be shown and the others hidden. Ties by hash, then query_id.
+    """
+    gold = positives.where(F.col("rule") != SYNTHETIC_RULE)
+    known = scores.where("is_positive").join(gold, ["query_id", "doc_id"], how="left_semi")
+    several = known.groupBy("query_id").agg((F.count("*") > 1).alias("is_several"))
+    held_out = split_gold(positives, cfg, seed).where("is_held_out").join(several, "query_id", how="inner")
+    return held_out.orderBy(F.desc("is_several"), "draw", "query_id").limit(cfg.measure_queries).select("query_id")
+
+
+def choose_labelled(scores: DataFrame, positives: DataFrame, cfg: LabelConfig, seed: int) -> DataFrame:
+    """Choose the pairs that the teacher scores, at most ``cap``.
+
+    In:   SCORES, POSITIVES.
+    Out:  (query_id, doc_id).
+    Ties: the measured queries' hardest candidates first, then every query's positives, then every query's hardest
+          candidate, its second hardest and so on; inside such a level by hash of the seed, query_id, doc_id.
+    Cost: one window a query and one a level; the levels are summed up in a frame of one row each.
+    """
+    hardest = Window.partitionBy("query_id", "is_positive").orderBy(F.desc("dense"), "doc_id")
+    measured = choose_measured(scores, positives, cfg, seed).withColumn("is_measured", F.lit(True))
+    nth = F.row_number().over(hardest)
+    is_urgent = F.col("is_measured").isNotNull() & (F.col("is_positive") | (F.col("nth") <= cfg.measure_depth))
+    level = F.when(is_urgent, 0).when(F.col("is_positive"), 1).otherwise(F.col("nth") + 1)
+    levelled = (
+        scores.select("query_id", "doc_id", "is_positive", "dense").withColumn("nth", nth)
+        .join(measured, "query_id", how="left").withColumn("level", level)
+    )
+    before = Window.orderBy("level").rowsBetween(Window.unboundedPreceding, -1)
+    sizes = levelled.groupBy("level").agg(F.count("*").alias("size")).select(
+        "level", F.coalesce(F.sum("size").over(before), F.lit(0)).alias("earlier"))
+    draw = unit_column(seed, F.lit("cap"), F.col("query_id"))
+    inside = Window.partitionBy("level").orderBy("draw", "query_id", "nth", "doc_id")
+    placed = levelled.join(F.broadcast(sizes), "level", how="inner").withColumn("draw", draw)
+    return placed.withColumn("place", F.col("earlier") + F.row_number().over(inside)).where(
+        F.col("place") <= cfg.cap).select("query_id", "doc_id")
+
+
+def add_texts(pairs: DataFrame, positives: DataFrame, documents: DataFrame, synthetics: DataFrame,
+              cfg: LabelConfig) -> DataFrame:
+    """Add ``query`` and ``text`` to (query_id, doc_id, ...) rows, cut to what the teacher can read.
+
+    In:   pairs; POSITIVES; DOCUMENTS and SYNTHETICS (written negatives stand under their text_id).
+    Out:  the pairs with two columns more.
+    """
+    queries = positives.groupBy("query_id").agg(F.min("query").alias("query"))
+    written = kept(synthetics).where(F.col("kind") == NEGATIVE).groupBy("text_id").agg(F.min("text").alias("text"))
+    texts = kept(documents).select("doc_id", "text").unionByName(written.withColumnRenamed("text_id", "doc_id"))
+    short = cfg.max_length * _CHARS_PER_TOKEN
+    return (
+        pairs.join(queries.select("query_id", F.substring("query", 1, short).alias("query")), "query_id", how="inner")
+        .join(texts.select("doc_id", F.substring("text", 1, short).alias("text")), "doc_id", how="inner")
+    )
+
+
+def score_pairs(pairs: DataFrame, factory: ScorerFactory) -> DataFrame:
+    """Score (query_id, doc_id, query, text) rows with one engine a partition.
+
+    Out:  (query_id, doc_id, teacher, teacher_model); scores rounded to 6 decimals.
+    Cost: one cross-encoder pass a row; the caller decides the partitions.
+    """
+
+    def score(frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+        engine = None
+        for frame in frames:
+            engine = engine or factory()  # a partition without rows opens no model
+            values = engine.score(list(zip(frame["query"], frame["text"], strict=True)))
+            yield frame[["query_id", "doc_id"]].assign(
+                teacher=np.round(values, DECIMALS), teacher_model=engine.digest)
+
+    return pairs.select("query_id", "doc_id", "query", "text").mapInPandas(score, _SCORED)
+
+
+def attach_teacher(scores: DataFrame, labels: DataFrame) -> DataFrame:
+    """Put the teacher's scores into SCORES; pairs over the cap keep null."""
+    unscored = scores.drop("teacher", "teacher_model")
+    return conform(unscored.join(labels, ["query_id", "doc_id"], how="left"), SCORES)
