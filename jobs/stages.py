@@ -212,6 +212,10 @@ class StageRun:
         maker = {name_of(key): stage for key, stage in self.stage.inputs.items()}[name_of(what)]
         return self._workspace.open_output(maker, name_of(what))
 
+    def open_output(self, stage: str, name: str) -> Path:
+        """Return the directory of an output of an input stage, for names that several stages give their outputs."""
+        return self._workspace.open_output(stage, name)
+
     def notes_of(self, stage: str) -> dict[str, Any]:
         """Return what an input stage noted. Raises: RecipeError when it is not built."""
         return _complete(self._workspace, stage)["notes"]  # type: ignore[no-any-return]

@@ -18,6 +18,7 @@ from pipeline.ingest.sources import SourceConfig, resolve_sources
 from pipeline.judge import JudgeConfig
 from pipeline.label import LabelConfig
 from pipeline.mine.ann import EncoderConfig
+from pipeline.mine.bm25 import IndexConfig
 from pipeline.mine.candidates import MineConfig
 from pipeline.pair import PairConfig
 from pipeline.synthesise.config import SynthesiseConfig
@@ -42,6 +43,7 @@ class Recipe(Config):
     guard: GuardConfig = setting(factory=GuardConfig, doc="what overlaps an evaluation set is cut")
     bucket: BucketConfig = setting(factory=BucketConfig, doc="domains")
     pair: PairConfig = setting(factory=PairConfig, doc="positives from structure and judgements")
+    index: IndexConfig = setting(factory=IndexConfig, doc="the lexical index")
     encoder: EncoderConfig = setting(factory=EncoderConfig, doc="the embedding model that mines")
     synthesise: SynthesiseConfig = setting(factory=SynthesiseConfig, doc="queries and negatives written by an LLM")
     mine: MineConfig = setting(factory=MineConfig, doc="candidates for hard negatives")
