@@ -99,5 +99,7 @@ class Generator(Protocol):
 
 Opener = Callable[[], AbstractContextManager[Retriever]]
 """Opens a BM25 searcher in a worker process."""
+VectorOpener = Callable[[], AbstractContextManager[VectorIndex]]
+"""Opens a vector index in a worker process."""
 EncoderFactory = Callable[[], Encoder]
 ScorerFactory = Callable[[], PairScorer]

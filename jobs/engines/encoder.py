@@ -1,0 +1,212 @@
+"""A sentence-transformers model as an encoder whose vectors depend on nothing but the text.
+
+Matrix kernels choose their blocking by the shape of the batch, so the same text padded to another length, or beside
+fewer texts, comes out a few bits different, and a rerun on other partitions ranks near ties another way. Here every
+forward pass has one of a few shapes: a text is padded to the first of LENGTHS that holds it, and each length has a
+fixed number of rows, filled up with empty texts. On a CPU one thread computes. So a text's vector is the same bits
+whatever shares its call, and its partition.
+
+Known weakness: another processor family, torch release or device may give other bits (the digest tells them apart).
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jobs.store import digest_of, directory_digest
+from pipeline.mine.ann import EncoderConfig
+from pipeline.ports import FloatMatrix
+from schemas.errors import EngineError, RecipeError, rule
+
+LENGTHS = (16, 32, 48, 64, 96, 128, 192, 256, 384, 512, 1024, 2048, 4096, 8192)
+CPU_TOKENS, GPU_TOKENS = 1024, 65_536  # of a forward pass: what fits a core's cache, and what fills a GPU
+LIBRARIES = ("torch", "transformers", "sentence-transformers")  # whose releases may change the bits of a vector
+TOKENISED = 256  # texts handed to the tokenizer at a time
+MAX_CHARS_A_TOKEN = 64  # what lies beyond max_length times this is cut before it is tokenised: 50 MB take no minutes
+
+
+@dataclass(frozen=True)
+class OpenEncoder:
+    """Opens the encoder of a configuration in any process; picklable, and opened once a process."""
+
+    path: str
+    config: EncoderConfig
+
+    def __call__(self) -> SentenceEncoder:
+        """Return this process's encoder. Raises: RecipeError, EngineError."""
+        return _opened(self)
+
+
+@functools.lru_cache(maxsize=2)
+def _opened(opener: OpenEncoder) -> SentenceEncoder:
+    return SentenceEncoder(Path(opener.path), opener.config)
+
+
+@functools.lru_cache(maxsize=8)
+def model_digest(path: Path) -> str:
+    """Return a hash of the contents of a model's files."""
+    return directory_digest(path)
+
+
+class SentenceEncoder:
+    """The port ``Encoder`` over a model directory."""
+
+    def __init__(self, path: Path, config: EncoderConfig, device: str | None = None) -> None:
+        """Load the model onto the device; by default the GPU that Spark assigned, else any, else the CPU.
+
+        Raises: RecipeError when there is no such model, or when it reads fewer tokens than max_length.
+                EngineError when it does not load.
+        """
+        import torch
+
+        self.device = device or _device()
+        self.dtype = _dtype(config.dtype, self.device)
+        self.max_length = config.max_length
+        self._tokens = config.batch or (CPU_TOKENS if self.device == "cpu" else GPU_TOKENS)
+        self._path = path
+        if self.device == "cpu":
+            torch.set_num_threads(1)
+        self._model = _load(path, self.device, config.max_length)
+        self._model[0].to(getattr(torch, self.dtype))
+        self._tokenizer = self._model.tokenizer
+        limit = _positions(self._model)
+        if limit and config.max_length > limit:
+            raise RecipeError(rule("encoder.max_length", f"at most {limit}, what {path.name} reads", config.max_length))
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """Digest of the model's files and of what decides the bits of a vector."""
+        versions = {name: importlib.metadata.version(name) for name in LIBRARIES}
+        kind = self.device.partition(":")[0]
+        return digest_of([model_digest(self._path), self.max_length, self._tokens, self.dtype, kind, versions])
+
+    @functools.cached_property
+    def width(self) -> int:
+        """Number of dimensions H."""
+        return int(self.encode([""]).shape[1])
+
+    def encode(self, texts: Sequence[str]) -> FloatMatrix:
+        """Return L2-normalised embeddings, (B, H) float32; equal texts are computed once.
+
+        Raises: EngineError when the model yields something that is no number.
+        """
+        unique = list(dict.fromkeys(texts))
+        if not unique:
+            return np.zeros((0, self.width), np.float32)
+        # (U, H), unique texts in the order of their length: equal shapes stand together.
+        ids = self._tokenise(unique)
+        found: list[Any] = [None] * len(unique)
+        for length, rows in _shapes(ids, self.max_length, self._tokens):
+            for row, vector in zip(rows, self._forward([ids[row] for row in rows], length), strict=True):
+                found[row] = vector
+        place = {text: row for row, text in enumerate(unique)}
+        vectors = np.stack(found)
+        if not np.isfinite(vectors).all():
+            raise EngineError(f"{self._path.name} gave vectors that are no numbers; try encoder.dtype: float32")
+        return vectors[[place[text] for text in texts]]
+
+    def _tokenise(self, texts: Sequence[str]) -> list[list[int]]:
+        cut = [text[: self.max_length * MAX_CHARS_A_TOKEN] for text in texts]
+        ids: list[list[int]] = []
+        for start in range(0, len(cut), TOKENISED):
+            part = cut[start : start + TOKENISED]
+            ids += self._tokenizer(part, truncation=True, max_length=self.max_length)["input_ids"]
+        return ids
+
+    def _forward(self, ids: list[list[int]], length: int) -> FloatMatrix:
+        """Return the normalised vectors of texts that share a shape; the pass always has its full number of rows."""
+        import torch
+
+        full = max(1, self._tokens // length)
+        filled = ids + [self._filler] * (full - len(ids))
+        padded = self._tokenizer.pad(
+            {"input_ids": filled}, padding="max_length", max_length=length, return_tensors="pt"
+        )
+        with torch.inference_mode():
+            state = self._model[0]({name: tensor.to(self.device) for name, tensor in padded.items()})
+            # The body may run in bfloat16; what pools and projects its output computes in float32.
+            state = {k: v.float() if torch.is_tensor(v) and v.is_floating_point() else v for k, v in state.items()}
+            for module in list(self._model)[1:]:
+                state = module(state)
+        vectors = state["sentence_embedding"][: len(ids)].float().cpu().numpy().astype(np.float64)
+        norms = np.sqrt((vectors * vectors).sum(axis=1, keepdims=True))
+        return np.asarray(vectors / np.where(norms > 0, norms, 1.0), dtype=np.float32)
+
+    @functools.cached_property
+    def _filler(self) -> list[int]:
+        return list(self._tokenizer("")["input_ids"]) or [self._tokenizer.pad_token_id or 0]
+
+
+def _shapes(ids: Sequence[Sequence[int]], max_length: int, tokens: int) -> Iterator[tuple[int, list[int]]]:
+    """Yield (padded length, rows): at most tokens // length rows at a time, in the order of the texts."""
+    lengths = [length for length in LENGTHS if length < max_length] + [max_length]
+    held: dict[int, list[int]] = {}
+    for row, text in enumerate(ids):
+        length = next(length for length in lengths if len(text) <= length)
+        held.setdefault(length, []).append(row)
+    for length, rows in sorted(held.items()):
+        full = max(1, tokens // length)
+        yield from ((length, rows[start : start + full]) for start in range(0, len(rows), full))
+
+
+def _load(path: Path, device: str, max_length: int) -> Any:
+    if not (path / "config.json").is_file():
+        fault = rule("encoder.model", "a model directory with a config.json", str(path), "make setup, or a full path")
+        raise RecipeError(fault)
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # workers do not fight over cores
+    from sentence_transformers import SentenceTransformer
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    # Plain attention is a tenth faster than the fused kernel on short texts, and quadratic in memory on long ones.
+    attention = "eager" if device == "cpu" and max_length <= 256 else "sdpa"
+    try:
+        model = SentenceTransformer(
+            str(path), device=device, local_files_only=True, model_kwargs={"attn_implementation": attention}
+        )
+    except Exception as error:
+        said = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        raise EngineError(f"model {path} does not load ({said}); try another encoder.model") from error
+    return model.eval()
+
+
+def _positions(model: Any) -> int | None:
+    """Return how many tokens the model can tell apart by position; None = it does not say."""
+    config: Any = getattr(getattr(model[0], "auto_model", None) or getattr(model[0], "model", None), "config", None)
+    found = getattr(config, "max_position_embeddings", None)
+    # RoBERTa counts positions from the padding index on.
+    offset = int(config.pad_token_id) + 1 if "roberta" in str(getattr(config, "model_type", "")) else 0
+    return int(found) - offset if found else None
+
+
+def _device() -> str:
+    """Return the GPU that Spark assigned to this task, else the first GPU, else the CPU."""
+    import torch
+    from pyspark import TaskContext
+
+    if not torch.cuda.is_available():
+        return "cpu"
+    context = TaskContext.get()
+    gpus = context.resources().get("gpu") if context else None
+    return f"cuda:{gpus.addresses[0]}" if gpus else "cuda:0"
+
+
+def _dtype(wanted: str, device: str) -> str:
+    """Resolve ``auto``: bfloat16 where the hardware multiplies it, three times as fast and as good for ranking."""
+    import torch
+
+    if wanted != "auto":
+        return wanted
+    if device != "cpu":
+        return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
+    asked = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # torch has no public question for it
+    native = any(getattr(torch.cpu, name, lambda: False)() for name in asked)
+    return "bfloat16" if native else "float32"

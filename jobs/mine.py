@@ -1,0 +1,53 @@
+"""Stage mine: candidates for hard negatives, by BM25, by the embedding model, and those that an LLM wrote."""
+
+from __future__ import annotations
+
+from pyspark.sql import DataFrame
+
+from jobs.engines.faiss import OpenFaiss, build_vectors
+from jobs.engines.lucene import search_bm25
+from jobs.index import LUCENE, encoder_files, open_encoder
+from jobs.stages import Stage, StageRun, main
+from pipeline.contract import kept
+from pipeline.mine.ann import embed_texts, retrieve_nearest
+from pipeline.mine.candidates import choose_negatives, choose_queries, mine_candidates, score_negatives
+from schemas.mining import ANN, BM25, CANDIDATES, EMBEDDINGS, SYNTHETIC, TEXT_EMBEDDINGS
+from schemas.pairs import POSITIVES, SYNTHETICS
+
+
+def run(run: StageRun) -> None:
+    """Search for every query, and score the synthetic negatives."""
+    cfg = run.recipe.mine
+    queries = choose_queries(kept(run.read(POSITIVES)), cfg, run.recipe.seed)
+    negatives = choose_negatives(kept(run.read(SYNTHETICS)), queries)
+    texts = negatives.groupBy("text_id").agg({"text": "min"}).toDF("text_id", "text")
+    run.write(embed_texts(queries, texts, open_encoder(run.recipe), run.recipe.encoder), TEXT_EMBEDDINGS)
+    vectors = run.written(TEXT_EMBEDDINGS)
+
+    hits: list[tuple[str, DataFrame]] = [(SYNTHETIC, score_negatives(negatives, vectors))]
+    if BM25 in cfg.retrievers:
+        hits.append((BM25, search_bm25(spread(queries), run.source_of(LUCENE), cfg.depth_bm25 + cfg.skip_ranks)))
+    if ANN in cfg.retrievers:
+        build_vectors(run.source_of(EMBEDDINGS), run.scratch / "vectors", cfg.factory)
+        opener = OpenFaiss(str(run.scratch / "vectors"))
+        named = vectors.withColumnRenamed("text_id", "query_id")
+        asked = spread(named.join(queries.select("query_id"), "query_id", how="left_semi"))
+        hits.append((ANN, retrieve_nearest(asked, opener, cfg.depth_ann + cfg.skip_ranks)))
+    run.write(mine_candidates(hits, cfg), CANDIDATES)
+    found = run.written(CANDIDATES).groupBy("retriever").count().collect()
+    run.note(candidates={row["retriever"]: row["count"] for row in sorted(found)}, skip_ranks=cfg.skip_ranks)
+
+
+def spread(frame: DataFrame) -> DataFrame:
+    """Return the rows over all cores: an explicit number, which adaptive execution does not join again."""
+    return frame.repartition(2 * frame.sparkSession.sparkContext.defaultParallelism, "query_id")
+
+
+STAGE = Stage(
+    name="mine", version=1, settings=("mine", "encoder"),
+    inputs={POSITIVES: "synthesise", SYNTHETICS: "synthesise", EMBEDDINGS: "index", LUCENE: "index"},
+    outputs=(CANDIDATES, TEXT_EMBEDDINGS), run=run, external=encoder_files,
+)
+
+if __name__ == "__main__":
+    main(STAGE)
