@@ -33,7 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: {EngineError(f'{error}; try a path with room and rights to write')}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("stopped; the same command with --resume continues at the last checkpoint", file=sys.stderr)
+        way_on = "; the same command with --resume continues at the last checkpoint" if args.run is _train else ""
+        print(f"stopped{way_on}", file=sys.stderr)
         return 130
     return 0
 

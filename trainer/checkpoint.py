@@ -102,8 +102,7 @@ def _restore(
     for key, value in state.items():
         name, _, slot = key.rpartition("|")
         parameter = parameters[name]
-        # Adam's step counters stay on the CPU unless the optimiser is fused; moments follow their parameter.
-        optimiser.state[parameter][slot] = value.to(parameter.device) if value.dim() else value
+        optimiser.state[parameter][slot] = value.to(parameter.device)
 
 
 def _flush(file: Path) -> None:

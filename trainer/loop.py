@@ -108,6 +108,7 @@ class Run:
         self.steps = min(self.stage.epochs * len(shards), self.stage.max_steps or math.inf)
         self.optimiser = _optimiser(model, self.stage)
         self.choice = NegativeChoice(self.stage)
+        self.orders: dict[int, list[int]] = {}
         self.position = self._take_up()
         _check_teacher(self.stage, shards)
 
@@ -169,7 +170,9 @@ class Run:
 
     def _batch_number(self, step: int) -> int:
         epoch, place = divmod(step, len(self.shards))
-        return self.shards.order(self.config.seed, epoch)[place]
+        if epoch not in self.orders:
+            self.orders = {epoch: self.shards.order(self.config.seed, epoch)}
+        return self.orders[epoch][place]
 
     def _coming(self, step: int) -> Iterator[Example]:
         """Yield the examples of the steps up to the next refresh, each once."""
