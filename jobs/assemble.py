@@ -15,12 +15,15 @@ from schemas.shards import EXAMPLES
 def run(run: StageRun) -> None:
     """Build the examples, then plan their batches."""
     config, seed = run.recipe.assemble, run.recipe.seed
-    inputs = (run.read(table) for table in (VERDICTS, POSITIVES, SYNTHETICS, DOCUMENTS, DOMAINS, DUPLICATES))
+    duplicates = run.read(DUPLICATES)
     # Planning reads the examples twice, ids and then texts: the joins that make them are paid once.
     unplanned = str(run.scratch / "unplanned")
-    build_examples(*inputs, config, seed).write.parquet(unplanned)
+    build_examples(
+        run.read(VERDICTS), run.read(POSITIVES), run.read(SYNTHETICS), run.read(DOCUMENTS), run.read(DOMAINS),
+        duplicates, config, seed,
+    ).write.parquet(unplanned)
     examples = run.spark.read.schema(spark_schema(EXAMPLES)).parquet(unplanned)
-    run.write(plan_batches(examples, run.read(DUPLICATES), config, seed), EXAMPLES)
+    run.write(plan_batches(examples, duplicates, config, seed), EXAMPLES)
 
 
 STAGE = Stage(
