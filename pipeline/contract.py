@@ -18,9 +18,9 @@ _SIMPLE: dict[str, T.DataType] = {
     "double": T.DoubleType(),
     "boolean": T.BooleanType(),
     "binary": T.BinaryType(),
-    "array<string>": T.ArrayType(T.StringType(), containsNull=False),
-    "array<float>": T.ArrayType(T.FloatType(), containsNull=False),
-    "array<double>": T.ArrayType(T.DoubleType(), containsNull=False),
+    "array<string>": T.ArrayType(T.StringType()),
+    "array<float>": T.ArrayType(T.FloatType()),
+    "array<double>": T.ArrayType(T.DoubleType()),
 }
 
 

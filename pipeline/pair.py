@@ -18,6 +18,7 @@ import pandas as pd
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.functions import pandas_udf
+from pyspark.sql.types import StringType
 
 from pipeline.contract import conform, kept
 from pipeline.ids import hash_column, unit_column
@@ -133,7 +134,7 @@ def _related(documents: DataFrame, duplicates: DataFrame) -> DataFrame:
     return resolved.where(F.col("from_id") != F.col("doc_id")).select(*_pair(query, LINKS, counts=False))
 
 
-@pandas_udf("string")  # type: ignore[call-overload, untyped-decorator]
+@pandas_udf(StringType())  # type: ignore[call-overload, untyped-decorator]
 def _forms(texts: pd.Series) -> pd.Series:
     return texts.map(normal_form)
 
