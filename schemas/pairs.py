@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from schemas.documents import LEAK
 from schemas.table import DROP_REASON, Column, Table
 
 # Why a positive is not trained on.
@@ -76,5 +77,6 @@ SYNTHETICS = Table(
     ),
     reasons=(
         UNPARSABLE, TEXT_TOO_SHORT, TEXT_TOO_LONG, COPY, REPETITION, ROUND_TRIP, DUPLICATE_TEXT, PROTECTED_QUERY,
+        LEAK,
     ),
 )
