@@ -1,0 +1,100 @@
+"""Encoding and searching through Spark, with fakes for the engines."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.mine.ann import EncoderConfig, embed_documents, embed_texts, encode_texts, retrieve_nearest
+from pipeline.mine.bm25 import retrieve_bm25
+from pipeline.mine.hits import ranked
+from pipeline.ports import Hit
+from schemas.documents import DOCUMENTS
+
+
+def letters(log: Path | None = None):
+    """A factory of a fake encoder: the vector counts two letters; every text that is asked for is logged."""
+
+    class Letters:
+        digest = "fake"
+
+        def encode(self, texts):
+            if log is not None:
+                with log.open("a") as handle:
+                    handle.writelines(f"{text}\n" for text in texts)
+            return np.array([[text.count("a"), text.count("b"), 1] for text in texts], np.float32)
+
+    return Letters
+
+
+@pytest.mark.parametrize("partitions", [1, 2, 7])
+def test_every_row_gets_its_vector_and_equal_texts_are_encoded_once(spark, tmp_path, partitions):
+    texts = ["a", "b", "ab", "a", "", "a"]
+    frame = spark.createDataFrame([(f"t{i}", text) for i, text in enumerate(texts)], "id string, text string")
+    log = tmp_path / "asked"
+
+    got = encode_texts(frame.repartition(partitions), "id", "text", letters(log)).collect()
+
+    assert sorted((row.id, row.vector) for row in got) == [
+        (f"t{i}", [text.count("a"), text.count("b"), 1.0]) for i, text in enumerate(texts)
+    ]
+    assert sorted(log.read_text().split("\n")[:-1]) == ["", "a", "ab", "b"]
+
+
+def test_prefixes_are_put_before_queries_and_documents(rows, spark, tmp_path):
+    cfg = EncoderConfig(query_prefix="aa:", doc_prefix="bb:")
+    document = ("d", "s", "p", 1, None, "", "x", [], "f", "dom", None, 1, "h", None)
+    queries = spark.createDataFrame([("q", "x")], "query_id string, query string")
+    negatives = spark.createDataFrame([("n", "x")], "text_id string, text string")
+
+    documents = embed_documents(rows(DOCUMENTS, document), letters(), cfg).collect()
+    texts = embed_texts(queries, negatives, letters(), cfg).collect()
+
+    assert [(row.doc_id, row.vector) for row in documents] == [("d", [0.0, 2.0, 1.0])]
+    assert sorted((row.text_id, row.vector) for row in texts) == [("n", [0.0, 2.0, 1.0]), ("q", [2.0, 0.0, 1.0])]
+
+
+def test_hits_become_rows_and_engines_are_closed(spark, tmp_path):
+    closed = tmp_path / "closed"
+
+    class Echo:
+        def search(self, queries, k):
+            return [[Hit(f"d{rank}", rank, float(len(query))) for rank in range(1, k + 1)] for query in queries]
+
+    @contextmanager
+    def opener():
+        yield Echo()
+        closed.touch()
+
+    queries = spark.createDataFrame([("q1", "xx"), ("q2", "")], "query_id string, query string")
+
+    got = retrieve_bm25(queries, opener, 2).collect()
+
+    assert sorted(tuple(row) for row in got) == [
+        ("q1", "d1", 1, 2.0), ("q1", "d2", 2, 2.0), ("q2", "d1", 1, 0.0), ("q2", "d2", 2, 0.0),
+    ]
+    assert closed.exists()
+
+
+def test_vectors_reach_the_index_as_they_were(spark):
+    class First:
+        def search(self, vectors, k):
+            assert vectors.dtype == np.float32
+            return [[Hit("d", 1, float(row[0]))] for row in vectors]
+
+    @contextmanager
+    def opener():
+        yield First()
+
+    frame = spark.createDataFrame([("q1", [0.25, 1.0]), ("q2", [0.5, 0.0])], "query_id string, vector array<float>")
+    assert sorted((row.query_id, row.score) for row in retrieve_nearest(frame, opener, 1).collect()) == [
+        ("q1", 0.25), ("q2", 0.5),
+    ]
+
+
+def test_ranks_go_by_rounded_score_then_id():
+    hits = ranked([("c", 0.50000049), ("b", 0.5), ("a", 0.3), ("d", 0.9)], 3)
+    assert hits == [Hit("d", 1, 0.9), Hit("b", 2, 0.5), Hit("c", 3, 0.5)]
