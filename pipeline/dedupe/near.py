@@ -171,12 +171,13 @@ def link_bucket(
     """
     vocabulary, terms = np.unique(sets.values, return_inverse=True)
     names, roots = np.unique(roots, return_inverse=True)
-    largest = int(np.argmax(np.bincount(roots, minlength=len(names))))
+    largest = np.argmax(np.bincount(roots, minlength=len(names)))
+    anchor = np.argmax(roots == largest)  # a text of the largest component, whatever that is called later
     sizes, starts = sets.sizes, sets.offsets[:-1]
     asked = np.zeros(len(vocabulary) + 1, np.int32)
     links: list[tuple[int, int, float]] = []
     for text in np.flatnonzero(roots != largest).tolist():
-        if roots[text] == roots[np.argmax(roots == largest)]:
+        if roots[text] == roots[anchor]:
             continue
         own = terms[sets.offsets[text] : sets.offsets[text + 1]]
         asked[own] = 1

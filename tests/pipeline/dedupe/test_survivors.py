@@ -1,0 +1,172 @@
+"""Duplicates are mapped to one survivor each, the same however the input lies."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pyspark.sql import DataFrame
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
+
+from pipeline.contract import kept
+from pipeline.dedupe.config import DedupeConfig
+from pipeline.dedupe.survivors import drop_duplicates, find_duplicates
+from pipeline.ids import hash_id
+from pipeline.text import normal_form, shingles
+from schemas.documents import DOCUMENTS, DUPLICATES
+from schemas.errors import ContractError, RecipeError
+
+LOREM = ("The quick brown fox jumps over the lazy dog while seven wizards box quickly in the old stone yard behind "
+         "the mill")
+
+
+def document(doc_id: str, text: str, source: str = "docs", drop_reason: str | None = None) -> tuple[object, ...]:
+    text_hash = hash_id(normal_form(text))
+    return (doc_id, source, "a.jsonl", 1, None, "", text, [], doc_id, "prose", None, len(text), text_hash, drop_reason)
+
+
+def mapping(duplicates: DataFrame) -> dict[str, tuple[str, str, float]]:
+    return {row["doc_id"]: (row["survivor_id"], row["kind"], row["jaccard"]) for row in duplicates.collect()}
+
+
+@pytest.fixture
+def corpus(chain) -> list[tuple[object, ...]]:
+    """Make clusters of every kind: copies, near-copies, copies of near-copies, a chain, loners, a dropped copy."""
+    rng = random.Random(2)
+    loners = [" ".join(rng.choices([f"w{i}" for i in range(500)], k=30)) for _ in range(12)]
+    copies = [LOREM, LOREM.upper(), LOREM + " again", LOREM + " AGAIN!", loners[0], "猫猫 猫数", "猫猫猫数"]
+    texts = [*loners, *copies, *chain(20)]
+    rows = [document(f"d{i:02}", text) for i, text in enumerate(texts)]
+    return [*rows, document("zz", LOREM, drop_reason="too_short")]
+
+
+def test_one_screen_example(rows):
+    documents = rows(
+        DOCUMENTS, document("a", LOREM), document("b", f"{LOREM.upper()}!"), document("c", LOREM + " again"),
+        document("d", "something else"), document("e", LOREM, drop_reason="too_short"))
+    duplicates = find_duplicates(documents, DedupeConfig()).localCheckpoint()
+
+    # The longest survives: b stands for a, which has the same words, and c for b. e was dropped before.
+    assert mapping(duplicates) == {"a": ("c", "exact", 1.0), "b": ("c", "near", 0.947368)}
+    reasons = {row["doc_id"]: row["drop_reason"] for row in drop_duplicates(documents, duplicates).collect()}
+    assert reasons == {"a": "exact_duplicate", "b": "near_duplicate", "c": None, "d": None, "e": "too_short"}
+
+
+@pytest.mark.parametrize("partitions", [1, 2, 7])
+def test_results_do_not_depend_on_partitioning(rows, corpus, partitions):
+    documents = rows(DOCUMENTS, *corpus)
+    expected = mapping(find_duplicates(documents.coalesce(1), DedupeConfig(ngram=1)))
+
+    got = mapping(find_duplicates(documents.repartition(partitions, "text"), DedupeConfig(ngram=1)))
+
+    assert got == expected
+    assert len(got) > 20
+
+
+def test_a_second_pass_finds_nothing(rows, corpus):
+    documents = rows(DOCUMENTS, *corpus)
+    once = drop_duplicates(documents, find_duplicates(documents, DedupeConfig(ngram=1))).localCheckpoint()
+
+    assert once.count() == documents.count()
+    assert find_duplicates(once, DedupeConfig(ngram=1)).count() == 0
+
+
+def test_every_duplicate_points_to_a_kept_document(rows, corpus):
+    documents = rows(DOCUMENTS, *corpus)
+    duplicates = find_duplicates(documents, DedupeConfig(ngram=1)).localCheckpoint()
+    survivors = {row["doc_id"] for row in kept(drop_duplicates(documents, duplicates)).collect()}
+
+    assert {row["survivor_id"] for row in duplicates.collect()} <= survivors
+
+
+@pytest.mark.parametrize(
+    ("prefer", "sources", "survivor"),
+    [(("longest",), (), "c"), (("shortest",), (), "b"), (("source", "longest"), ("web", "books"), "a"),
+     (("source",), ("books",), "b"), ((), (), "a")],
+)
+def test_the_recipe_says_who_survives(rows, prefer, sources, survivor):
+    documents = rows(DOCUMENTS, document("a", LOREM + " x", "web"), document("b", LOREM, "books"),
+                     document("c", LOREM + " more", "news"), document("d", LOREM, "books"))
+
+    got = mapping(find_duplicates(documents, DedupeConfig(prefer=prefer, sources=sources)))
+
+    assert {entry[0] for entry in got.values()} == {survivor}
+    assert len(got) == 3
+
+
+def test_only_exact_duplicates_when_asked(rows):
+    documents = rows(DOCUMENTS, document("a", LOREM), document("b", LOREM.lower()), document("c", LOREM + " more"))
+
+    assert mapping(find_duplicates(documents, DedupeConfig(near=False))) == {"b": ("a", "exact", 1.0)}
+
+
+def test_many_copies_of_one_text_cost_no_pairs(spark, rows):
+    copies = spark.range(20_000).selectExpr("format_string('%05d', id) AS doc_id", f"'{LOREM}' AS text")
+    columns = {"source": "'s'", "chars": "length(text)", "text_hash": "'same'", "drop_reason": "CAST(NULL AS STRING)"}
+    documents = copies.selectExpr("*", *[f"{sql} AS {name}" for name, sql in columns.items()])
+
+    got = find_duplicates(documents, DedupeConfig())
+
+    assert got.groupBy("survivor_id", "kind").count().collect() == [("00000", "exact", 19_999)]
+
+
+def test_a_table_that_is_not_documents_is_refused(spark, rows):
+    with pytest.raises(ContractError, match=r"documents must have the columns .*text_hash"):
+        drop_duplicates(spark.createDataFrame([("a", None)], "doc_id string, drop_reason string"), rows(DUPLICATES))
+
+
+@pytest.mark.parametrize(
+    ("given", "fault"),
+    [({"bands": 4}, "bands must be given together with rows"),
+     ({"bands": 40, "rows": 8}, "at least bands x rows = 320, got 128"),
+     ({"threshold": 0.1, "permutations": 8}, "permutations must be enough for recall 0.995 at threshold 0.1"),
+     ({"threshold": 1.5}, "between 0.05 and 1"),
+     ({"prefer": ["newest"]}, "one of longest, shortest, source"), ({"shingle": 3}, "known settings")],
+)
+def test_impossible_settings_are_refused(given, fault):
+    with pytest.raises(RecipeError, match=fault):
+        DedupeConfig.from_mapping(given)
+
+
+def test_the_derived_banding_is_the_one_in_force():
+    assert (DedupeConfig().banding.bands, DedupeConfig().banding.rows) == (21, 6)
+    assert DedupeConfig(bands=14, rows=8).banding.rows == 8
+
+
+def truth(texts: list[str], size: int, threshold: float) -> tuple[set[tuple[int, int]], list[int]]:
+    """Compare all with all, by plain shingle sets: the pairs at the threshold, and each text's component."""
+    names: dict[str, int] = {}
+    columns = [[names.setdefault(gram, len(names)) for gram in shingles(text, size)] for text in texts]
+    sizes = np.array([len(held) for held in columns])
+    starts = np.concatenate([[0], np.cumsum(sizes)])
+    shape = (len(texts), len(names))
+    grams = csr_array((np.ones(starts[-1], np.int32), np.concatenate(columns).astype(np.int64), starts), shape=shape)
+    shared = (grams @ grams.T).tocoo()
+    similar = np.round(shared.data / (sizes[shared.row] + sizes[shared.col] - shared.data), 6) >= threshold
+    left, right = shared.row[similar], shared.col[similar]
+    graph = csr_array((np.ones(len(left)), (left, right)), shape=(len(texts), len(texts)))
+    components = connected_components(graph, directed=False)[1]
+    return {(a, b) for a, b in zip(left.tolist(), right.tolist(), strict=True) if a < b}, components.tolist()
+
+
+@pytest.mark.parametrize(("name", "every"), [("license_texts", 5), ("reuters21578", 5)])
+def test_clusters_are_those_of_brute_force(rows, collections: Path, name, every):
+    with gzip.open(collections / name / "corpus.jsonl.gz", "rt", encoding="utf-8") as handle:
+        texts = [json.loads(line)["text"] for i, line in enumerate(handle) if i % every == 0 and line.strip()]
+    texts = [text for text in texts if normal_form(text)]
+    documents = rows(DOCUMENTS, *[document(f"{i:06}", text) for i, text in enumerate(texts)])
+
+    got = mapping(find_duplicates(documents, DedupeConfig()))
+
+    pairs, components = truth(texts, 5, 0.8)
+    survivor = [int(got[f"{i:06}"][0]) if f"{i:06}" in got else i for i in range(len(texts))]
+    together = sum(survivor[a] == survivor[b] for a, b in pairs)
+    assert together >= 0.99 * len(pairs)
+    assert all(components[i] == components[survivor[i]] for i in range(len(texts)))  # precision 1.0
+    largest = {component: survivor[i] for i, component in enumerate(components)}
+    assert sum(survivor[i] == largest[components[i]] for i in range(len(texts))) >= 0.99 * len(texts)
