@@ -38,6 +38,7 @@ _WRITER = {
 }
 _ARROW = {
     "string": pa.string(), "integer": pa.int32(), "long": pa.int64(), "double": pa.float64(), "boolean": pa.bool_(),
+    "binary": pa.binary(), "float": pa.float32(),
 }
 _FOLDER = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 _WRITTEN = "path string, batches long, rows long, bytes long, sha256 string"
