@@ -16,9 +16,15 @@ from schemas.errors import PairwrightError
 
 # Set before any library is imported: no telemetry, no progress bars, no look-ups of models on a hub.
 _QUIET = {
-    "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "TRANSFORMERS_VERBOSITY": "error",
-    "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1", "TOKENIZERS_PARALLELISM": "false", "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
-    "HF_HUB_DISABLE_PROGRESS_BARS": "1", "GX_ANALYTICS_ENABLED": "false", "PYTHONWARNINGS": "ignore",
+    "HF_HUB_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "GX_ANALYTICS_ENABLED": "false",
+    "PYTHONWARNINGS": "ignore",
 }
 
 _EXAMPLES = """examples:
@@ -100,20 +106,34 @@ def _recipe(args: argparse.Namespace) -> int:
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
     parser = argparse.ArgumentParser(
-        prog="pairwright", description="Raw text in, training sets for text-embedding models out, and the trained model measured.",
-        epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
+        prog="pairwright",
+        description="Raw text in, training sets for text-embedding models out, and the trained model measured.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def add(name: str, run: Callable[[argparse.Namespace], int], text: str, example: str) -> argparse.ArgumentParser:
-        command = commands.add_parser(name, help=text, description=text, epilog=f"example:\n  {example}",
-                                      formatter_class=argparse.RawDescriptionHelpFormatter)
+        command = commands.add_parser(
+            name,
+            help=text,
+            description=text,
+            epilog=f"example:\n  {example}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
         command.set_defaults(run=run)
         return command
 
-    command = add("build", _build, "build a recipe: every stage that is not complete yet, then the report",
-                  "pairwright build my.yaml --until publish")
+    command = add(
+        "build",
+        _build,
+        "build a recipe: every stage that is not complete yet, then the report",
+        "pairwright build my.yaml --until publish",
+    )
     add_place(command)
-    command.add_argument("--until", default="report", metavar="STAGE", help=f"stop after this stage: {', '.join(STAGES)}, report")
+    command.add_argument(
+        "--until", default="report", metavar="STAGE", help=f"stop after this stage: {', '.join(STAGES)}, report"
+    )
     for name, until, text in (
         ("train", "train2", "build a recipe as far as the trained model"),
         ("evaluate", "report", "build a recipe as far as the measured model and the report"),
@@ -121,20 +141,30 @@ def make_parser() -> argparse.ArgumentParser:
         command = add(name, _build, text, f"pairwright {name} my.yaml")
         add_place(command)
         command.set_defaults(until=until)
-    command = add("stage", _stage, "run one stage; its inputs must be complete", "pairwright stage dedupe my.yaml --force")
+    command = add(
+        "stage", _stage, "run one stage; its inputs must be complete", "pairwright stage dedupe my.yaml --force"
+    )
     command.add_argument("name", choices=STAGES, metavar="STAGE", help=", ".join(STAGES))
     add_place(command)
     command.add_argument("--force", action="store_true", help="run it even when its output is complete")
-    command = add("explain", _explain, "tell the story of one document, query, pair (QUERY:DOC) or synthetic text",
-                  "pairwright explain 3f1c9a7be2d05a44")
+    command = add(
+        "explain",
+        _explain,
+        "tell the story of one document, query, pair (QUERY:DOC) or synthetic text",
+        "pairwright explain 3f1c9a7be2d05a44",
+    )
     command.add_argument("id", help="an id, two ids joined by a colon, or a native id such as a symbol")
     command.add_argument("--workspace", type=Path, default=Path("workspace"), help="default: ./workspace")
     command.add_argument("--recipe-name", help="which recipe's build to ask (default: the latest)")
     command = add("report", _report, "write the report of a build again", "pairwright report my.yaml")
     add_place(command)
     add("doctor", _doctor, "say what this machine has, and the way out where something is missing", "pairwright doctor")
-    command = add("recipe", _recipe, "check a recipe, print it with its defaults, or print the JSON schema of recipes",
-                  "pairwright recipe my.yaml --check")
+    command = add(
+        "recipe",
+        _recipe,
+        "check a recipe, print it with its defaults, or print the JSON schema of recipes",
+        "pairwright recipe my.yaml --check",
+    )
     command.add_argument("recipe", type=Path, nargs="?", help="recipe file (YAML)")
     command.add_argument("--check", action="store_true", help="check it and say so in one line")
     command.add_argument("--schema", action="store_true", help="print the JSON schema")
@@ -150,7 +180,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.run is _recipe and args.recipe is None and not args.schema:
         parser.error("recipe needs a file, or --schema")
     try:
-        status = args.run(args)
+        status: int = args.run(args)
     except PairwrightError as error:
         for fault in getattr(error, "faults", [str(error)]):
             sys.stderr.write(f"pairwright: {fault}\n")

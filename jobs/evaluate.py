@@ -21,7 +21,9 @@ def run(run: StageRun) -> None:
     """Write evaluation.json, and note the table that the terminal and the report show."""
     sets = dataset_of(run) / "eval"
     if not any(sets.glob("*/queries.jsonl")):
-        raise RecipeError("there must be an evaluation set to measure on, got none; try holdout.fraction or `evaluation` in the recipe")
+        raise RecipeError(
+            "evaluation must have a set to measure on, got none; try holdout.fraction or `evaluation` in the recipe"
+        )
     settings, bm25 = run.scratch / "evaluate.json", run.scratch / "bm25.trec"
     write_json(settings, run.recipe.evaluate.to_mapping())
     write_run(run, sets, bm25)
@@ -30,10 +32,26 @@ def run(run: StageRun) -> None:
     out = run.artefact(RESULT) / "evaluation.json"
     cuts = ",".join(str(each) for each in run.recipe.train.dimensions)
     said = run_trainer(
-        ["evaluate", "--eval", str(sets), *(f"--model={name}={path}" for name, path in models.items()), f"--run=BM25={bm25}",
-         "--baseline", "base", "--dimensions", f"stage2={cuts}", "--max-length", str(run.recipe.train.max_length),
-         "--config", str(settings), "--out", str(out)],
-        run.log_dir / "evaluate.log", lambda _: None)
+        [
+            "evaluate",
+            "--eval",
+            str(sets),
+            *(f"--model={name}={path}" for name, path in models.items()),
+            f"--run=BM25={bm25}",
+            "--baseline",
+            "base",
+            "--dimensions",
+            f"stage2={cuts}",
+            "--max-length",
+            str(run.recipe.train.max_length),
+            "--config",
+            str(settings),
+            "--out",
+            str(out),
+        ],
+        run.log_dir / "evaluate.log",
+        lambda _: None,
+    )
     run.note(table=said.splitlines(), headline=_headline(json.loads(out.read_text(encoding="utf-8"))))
 
 
@@ -45,7 +63,10 @@ def write_run(run: StageRun, sets: Path, out: Path) -> None:
     """Write the BM25 hits of every evaluation set as one TREC run, searched in an index of that set's corpus."""
     with out.open("w", encoding="utf-8") as lines:
         for home in sorted(path.parent for path in sets.glob("*/queries.jsonl")):
-            corpus = sorted((row["_id"], f"{row.get('title') or ''} {row['text']}".strip()) for row in _records(home / "corpus.jsonl"))
+            corpus = sorted(
+                (row["_id"], f"{row.get('title') or ''} {row['text']}".strip())
+                for row in _records(home / "corpus.jsonl")
+            )
             folder = run.scratch / f"lucene-{home.name}"
             folder.mkdir()
             build_lucene(corpus, folder, run.recipe.index)
@@ -68,14 +89,22 @@ def _headline(result: dict[str, Any]) -> str:
     for row in result["differences"]:
         if (row["system"], row["domain"], row["metric"]) == ("stage2", "all", "ndcg@10"):
             base = result["systems"]["base"][row["eval"]]["all"]["ndcg@10"]
-            texts.append(f"{row['eval']} nDCG@10 {base:.4f} -> {base + row['difference']:.4f} "
-                         f"({row['difference']:+.4f} [{row['low']:+.4f}, {row['high']:+.4f}])")
+            texts.append(
+                f"{row['eval']} nDCG@10 {base:.4f} -> {base + row['difference']:.4f} "
+                f"({row['difference']:+.4f} [{row['low']:+.4f}, {row['high']:+.4f}])"
+            )
     return "; ".join(texts)
 
 
 STAGE = Stage(
-    name="evaluate", version=1, settings=("evaluate", "train", "index"),
-    inputs={"dataset": "publish", "stage1": "train1", "stage2": "train2"}, artefacts=(RESULT,), run=run, needs_spark=False)
+    name="evaluate",
+    version=1,
+    settings=("evaluate", "train", "index"),
+    inputs={"dataset": "publish", "stage1": "train1", "stage2": "train2"},
+    artefacts=(RESULT,),
+    run=run,
+    needs_spark=False,
+)
 
 if __name__ == "__main__":
     main(STAGE)

@@ -81,35 +81,54 @@ def _native(ledger: Ledger, what: str) -> str | None:
 
 
 def _document(ledger: Ledger, doc_id: str) -> str | None:
-    rows = next((found for stage in ("guard", "holdout", "dedupe", "ingest")
-                 if (found := ledger.rows(stage, DOCUMENTS, doc_id=doc_id))), [])
+    rows = next(
+        (
+            found
+            for stage in ("guard", "holdout", "dedupe", "ingest")
+            if (found := ledger.rows(stage, DOCUMENTS, doc_id=doc_id))
+        ),
+        [],
+    )
     if not rows:
         return None
     row = rows[0]
     lines = [
-        f"document {doc_id}", f"  from      source {row['source']}, {row['path']} line {row['line']}"
+        f"document {doc_id}",
+        f"  from      source {row['source']}, {row['path']} line {row['line']}"
         + (f", {row['native_id']}" if row["native_id"] else ""),
-        f"  title     {_short(row['title'])}", f"  text      {_short(row['text'])}",
+        f"  title     {_short(row['title'])}",
+        f"  text      {_short(row['text'])}",
     ]
-    lines += [f"  {stage:<9} {reason or 'kept'}" for stage in ("ingest", "dedupe", "holdout", "guard")
-              for reason in [each["drop_reason"] for each in ledger.rows(stage, DOCUMENTS, doc_id=doc_id)]]
-    lines += [f"  duplicate of {each['survivor_id']} ({each['kind']}, Jaccard {each['jaccard']:.3f})"
-              for each in ledger.rows("dedupe", DUPLICATES, doc_id=doc_id)]
+    lines += [
+        f"  {stage:<9} {reason or 'kept'}"
+        for stage in ("ingest", "dedupe", "holdout", "guard")
+        for reason in [each["drop_reason"] for each in ledger.rows(stage, DOCUMENTS, doc_id=doc_id)]
+    ]
+    lines += [
+        f"  duplicate of {each['survivor_id']} ({each['kind']}, Jaccard {each['jaccard']:.3f})"
+        for each in ledger.rows("dedupe", DUPLICATES, doc_id=doc_id)
+    ]
     copies = ledger.rows("dedupe", DUPLICATES, survivor_id=doc_id)
     if copies:
         lines.append(f"  stands for {len(copies)} duplicates: {', '.join(each['doc_id'] for each in copies[:5])}")
-    lines += [f"  leak      overlaps {each['eval_name']}/{each['eval_id']} ({each['kind']}, {each['overlap']:.3f})"
-              for each in ledger.rows("guard", LEAKS, doc_id=doc_id)]
+    lines += [
+        f"  leak      overlaps {each['eval_name']}/{each['eval_id']} ({each['kind']}, {each['overlap']:.3f})"
+        for each in ledger.rows("guard", LEAKS, doc_id=doc_id)
+    ]
     lines += [f"  domain    {each['domain']}" for each in ledger.rows("bucket", DOMAINS, doc_id=doc_id)]
-    lines += [f"  positive  of query {each['query_id']} \"{_short(each['query'])}\" by rule {each['rule']}: {each['drop_reason'] or 'kept'}"
-              for each in ledger.rows("synthesise", POSITIVES, doc_id=doc_id)]
+    lines += [
+        f"  positive  of query {each['query_id']} by rule {each['rule']}: {each['drop_reason'] or 'kept'}: {_short(each['query'])}"
+        for each in ledger.rows("synthesise", POSITIVES, doc_id=doc_id)
+    ]
     verdicts = [each for each in ledger.rows("judge", VERDICTS, doc_id=doc_id) if not each["is_positive"]]
     if verdicts:
         counts: dict[str, int] = {}
         for each in verdicts:
             key = each["drop_reason"] or "kept as a negative"
             counts[key] = counts.get(key, 0) + 1
-        lines.append(f"  mined     for {len(verdicts)} queries: " + ", ".join(f"{why} {n}" for why, n in sorted(counts.items())))
+        lines.append(
+            f"  mined     for {len(verdicts)} queries: " + ", ".join(f"{why} {n}" for why, n in sorted(counts.items()))
+        )
     return _join(lines)
 
 
@@ -118,14 +137,24 @@ def _query(ledger: Ledger, query_id: str) -> str | None:
     if not positives:
         return None
     lines = [f"query {query_id}", f"  text      {_short(positives[0]['query'])}"]
-    lines += [f"  positive  {each['doc_id']} by rule {each['rule']}: {each['drop_reason'] or 'kept'}" for each in positives]
+    lines += [
+        f"  positive  {each['doc_id']} by rule {each['rule']}: {each['drop_reason'] or 'kept'}" for each in positives
+    ]
     for each in ledger.rows("synthesise", SYNTHETICS, text_id=query_id):
-        lines.append(f"  written   by the LLM, request {each['request_id']}: {each['drop_reason'] or 'kept'}"
-                     + (f", its document is hit {each['round_trip_rank']} of its own search" if each["round_trip_rank"] else ""))
-    verdicts = sorted(ledger.rows("judge", VERDICTS, query_id=query_id), key=lambda each: (each["drop_reason"] or "", each["rank"]))
+        lines.append(
+            f"  written   by the LLM, request {each['request_id']}: {each['drop_reason'] or 'kept'}"
+            + (f", its document is hit {each['round_trip_rank']} of its own search" if each["round_trip_rank"] else "")
+        )
+    verdicts = sorted(
+        ledger.rows("judge", VERDICTS, query_id=query_id), key=lambda each: (each["drop_reason"] or "", each["rank"])
+    )
     lines.append(f"  ledger    {len(verdicts)} candidates" + (" (QUERY:DOC tells more of one)" if verdicts else ""))
-    lines += [f"    {query_id}:{each['doc_id']}  {each['verdict']:<10} {each['drop_reason'] or '':<22} dense {each['dense']:.3f}"
-              f"{_chance(each)}" for each in verdicts[:_NEGATIVES_SHOWN]]
+    lines += [
+        f"    {query_id}:{each['doc_id']}  {each['verdict']:<10} {each['drop_reason'] or '':<22}"
+        f" dense {each['dense']:.3f}"
+        f"{_chance(each)}"
+        for each in verdicts[:_NEGATIVES_SHOWN]
+    ]
     return _join(lines)
 
 
@@ -137,15 +166,26 @@ def _pair(ledger: Ledger, query_id: str, doc_id: str) -> str:
     row = ledger.rows("judge", VERDICTS, query_id=query_id, doc_id=doc_id)[0]
     query = ledger.rows("synthesise", POSITIVES, query_id=query_id)
     document = ledger.rows("guard", DOCUMENTS, doc_id=doc_id)
-    text = document[0]["text"] if document else (
-        [each["text"] for each in ledger.rows("synthesise", SYNTHETICS, text_id=doc_id)] or [""])[0]
-    lines = [f"pair {query_id}:{doc_id}", f"  query     {_short(query[0]['query']) if query else '?'}", f"  document  {_short(text)}"]
-    lines += [f"  found     by {each['retriever']} at rank {each['rank']}, score {each['score']:.4f}"
-              for each in ledger.rows("mine", CANDIDATES, query_id=query_id, doc_id=doc_id)]
+    text = (
+        document[0]["text"]
+        if document
+        else ([each["text"] for each in ledger.rows("synthesise", SYNTHETICS, text_id=doc_id)] or [""])[0]
+    )
+    lines = [
+        f"pair {query_id}:{doc_id}",
+        f"  query     {_short(query[0]['query']) if query else '?'}",
+        f"  document  {_short(text)}",
+    ]
+    lines += [
+        f"  found     by {each['retriever']} at rank {each['rank']}, score {each['score']:.4f}"
+        for each in ledger.rows("mine", CANDIDATES, query_id=query_id, doc_id=doc_id)
+    ]
     signals = {name: row[name] for name in ("dense", "bm25_score", "positive_sim", "teacher") if row[name] is not None}
     lines.append("  signals   " + ", ".join(f"{name} {value:.4f}" for name, value in signals.items()))
-    lines.append(f"  judged    {row['verdict']}{', ' + row['drop_reason'] if row['drop_reason'] else ''}{_chance(row)}"
-                 f" (vetoed above {row['threshold']:.3f})")
+    lines.append(
+        f"  judged    {row['verdict']}{', ' + row['drop_reason'] if row['drop_reason'] else ''}{_chance(row)}"
+        f" (vetoed above {row['threshold']:.3f})"
+    )
     return _join(lines)
 
 
@@ -156,10 +196,16 @@ def _request(ledger: Ledger, what: str) -> str | None:
     row = rows[0]
     asked = ledger.rows("synthesise", REQUESTS, request_id=row["request_id"])
     reply = ledger.rows("synthesise", REPLIES, request_id=row["request_id"])
-    lines = [f"synthetic {row['kind']} {row['text_id']} (request {row['request_id']})", f"  text      {_short(row['text'])}",
-             f"  for       document {row['doc_id']}" + (f", against query {row['query_id']}" if row["query_id"] else ""),
-             f"  decided   {row['drop_reason'] or 'kept'}"]
-    lines += [f"  reply     {_short(repr(each['reply']))} (finish {each['finish_reason']}, model {each['model'][:12]})" for each in reply]
+    lines = [
+        f"synthetic {row['kind']} {row['text_id']} (request {row['request_id']})",
+        f"  text      {_short(row['text'])}",
+        f"  for       document {row['doc_id']}" + (f", against query {row['query_id']}" if row["query_id"] else ""),
+        f"  decided   {row['drop_reason'] or 'kept'}",
+    ]
+    lines += [
+        f"  reply     {_short(repr(each['reply']))} (finish {each['finish_reason']}, model {each['model'][:12]})"
+        for each in reply
+    ]
     lines += [f"  prompt    ...{_short(each['prompt'][-_WIDTH:])}" for each in asked]
     return _join(lines)
 
@@ -168,7 +214,16 @@ def _example(ledger: Ledger, what: str) -> str | None:
     rows = ledger.rows("assemble", EXAMPLES, example_id=what)
     if not rows:
         return None
-    lines = [f"example {what}: query {rows[0]['query_id']}, positive {rows[0]['positive_id']}, domain {rows[0]['domain']}"]
-    lines += [f"  stage {each['stage']}   " + (f"dropped: {each['drop_reason']}" if each["drop_reason"] else
-              f"batch {each['batch']}, place {each['position']}, {len(each['negative_ids'])} negatives") for each in rows]
+    lines = [
+        f"example {what}: query {rows[0]['query_id']}, positive {rows[0]['positive_id']}, domain {rows[0]['domain']}"
+    ]
+    lines += [
+        f"  stage {each['stage']}   "
+        + (
+            f"dropped: {each['drop_reason']}"
+            if each["drop_reason"]
+            else f"batch {each['batch']}, place {each['position']}, {len(each['negative_ids'])} negatives"
+        )
+        for each in rows
+    ]
     return _join(lines)

@@ -53,7 +53,9 @@ def output_to(log: Path) -> Iterator[None]:
             os.close(saved[1])
 
 
-def start_session(name: str, log: Path, conf: Path | None = None, extra: Mapping[str, str] | None = None) -> SparkSession:
+def start_session(
+    name: str, log: Path, conf: Path | None = None, extra: Mapping[str, str] | None = None
+) -> SparkSession:
     """Start Spark, or take the session that spark-submit prepared.
 
     Raises: EngineError when no fitting Java is found or Spark does not start.
@@ -69,4 +71,6 @@ def start_session(name: str, log: Path, conf: Path | None = None, extra: Mapping
         with output_to(log):
             return builder.getOrCreate()
     except Exception as error:
-        raise EngineError(f"Spark did not start ({type(error).__name__}); see {log}, or run: pairwright doctor") from error
+        raise EngineError(
+            f"Spark did not start ({type(error).__name__}); see {log}, or run: pairwright doctor"
+        ) from error

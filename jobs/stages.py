@@ -101,12 +101,16 @@ class Workspace:
     _spark: Any = None
 
     @classmethod
-    def open(cls, recipe: Recipe, path: Path, conf: Path | None = None, settings: Mapping[str, str] | None = None) -> Workspace:
+    def open(
+        cls, recipe: Recipe, path: Path, conf: Path | None = None, settings: Mapping[str, str] | None = None
+    ) -> Workspace:
         """Open the workspace at ``path``, making it if need be."""
         try:
             (path / "runs").mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise RecipeError(f"workspace {path} cannot be written ({error.strerror}); try another --workspace") from error
+            raise RecipeError(
+                f"workspace {path} cannot be written ({error.strerror}); try another --workspace"
+            ) from error
         return cls(recipe, Store(path.resolve()), conf, settings or {})
 
     @property
@@ -123,12 +127,16 @@ class Workspace:
         """Return the fingerprint of a stage's output under this recipe."""
         if name not in self._fingerprints:
             stage = load_stage(name)
-            self._fingerprints[name] = digest_of({
-                "stage": stage.name, "version": stage.version, "seed": self.recipe.seed,
-                "settings": {section: self.recipe.section(section) for section in stage.settings},
-                "inputs": {name_of(what): self.fingerprint(maker) for what, maker in stage.inputs.items()},
-                "external": dict(stage.external(self.recipe)) if stage.external else {},
-            })
+            self._fingerprints[name] = digest_of(
+                {
+                    "stage": stage.name,
+                    "version": stage.version,
+                    "seed": self.recipe.seed,
+                    "settings": {section: self.recipe.section(section) for section in stage.settings},
+                    "inputs": {name_of(what): self.fingerprint(maker) for what, maker in stage.inputs.items()},
+                    "external": dict(stage.external(self.recipe)) if stage.external else {},
+                }
+            )
         return self._fingerprints[name]
 
     def manifest(self, name: str) -> dict[str, Any] | None:
@@ -157,7 +165,7 @@ class StageRun:
     """What a running stage is handed: its recipe, its inputs, and the places for its outputs."""
 
     def __init__(self, stage: Stage, workspace: Workspace, home: Path, progress: Progress) -> None:
-        """Used by :func:`run_stage` alone."""
+        """Prepare a run; :func:`run_stage` does."""
         self.stage = stage
         self.recipe = workspace.recipe
         self.progress = progress
@@ -196,7 +204,9 @@ class StageRun:
     def scratch(self) -> Path:
         """A folder of this run, deleted when the stage ends."""
         if self._scratch is None:
-            self._scratch = Path(tempfile.mkdtemp(prefix=f"{self.stage.name}-", dir=_made(self._workspace.path / "scratch")))
+            self._scratch = Path(
+                tempfile.mkdtemp(prefix=f"{self.stage.name}-", dir=_made(self._workspace.path / "scratch"))
+            )
         return self._scratch
 
     def stop_spark(self) -> None:
@@ -260,7 +270,9 @@ def _made(path: Path) -> Path:
 def _complete(workspace: Workspace, stage: str) -> dict[str, Any]:
     found = workspace.manifest(stage)
     if found is None:
-        raise RecipeError(f"stage {stage} is not built for recipe {workspace.recipe.name}; try: pairwright stage {stage} RECIPE")
+        raise RecipeError(
+            f"stage {stage} is not built for recipe {workspace.recipe.name}; try: pairwright stage {stage} RECIPE"
+        )
     return found
 
 
@@ -278,13 +290,22 @@ def run_stage(stage: Stage, workspace: Workspace, progress: Progress = lambda *_
     try:
         with PeakMemory() as peak:
             stage.run(run)
-        missing = {name_of(what) for what in (*stage.outputs, *stage.artefacts)} - run.outputs.keys()
+        missing = {*(table.name for table in stage.outputs), *stage.artefacts} - run.outputs.keys()
         if missing:
             raise EngineError(f"stage {stage.name} wrote no {', '.join(sorted(missing))}")
-        workspace.store.commit(stage.name, fingerprint, run.outputs, {
-            "inputs": {name_of(what): [maker, workspace.fingerprint(maker)] for what, maker in stage.inputs.items()},
-            "notes": run.notes, "seconds": round(time.monotonic() - started, 2), "peak_mb": round(peak.mb),
-        })
+        workspace.store.commit(
+            stage.name,
+            fingerprint,
+            run.outputs,
+            {
+                "inputs": {
+                    name_of(what): [maker, workspace.fingerprint(maker)] for what, maker in stage.inputs.items()
+                },
+                "notes": run.notes,
+                "seconds": round(time.monotonic() - started, 2),
+                "peak_mb": round(peak.mb),
+            },
+        )
     except BaseException as error:
         workspace.store.abandon(stage.name, fingerprint)
         if isinstance(error, PairwrightError) or not isinstance(error, Exception):
@@ -315,7 +336,9 @@ def house_error(text: str) -> PairwrightError | None:
     """Return the pairwright error that a Spark worker raised, found in the text of Spark's exception."""
     import re
 
-    found = re.search(r"^(?:schemas\.errors\.)?(RecipeError|ContractError|EngineError|ShardError): (.+)$", text, re.MULTILINE)
+    found = re.search(
+        r"^(?:schemas\.errors\.)?(RecipeError|ContractError|EngineError|ShardError): (.+)$", text, re.MULTILINE
+    )
     if found is None:
         return None
     from schemas import errors
@@ -333,9 +356,16 @@ def _last_words(error: Exception) -> str:
 def add_place(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that every command over a recipe takes."""
     parser.add_argument("recipe", type=Path, help="recipe file (YAML)")
-    parser.add_argument("--workspace", type=Path, default=Path("workspace"), help="where tables, datasets and models go (default: ./workspace)")
+    parser.add_argument(
+        "--workspace",
+        type=Path,
+        default=Path("workspace"),
+        help="where tables, datasets and models go (default: ./workspace)",
+    )
     parser.add_argument("--spark-conf", type=Path, help="Spark properties file (default: spark-conf/local.conf)")
-    parser.add_argument("--conf", action="append", default=[], metavar="KEY=VALUE", help="one Spark setting; repeatable")
+    parser.add_argument(
+        "--conf", action="append", default=[], metavar="KEY=VALUE", help="one Spark setting; repeatable"
+    )
 
 
 def open_place(args: argparse.Namespace) -> Workspace:
@@ -348,7 +378,9 @@ def open_place(args: argparse.Namespace) -> Workspace:
 
 def main(stage: Stage, argv: Sequence[str] | None = None) -> None:
     """Run one stage: ``spark-submit jobs/NAME.py RECIPE [--workspace DIR]``; exit status 1 when it fails."""
-    parser = argparse.ArgumentParser(prog=f"jobs/{stage.name}.py", description=f"Run the stage {stage.name} of a recipe.")
+    parser = argparse.ArgumentParser(
+        prog=f"jobs/{stage.name}.py", description=f"Run the stage {stage.name} of a recipe."
+    )
     add_place(parser)
     args = parser.parse_args(argv)
     try:

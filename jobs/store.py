@@ -107,7 +107,9 @@ class Store:
         if home.exists() and not (home / MANIFEST).exists():
             shutil.rmtree(home, ignore_errors=True)
 
-    def commit(self, stage: str, fingerprint: str, outputs: Mapping[str, Mapping[str, Any]], about: Mapping[str, Any]) -> None:
+    def commit(
+        self, stage: str, fingerprint: str, outputs: Mapping[str, Mapping[str, Any]], about: Mapping[str, Any]
+    ) -> None:
         """Write the manifest: from here on the outputs exist.
 
         ``outputs`` has an entry per table or artefact; files, bytes and checksums are added here.

@@ -81,6 +81,8 @@ def _rows_text(table: str, facts: Mapping[str, Any]) -> str:
     rows, reasons = facts["rows"], facts.get("reasons")
     if not reasons:
         return f"{rows:,} {table}"
-    dropped = ", ".join(f"{why} {count:,}" for why, count in sorted(reasons.items(), key=lambda each: -each[1]) if why != "kept")
+    dropped = ", ".join(
+        f"{why} {count:,}" for why, count in sorted(reasons.items(), key=lambda each: -each[1]) if why != "kept"
+    )
     kept = reasons.get("kept", 0)
     return f"{rows:,} {table}" if kept == rows else f"{rows:,} -> {kept:,} {table} ({dropped})"

@@ -42,13 +42,31 @@ def _train(run: StageRun, number: int, start: Path, out: Path) -> None:
 
     work.parent.mkdir(parents=True, exist_ok=True)
     run_trainer(
-        ["train", "--dataset", str(dataset_of(run)), "--stage", str(number), "--model", str(start),
-         "--config", str(settings), "--out", str(work), "--resume"], run.log_dir / f"{run.stage.name}.log", show)
+        [
+            "train",
+            "--dataset",
+            str(dataset_of(run)),
+            "--stage",
+            str(number),
+            "--model",
+            str(start),
+            "--config",
+            str(settings),
+            "--out",
+            str(work),
+            "--resume",
+        ],
+        run.log_dir / f"{run.stage.name}.log",
+        show,
+    )
     out.rmdir()
     work.replace(out)
     examples = int(last.get("examples", 0))
-    run.note(headline=f"{last.get('steps', 0)} steps, {examples:,} examples, loss {last.get('loss', float('nan')):.4f}",
-             steps=last.get("steps", 0), examples=examples)
+    run.note(
+        headline=f"{last.get('steps', 0)} steps, {examples:,} examples, loss {last.get('loss', float('nan')):.4f}",
+        steps=last.get("steps", 0),
+        examples=examples,
+    )
 
 
 def _base_model(recipe: Recipe) -> Mapping[str, str]:
@@ -56,11 +74,24 @@ def _base_model(recipe: Recipe) -> Mapping[str, str]:
 
 
 STAGE_1 = Stage(
-    name="train1", version=1, settings=("train",), inputs={"dataset": "publish"}, artefacts=("model",), run=run,
-    external=_base_model, needs_spark=False)
+    name="train1",
+    version=1,
+    settings=("train",),
+    inputs={"dataset": "publish"},
+    artefacts=("model",),
+    run=run,
+    external=_base_model,
+    needs_spark=False,
+)
 STAGE_2 = Stage(
-    name="train2", version=1, settings=("train",), inputs={"dataset": "publish", "model": "train1"}, artefacts=("model",),
-    run=run, needs_spark=False)
+    name="train2",
+    version=1,
+    settings=("train",),
+    inputs={"dataset": "publish", "model": "train1"},
+    artefacts=("model",),
+    run=run,
+    needs_spark=False,
+)
 
 if __name__ == "__main__":
     main(STAGE_2 if "--second" in sys.argv else STAGE_1, [each for each in sys.argv[1:] if each != "--second"])

@@ -1,4 +1,4 @@
-"""Starts ``python -m trainer`` as a process: a box that trains needs no Java, a cluster that builds no training stack."""
+"""Starts the trainer as a process: a box that trains needs no Java, a cluster that builds no training stack."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ def run_trainer(arguments: Sequence[str], log: Path, on_record: Callable[[dict[s
     Raises: EngineError with the trainer's own last line when it fails.
     """
     with log.open("w+", encoding="utf-8") as errors:
-        process = subprocess.Popen(  # noqa: S603 (our own interpreter and module; arguments are a list, no shell)
-            [sys.executable, "-m", "trainer", *arguments], stdout=subprocess.PIPE, stderr=errors, text=True)
+        process = subprocess.Popen(  # our own interpreter and module; no shell
+            [sys.executable, "-m", "trainer", *arguments], stdout=subprocess.PIPE, stderr=errors, text=True
+        )
         try:
             for line in process.stdout or ():
                 try:
@@ -37,7 +38,9 @@ def run_trainer(arguments: Sequence[str], log: Path, on_record: Callable[[dict[s
         errors.seek(0)
         said = errors.read()
     if status == _OUT_OF_MEMORY:
-        raise EngineError(f"the trainer was killed, most likely for lack of memory; try a smaller mini_batch (log: {log})")
+        raise EngineError(
+            f"the trainer was killed, most likely for lack of memory; try a smaller mini_batch (log: {log})"
+        )
     if status:
         last = next((line for line in reversed(said.splitlines()) if line.strip()), f"exit status {status}")
         raise EngineError(f"{last.removeprefix('error: ')} (log: {log})")

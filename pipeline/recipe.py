@@ -54,14 +54,21 @@ class Recipe(Config):
     evaluate: EvaluateConfig = setting(factory=EvaluateConfig, doc="how models are measured")
 
     def faults(self) -> list[str]:
-        """The name is safe as a folder, there are sources, and names are unique."""
+        """Return what is wrong: a name unfit for a folder, no sources, a name given twice."""
         found = []
         if not self.name.replace("-", "").replace("_", "").isalnum() or not self.name.isascii():
             found.append(rule("name", "letters, digits, - and _", self.name))
         if not self.sources:
             found.append(rule("sources", "at least one source", []))
-        for what, names in (("sources", [s.name for s in self.sources]), ("evaluation", [e.name for e in self.evaluation])):
-            found += [f"{what} must have names of their own, got {name!r} twice" for name in sorted(set(names)) if names.count(name) > 1]
+        for what, names in (
+            ("sources", [s.name for s in self.sources]),
+            ("evaluation", [e.name for e in self.evaluation]),
+        ):
+            found += [
+                f"{what} must have names of their own, got {name!r} twice"
+                for name in sorted(set(names))
+                if names.count(name) > 1
+            ]
         return found
 
     def section(self, name: str) -> Any:
@@ -102,5 +109,9 @@ def load_recipe(path: Path) -> Recipe:
     recipe = Recipe.from_mapping(given)
     folder = path.resolve().parent
     models = str(folder / recipe.models) if recipe.models else ""
-    return replace(recipe, models=models, sources=resolve_sources(recipe.sources, folder),
-                   evaluation=resolve_sets(recipe.evaluation, folder))
+    return replace(
+        recipe,
+        models=models,
+        sources=resolve_sources(recipe.sources, folder),
+        evaluation=resolve_sets(recipe.evaluation, folder),
+    )

@@ -15,13 +15,17 @@ HELD_OUT = "held_out"  # belongs to the evaluation set of this dataset
 LEAK = "leak"  # overlaps a protected evaluation set
 
 DOCUMENTS = Table(
-    "documents", 1, key=("doc_id",),
+    "documents",
+    1,
+    key=("doc_id",),
     columns=(
         Column("doc_id", "string", "hash of source, path, native id, title and text"),
         Column("source", "string", "name of the source in the recipe"),
         Column("path", "string", "file the document came from, relative to the source"),
         Column("line", "integer", "1-based line (or ordinal, for formats without lines) in that file"),
-        Column("native_id", "string", "id that the source itself gives, e.g. a BEIR _id or a dotted symbol", nullable=True),
+        Column(
+            "native_id", "string", "id that the source itself gives, e.g. a BEIR _id or a dotted symbol", nullable=True
+        ),
         Column("title", "string", "heading, question or summary line; empty when there is none"),
         Column("text", "string", "what is embedded and trained on"),
         Column("links", "array<string>", "native ids of related documents that the source names"),
@@ -36,7 +40,9 @@ DOCUMENTS = Table(
 )
 
 REJECTS = Table(
-    "rejects", 1, key=("source", "path", "line"),
+    "rejects",
+    1,
+    key=("source", "path", "line"),
     columns=(
         Column("source", "string", "name of the source in the recipe"),
         Column("path", "string", "file, relative to the source"),
@@ -48,7 +54,9 @@ REJECTS = Table(
 )
 
 JUDGEMENTS = Table(
-    "judgements", 1, key=("source", "query_native_id", "doc_native_id"),
+    "judgements",
+    1,
+    key=("source", "query_native_id", "doc_native_id"),
     columns=(
         Column("source", "string", "name of the source in the recipe"),
         Column("query_native_id", "string", "id that the source gives the query"),
@@ -61,7 +69,9 @@ JUDGEMENTS = Table(
 EXACT, NEAR = "exact", "near"
 
 DUPLICATES = Table(
-    "duplicates", 1, key=("doc_id",),
+    "duplicates",
+    1,
+    key=("doc_id",),
     columns=(
         Column("doc_id", "string", "the document that was dropped"),
         Column("survivor_id", "string", "the document that is kept in its place"),
@@ -71,7 +81,9 @@ DUPLICATES = Table(
 )
 
 LEAKS = Table(
-    "leaks", 1, key=("doc_id", "eval_name", "eval_id", "kind"),
+    "leaks",
+    1,
+    key=("doc_id", "eval_name", "eval_id", "kind"),
     columns=(
         Column("doc_id", "string", "the training document that overlaps"),
         Column("eval_name", "string", "the protected evaluation set"),
@@ -82,7 +94,9 @@ LEAKS = Table(
 )
 
 DOMAINS = Table(
-    "domains", 1, key=("doc_id",),
+    "domains",
+    1,
+    key=("doc_id",),
     columns=(
         Column("doc_id", "string", "document"),
         Column("domain", "string", "the domain it is trained under"),
@@ -90,7 +104,9 @@ DOMAINS = Table(
 )
 
 EVAL_CORPUS = Table(
-    "eval_corpus", 1, key=("eval_name", "doc_id"),
+    "eval_corpus",
+    1,
+    key=("eval_name", "doc_id"),
     columns=(
         Column("eval_name", "string", "evaluation set"),
         Column("doc_id", "string", "document"),
@@ -101,7 +117,9 @@ EVAL_CORPUS = Table(
 )
 
 EVAL_QUERIES = Table(
-    "eval_queries", 1, key=("eval_name", "query_id"),
+    "eval_queries",
+    1,
+    key=("eval_name", "query_id"),
     columns=(
         Column("eval_name", "string", "evaluation set"),
         Column("query_id", "string", "query"),
@@ -111,7 +129,9 @@ EVAL_QUERIES = Table(
 )
 
 EVAL_QRELS = Table(
-    "eval_qrels", 1, key=("eval_name", "query_id", "doc_id"),
+    "eval_qrels",
+    1,
+    key=("eval_name", "query_id", "doc_id"),
     columns=(
         Column("eval_name", "string", "evaluation set"),
         Column("query_id", "string", "query"),

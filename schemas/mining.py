@@ -7,7 +7,9 @@ from schemas.table import DROP_REASON, Column, Table
 BM25, ANN, SYNTHETIC = "bm25", "ann", "synthetic"
 
 EMBEDDINGS = Table(
-    "embeddings", 1, key=("doc_id",),
+    "embeddings",
+    1,
+    key=("doc_id",),
     columns=(
         Column("doc_id", "string", "document"),
         Column("vector", "array<float>", "L2-normalised embedding, (H,) float32"),
@@ -15,7 +17,9 @@ EMBEDDINGS = Table(
 )
 
 TEXT_EMBEDDINGS = Table(
-    "text_embeddings", 1, key=("text_id",),
+    "text_embeddings",
+    1,
+    key=("text_id",),
     columns=(
         Column("text_id", "string", "query_id, or id of a synthetic negative"),
         Column("vector", "array<float>", "L2-normalised embedding, (H,) float32"),
@@ -23,7 +27,9 @@ TEXT_EMBEDDINGS = Table(
 )
 
 CANDIDATES = Table(
-    "candidates", 1, key=("query_id", "doc_id", "retriever"),
+    "candidates",
+    1,
+    key=("query_id", "doc_id", "retriever"),
     columns=(
         Column("query_id", "string", "query"),
         Column("doc_id", "string", "document that the retriever found"),
@@ -41,9 +47,18 @@ _PAIR = (
     Column("bm25_score", "double", "BM25 score", nullable=True),
     Column("ann_rank", "integer", "rank by dense similarity", nullable=True),
     Column("dense", "double", "cosine of query and document, 6 decimals"),
-    Column("positive_sim", "double", "highest cosine to another positive document of the query, 6 decimals; null = it has no other",
-           nullable=True),
-    Column("teacher", "double", "cross-encoder score in (0, 1), 6 decimals; null = not labelled (over the cap)", nullable=True),
+    Column(
+        "positive_sim",
+        "double",
+        "highest cosine to another positive document of the query, 6 decimals; null = it has no other",
+        nullable=True,
+    ),
+    Column(
+        "teacher",
+        "double",
+        "cross-encoder score in (0, 1), 6 decimals; null = not labelled (over the cap)",
+        nullable=True,
+    ),
     Column("teacher_model", "string", "digest of the cross-encoder", nullable=True),
 )
 
@@ -61,7 +76,9 @@ SURPLUS = "surplus"  # a good negative, over the number wanted
 TOO_EASY = "too_easy"
 
 VERDICTS = Table(
-    "verdicts", 1, key=("query_id", "doc_id"),
+    "verdicts",
+    1,
+    key=("query_id", "doc_id"),
     columns=(
         *_PAIR,
         Column("fn_probability", "double", "probability of being a false negative, 6 decimals", nullable=True),

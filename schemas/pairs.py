@@ -15,7 +15,9 @@ DUPLICATE_PAIR = "duplicate_pair"
 SURPLUS_PAIR = "surplus_pair"  # over the recipe's cap for its domain and rule
 
 POSITIVES = Table(
-    "positives", 1, key=("query_id", "doc_id"),
+    "positives",
+    1,
+    key=("query_id", "doc_id"),
     columns=(
         Column("query_id", "string", "hash of the normalised query: equal queries share their positives"),
         Column("query", "string", "text of the query"),
@@ -26,7 +28,12 @@ POSITIVES = Table(
         DROP_REASON,
     ),
     reasons=(
-        QUERY_TOO_SHORT, QUERY_TOO_LONG, QUERY_IN_TEXT, QUERY_TOO_COMMON, PROTECTED_QUERY, DUPLICATE_PAIR,
+        QUERY_TOO_SHORT,
+        QUERY_TOO_LONG,
+        QUERY_IN_TEXT,
+        QUERY_TOO_COMMON,
+        PROTECTED_QUERY,
+        DUPLICATE_PAIR,
         SURPLUS_PAIR,
     ),
 )
@@ -34,10 +41,16 @@ POSITIVES = Table(
 QUERY, NEGATIVE = "query", "negative"
 
 REQUESTS = Table(
-    "requests", 1, key=("request_id",),
+    "requests",
+    1,
+    key=("request_id",),
     columns=(
         Column("request_id", "string", "hash of kind, doc_id, query_id and prompt"),
-        Column("kind", "string", "query = write a query for doc_id; negative = write a hard negative for (query_id, doc_id)"),
+        Column(
+            "kind",
+            "string",
+            "query = write a query for doc_id; negative = write a hard negative for (query_id, doc_id)",
+        ),
         Column("doc_id", "string", "the document shown in the prompt"),
         Column("query_id", "string", "the query shown in the prompt", nullable=True),
         Column("prompt", "string", "the whole prompt"),
@@ -45,7 +58,9 @@ REQUESTS = Table(
 )
 
 REPLIES = Table(
-    "replies", 1, key=("request_id",),
+    "replies",
+    1,
+    key=("request_id",),
     columns=(
         Column("request_id", "string", "the request it answers"),
         Column("reply", "string", "raw text, stored before it is parsed"),
@@ -64,7 +79,9 @@ ROUND_TRIP = "round_trip_failed"  # the document is not among the first hits for
 DUPLICATE_TEXT = "duplicate_text"
 
 SYNTHETICS = Table(
-    "synthetics", 1, key=("request_id",),
+    "synthetics",
+    1,
+    key=("request_id",),
     columns=(
         Column("request_id", "string", "the request it comes from"),
         Column("kind", "string", "query or negative"),
@@ -72,11 +89,23 @@ SYNTHETICS = Table(
         Column("text", "string", "what the model wrote, cleaned; empty when unparsable"),
         Column("doc_id", "string", "the document it was written for"),
         Column("query_id", "string", "the query that a negative was written against", nullable=True),
-        Column("round_trip_rank", "integer", "rank of doc_id among the hits of a query; null = not found or not asked", nullable=True),
+        Column(
+            "round_trip_rank",
+            "integer",
+            "rank of doc_id among the hits of a query; null = not found or not asked",
+            nullable=True,
+        ),
         DROP_REASON,
     ),
     reasons=(
-        UNPARSABLE, TEXT_TOO_SHORT, TEXT_TOO_LONG, COPY, REPETITION, ROUND_TRIP, DUPLICATE_TEXT, PROTECTED_QUERY,
+        UNPARSABLE,
+        TEXT_TOO_SHORT,
+        TEXT_TOO_LONG,
+        COPY,
+        REPETITION,
+        ROUND_TRIP,
+        DUPLICATE_TEXT,
+        PROTECTED_QUERY,
         LEAK,
     ),
 )

@@ -20,8 +20,12 @@ Rows = Callable[..., DataFrame]
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """A local session with two cores and two shuffle partitions."""
     log = tmp_path_factory.mktemp("spark") / "spark.log"
-    settings = {"spark.master": "local[2]", "spark.sql.shuffle.partitions": "2", "spark.default.parallelism": "2",
-                "spark.ui.enabled": "false"}
+    settings = {
+        "spark.master": "local[2]",
+        "spark.sql.shuffle.partitions": "2",
+        "spark.default.parallelism": "2",
+        "spark.ui.enabled": "false",
+    }
     session = start_session("tests", log, extra=settings)
     yield session
     session.stop()

@@ -5,7 +5,6 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow.dataset as ds
@@ -23,32 +22,51 @@ RECIPE = ROOT / "jobs" / "recipes" / "pydocs-tiny.yaml"
 
 def pairwright(*arguments: str, status: int = 0) -> str:
     """Run the command as a person would; return what it printed."""
-    done = subprocess.run([sys.executable, "-m", "jobs.cli", *arguments], capture_output=True, text=True, cwd=ROOT,
-                          timeout=900, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "jobs.cli", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=900,
+        check=False,
+    )
     assert done.returncode == status, f"{done.stdout}\n{done.stderr}"
     return done.stdout + done.stderr
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Iterator[tuple[Path, str]]:
+def built(tmp_path_factory: pytest.TempPathFactory, models: Path) -> tuple[Path, str]:
     """A workspace in which the tiny recipe is built with one partition, and what the build printed."""
     assert models
     workspace = tmp_path_factory.mktemp("one") / "workspace"
-    yield workspace, build(workspace, 1, "report")
+    return workspace, build(workspace, 1, "report")
 
 
 def build(workspace: Path, partitions: int, until: str) -> str:
-    return pairwright("build", str(RECIPE), "--workspace", str(workspace), "--until", until,
-                      "--conf", f"spark.master=local[{min(partitions, 2)}]",
-                      "--conf", f"spark.sql.shuffle.partitions={partitions}",
-                      "--conf", f"spark.default.parallelism={partitions}")
+    return pairwright(
+        "build",
+        str(RECIPE),
+        "--workspace",
+        str(workspace),
+        "--until",
+        until,
+        "--conf",
+        f"spark.master=local[{min(partitions, 2)}]",
+        "--conf",
+        f"spark.sql.shuffle.partitions={partitions}",
+        "--conf",
+        f"spark.default.parallelism={partitions}",
+    )
 
 
 def dataset_files(workspace: Path) -> dict[str, bytes]:
     home = workspace / "datasets" / "pydocs-tiny"
     version = home / (home / "CURRENT").read_text().strip()
-    return {path.relative_to(home).as_posix(): path.read_bytes() for path in sorted(version.rglob("*"))
-            if path.is_file() and path.name != "report.html"}
+    return {
+        path.relative_to(home).as_posix(): path.read_bytes()
+        for path in sorted(version.rglob("*"))
+        if path.is_file() and path.name != "report.html"
+    }
 
 
 def test_the_build_ends_with_a_dataset_a_model_a_report_and_a_table(built: tuple[Path, str]) -> None:
@@ -86,7 +104,9 @@ def test_no_training_text_is_in_the_evaluation_set(built: tuple[Path, str]) -> N
     for stage in ("stage1", "stage2"):
         table = ds.dataset(version / stage, format="parquet").to_table(columns=["positive", "query"])
         trained |= set(table["positive"].to_pylist()) | set(table["query"].to_pylist())
-    held_out = [json.loads(line)["text"] for path in version.glob("eval/*/*.jsonl") for line in path.read_text().splitlines()]
+    held_out = [
+        json.loads(line)["text"] for path in version.glob("eval/*/*.jsonl") for line in path.read_text().splitlines()
+    ]
     assert held_out
     assert trained.isdisjoint(held_out)
 

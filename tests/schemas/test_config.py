@@ -32,20 +32,27 @@ def test_every_fault_is_named_at_once_with_its_place() -> None:
     with pytest.raises(RecipeError) as caught:
         Outer.from_mapping(given, "recipe")
     text = str(caught.value)
-    for part in ("recipe.wrong must be one of the known settings", "recipe.name is missing", "recipe.inner.odd",
-                 "recipe.many[0].rate must be between 0.0 and 1.0, got -1"):
+    for part in (
+        "recipe.wrong must be one of the known settings",
+        "recipe.name is missing",
+        "recipe.inner.odd",
+        "recipe.many[0].rate must be between 0.0 and 1.0, got -1",
+    ):
         assert part in text, part
 
 
-@pytest.mark.parametrize("given, fault", [
-    ({"name": 3}, "name must be of type string, got 3"),
-    ({"name": "x", "size": True}, "size must be of type integer, got True"),
-    ({"name": "x", "size": "7"}, "size must be of type integer, got '7'"),
-    ({"name": "x", "inner": []}, "inner must be a mapping, got []"),
-    ({"name": "x", "many": "ab"}, "many must be a list, got 'ab'"),
-    ({"name": None}, "name must be set, got None"),
-    ({"name": "x", "inner": {"rate": float("nan")}}, "rate must be between 0.0 and 1.0, got nan"),
-])
+@pytest.mark.parametrize(
+    ("given", "fault"),
+    [
+        ({"name": 3}, "name must be of type string, got 3"),
+        ({"name": "x", "size": True}, "size must be of type integer, got True"),
+        ({"name": "x", "size": "7"}, "size must be of type integer, got '7'"),
+        ({"name": "x", "inner": []}, "inner must be a mapping, got []"),
+        ({"name": "x", "many": "ab"}, "many must be a list, got 'ab'"),
+        ({"name": None}, "name must be set, got None"),
+        ({"name": "x", "inner": {"rate": float("nan")}}, "rate must be between 0.0 and 1.0, got nan"),
+    ],
+)
 def test_a_wrong_value_is_refused(given: dict[str, object], fault: str) -> None:
     with pytest.raises(RecipeError, match=fault.replace("[", r"\[").replace("]", r"\]")):
         Outer.from_mapping(given)
@@ -61,7 +68,12 @@ def test_the_json_schema_holds_rules_and_defaults() -> None:
     assert schema["required"] == ["name"]
     assert schema["additionalProperties"] is False
     assert schema["properties"]["inner"]["properties"]["rate"] == {
-        "type": "number", "description": "a share", "default": 0.5, "minimum": 0.0, "maximum": 1.0}
+        "type": "number",
+        "description": "a share",
+        "default": 0.5,
+        "minimum": 0.0,
+        "maximum": 1.0,
+    }
 
 
 def test_a_table_refuses_a_key_that_is_no_column() -> None:
