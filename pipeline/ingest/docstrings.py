@@ -14,6 +14,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from pipeline.ingest.markup import plain_text, see_also, split_summary
 from pipeline.ingest.records import DOCUMENT, SEE_ALSO, SYNTAX_ERROR, TOO_LARGE, UNREADABLE, Record, reject
@@ -25,30 +26,41 @@ _MOST_ARGUMENTS = 12
 _SHORTEST_REST = 30
 _WORDS = re.compile(r"\w+")
 Node = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+_BLOCKS = ("body", "handlers", "orelse", "finalbody", "cases")
+# Statements that hold statements; the others are most of a file and hold no docstring.
+_COMPOUND = (
+    ast.If, ast.Try, ast.TryStar, ast.ExceptHandler, ast.With, ast.AsyncWith, ast.For, ast.AsyncFor, ast.While,
+    ast.Match, ast.match_case,
+)
+
+
+class Docstring(NamedTuple):
+    """What is kept of a symbol when its syntax tree is gone; ``heading`` is what its text begins with."""
+
+    symbol: str
+    heading: str
+    line: int
+    text: str
 
 
 def read_docstrings(unit: Unit, source: SourceConfig) -> Iterator[Record]:
     """Yield the documents of a Python file and what its "See Also" sections say about other symbols."""
-    try:
-        raw = Path(unit.location).read_bytes() if unit.size <= source.max_bytes else b""
-    except OSError as error:
-        yield reject(unit.path, 0, UNREADABLE, error.strerror or str(error))
-        return
     if unit.size > source.max_bytes:
         yield reject(unit.path, 0, TOO_LARGE, f"more than {source.max_bytes} bytes")
         return
+    raw = b""
     try:
-        tree = _parse(raw)
+        raw = Path(unit.location).read_bytes()
+        topics, docstrings = _parse(raw, unit, source)
+    except OSError as error:
+        yield reject(unit.path, 0, UNREADABLE, error.strerror or str(error))
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         line = getattr(error, "lineno", None) or 0
         yield reject(unit.path, line, SYNTAX_ERROR, f"{type(error).__name__}: {error}", raw)
-        return
-    if unit.path.endswith(_TOPICS):
-        yield from _read_topics(tree, unit)
-    for name, node in _walk(tree, module_name(unit)):
-        docstring = ast.get_docstring(node, clean=False)
-        if docstring and len(docstring) >= source.min_docstring:
-            yield from _documents(name, node, inspect.cleandoc(docstring), unit, source)
+    else:
+        yield from topics
+        for docstring in docstrings:
+            yield from _documents(docstring, unit)
 
 
 def module_name(unit: Unit) -> str:
@@ -66,15 +78,29 @@ def family_of(symbol: str) -> str:
     return last.removeprefix("async").strip("_") or last or symbol
 
 
-def _parse(raw: bytes) -> ast.Module:
-    """Parse without the garbage collector, which takes a third of the time, and without warnings about old escapes."""
+def _parse(raw: bytes, unit: Unit, source: SourceConfig) -> tuple[list[Record], list[Docstring]]:
+    """Return topics and docstrings of a file.
+
+    The garbage collector pauses meanwhile: walking over a tree of a million nodes again and again, to find nothing,
+    takes it a third of the time. Warnings about old escapes in strings are none of our business.
+    """
     gc.disable()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return ast.parse(raw)
+            tree = ast.parse(raw)
+        topics = list(_read_topics(tree, unit)) if unit.path.endswith(_TOPICS) else []
+        return topics, list(_find_docstrings(tree, unit, source))
     finally:
         gc.enable()
+
+
+def _find_docstrings(tree: ast.Module, unit: Unit, source: SourceConfig) -> Iterator[Docstring]:
+    for symbol, node in _walk(tree, module_name(unit)):
+        text = ast.get_docstring(node, clean=False)
+        if text and len(text) >= source.min_docstring:
+            heading = f"{_heading(symbol, node, unit)}\n" if source.signature else ""
+            yield Docstring(symbol, heading, getattr(node, "lineno", 1), text)
 
 
 def _walk(tree: ast.Module, module: str) -> Iterator[tuple[str, Node]]:
@@ -84,29 +110,29 @@ def _walk(tree: ast.Module, module: str) -> Iterator[tuple[str, Node]]:
         name, node = stack.pop()
         if isinstance(node, Node):
             yield name, node
-        inner = [each for each in ast.iter_child_nodes(node) if isinstance(each, ast.stmt | ast.ExceptHandler)]
+        inner = [each for block in _BLOCKS for each in getattr(node, block, ())]
         for each in reversed(inner):
             if isinstance(each, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
                 stack.append((f"{name}.{each.name}", each))
-            else:
+            elif isinstance(each, _COMPOUND):
                 stack.append((name, each))
 
 
-def _documents(name: str, node: Node, docstring: str, unit: Unit, source: SourceConfig) -> Iterator[Record]:
+def _documents(found: Docstring, unit: Unit) -> Iterator[Record]:
+    docstring = inspect.cleandoc(found.text)
     links = see_also(docstring)
-    line = getattr(node, "lineno", 1)
     title, rest = split_summary(docstring)
     if len(" ".join(_WORDS.findall(rest))) < _SHORTEST_REST:  # all summary: a text to be found, but not by itself
         title, rest = "", f"{title}\n{rest}".strip()
-    heading = f"{_heading(name, node, unit)}\n" if source.signature else ""
-    package = name.partition(".")[0]
+    package = found.symbol.partition(".")[0]
     yield Record(
-        DOCUMENT, unit.path, line, native_id=name, title=title, text=heading + rest, links=[link for link, _ in links],
-        family=family_of(name), domain=unit.domain, package=package,
+        DOCUMENT, unit.path, found.line, native_id=found.symbol, title=title, text=found.heading + rest,
+        links=[link for link, _ in links], family=family_of(found.symbol), domain=unit.domain, package=package,
     )
     for link, about in links:
         if about:
-            yield Record(SEE_ALSO, unit.path, line, native_id=name, text=about, links=[link], package=package)
+            yield Record(
+                SEE_ALSO, unit.path, found.line, native_id=found.symbol, text=about, links=[link], package=package)
 
 
 def _heading(name: str, node: Node, unit: Unit) -> str:

@@ -113,7 +113,7 @@ def _document_line(text: str, line: bytes, path: str, number: int, source: Sourc
     return row if isinstance(row, Record) else read_row(row, source, path, number, line)
 
 
-def _query_line(text: str, line: bytes, path: str, number: int, source: SourceConfig) -> Record | None:
+def _query_line(text: str, line: bytes, path: str, number: int, _: SourceConfig) -> Record | None:
     """Return the query of a line; its fields are _id and text, whatever the documents call theirs."""
     row = _json_object(text, line, path, number)
     if isinstance(row, Record):
@@ -124,7 +124,7 @@ def _query_line(text: str, line: bytes, path: str, number: int, source: SourceCo
     return Record(QUERY, path, number, native_id=str(native), text=query)
 
 
-def _qrel_line(text: str, line: bytes, path: str, number: int, source: SourceConfig) -> Record | None:
+def _qrel_line(text: str, line: bytes, path: str, number: int, _: SourceConfig) -> Record | None:
     """Return the judgement of a line: query id, document id and grade between tabs.
 
     Drops: the header; grades of 0 and below, which say "not relevant".

@@ -1,7 +1,8 @@
 """Names in "See Also" become ids of documents: the same symbol is public under one name and lives under another.
 
 ``DataFrame.join`` in pandas means ``pandas.core.frame.DataFrame.join``. A name fits a symbol when its parts stand in
-the symbol in order and the last ones are equal; of several that fit, the one nearest to the symbol that names it wins.
+the symbol in order and the last ones are equal; an equal name comes first, then the one nearest to the symbol that says
+it.
 """
 
 from __future__ import annotations
@@ -54,7 +55,11 @@ def nearest(name: str, symbol: str, index: dict[str, list[str]]) -> str | None:
         shared = len(list(takewhile(lambda pair: pair[0] == pair[1], zip(here, there, strict=False))))
         return -shared, len(there), other
 
-    fitting = [each for each in index.get(parts[-1], ()) if each != symbol and _in_order(parts, each.split("."))]
+    known = index.get(parts[-1], ())
+    exact = [each for each in (name, f"{package}.{name}") if each in known and each != symbol]
+    if exact:
+        return exact[0]
+    fitting = [each for each in known if each != symbol and _in_order(parts, each.split("."))]
     return min(fitting, key=rank, default=None)
 
 

@@ -27,6 +27,7 @@ _SILENT = frozenset(
         "plot", "raw", "role", "rubric", "sourcecode", "toctree", "versionadded", "versionchanged",
     }
 )
+_MARKS = re.compile(r"[`*\[~^#]|\.\. |::|---|===|___|\"\"\"|\+\+\+")  # nothing else in here does without one of these
 _FENCE = re.compile(r"^[ \t]*```.*$")
 
 _SECTION_WORDS = (
@@ -39,7 +40,7 @@ _SECTION = re.compile(
     r"[-*+] |\d+[.)] |\.\. |```|\|)", re.IGNORECASE)
 _NUMPY_SECTION = re.compile(rf"^[ \t]*(?:{_SECTION_WORDS})[ \t]*$", re.IGNORECASE)
 _PARAMETER = re.compile(r"^\*{0,2}\w+ ?(\(.*\)|: ?.*)?:\s*(\S.*)?$|^\w+ : ")
-_CALL = re.compile(r"^(?:[\w.]+\s*=\s*)?[A-Za-z_][\w.]*\s*\([^()]*(?:\([^()]*\)[^()]*)*\)\s*(?:->.*|=.*)?:?$")
+_CALL = re.compile(r"^(?:[\w.]+\s*=\s*)?[A-Za-z_][\w.]*\([^()]*(?:\([^()]*\)[^()]*)*\)\s*(?:->.*|=.*)?$")
 _SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[\"'`(\[*]?[A-Z0-9])")
 _ABBREVIATION = re.compile(
     r"(?:\b(?:e\.g|i\.e|cf|vs|etc|al|fig|eq|no|dr|st|approx|resp|ref)|\b[A-Z])\.$", re.IGNORECASE)
@@ -55,6 +56,9 @@ def plain_text(docstring: str) -> str:
     """Return the docstring without marks, line by line."""
     kept: list[str] = []
     for line in docstring.split("\n"):
+        if not _MARKS.search(line):
+            kept.append(line)
+            continue
         if _RULER.match(line) or _TARGET.match(line) or _FENCE.match(line):
             continue
         directive = _DIRECTIVE.match(line)
