@@ -42,9 +42,13 @@ def log_loss(label: npt.ArrayLike, chance: npt.ArrayLike) -> float:
 
 
 def measure_signals(trials: pd.DataFrame) -> dict[str, Any]:
-    """Return each signal's AUC over the trials: what a teacher must beat."""
-    found = {name: auc(trials["hidden"], trials[column]) for name, column in SIGNALS.items()
-             if trials[column].notna().any()}
+    """Return each signal's AUC over the trials: what a teacher must beat.
+
+    What a retriever did not find counts as lowest; a teacher that was not asked about every row gets no figure.
+    """
+    there = {name: trials[column].notna() for name, column in SIGNALS.items()}
+    found = {name: auc(trials["hidden"], trials[SIGNALS[name]]) for name, is_there in there.items()
+             if (is_there.all() if name == "teacher" else is_there.any())}
     return {"rows": len(trials), "queries": int(trials["query_id"].nunique()), "hidden": int(trials["hidden"].sum()),
             "auc": found}
 

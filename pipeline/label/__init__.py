@@ -12,8 +12,7 @@ class LabelConfig(Config):
     """How the teacher is made, and how many pairs it scores."""
 
     enabled: bool = setting(True, "whether a teacher is trained and asked; without it the judge has the other signals")
-    base: str = setting("all-MiniLM-L6-v2", "the model that the cross-encoder starts from: a directory, or a name under the models "
-                        "folder")
+    base: str = setting("all-MiniLM-L6-v2", "model that the cross-encoder starts from, by path or name")
     gold_queries: int = setting(600, "most gold queries that the teacher learns from", low=1)
     mined_negatives: int = setting(2, "mined negatives a gold query", low=0, high=100)
     random_negatives: int = setting(1, "positives of other queries taken as negatives, a gold query", low=0, high=100)

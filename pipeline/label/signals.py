@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 
 from pipeline.contract import conform, kept, spark_schema
 from schemas.errors import ContractError
-from schemas.mining import ANN, BM25, SCORES
+from schemas.mining import ANN, BM25, SCORES, SYNTHETIC
 
 DECIMALS = 6
 SYNTHETIC_RULE = "synthetic"
@@ -36,8 +36,9 @@ def measure_pairs(
     Cost: a shuffle of one vector a pair, by query.
     Raises: ContractError for a candidate without an embedding.
     """
-    vectors = embeddings.select("doc_id", "vector").unionByName(
-        text_embeddings.select(F.col("text_id").alias("doc_id"), "vector"))
+    written = candidates.where(F.col("retriever") == SYNTHETIC).select("doc_id").distinct()
+    texts = text_embeddings.select(F.col("text_id").alias("doc_id"), "vector")
+    vectors = embeddings.select("doc_id", "vector").unionByName(texts.join(written, "doc_id", how="left_semi"))
     queries = text_embeddings.select(F.col("text_id").alias("query_id"), "vector")
     pairs = _pivot(candidates, positives).join(queries.select("query_id"), "query_id", how="left_semi")
     with_vectors = pairs.join(vectors, "doc_id", how="left").where(F.col("is_candidate") | F.col("vector").isNotNull())
