@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from jobs.report.html import Html, tag, text
+from jobs.report.html import Html, clip, tag, text
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 12, 10, 34
 
@@ -62,7 +62,7 @@ def line_chart(points: Sequence[tuple[float, float]], label: str, width: int = 6
 
 def intervals(rows: Sequence[tuple[str, float, float, float]], label: str, width: int = 640) -> Html:
     """Return a forest plot: per row (name, value, low, high) a dot with its interval, and a line at zero."""
-    left, step = 170, 22
+    left, step = 130, 22
     height = _TOP + step * len(rows) + _BOTTOM
     low, high = min(0.0, *(row[2] for row in rows)), max(0.0, *(row[3] for row in rows))
     span = (high - low) or 1.0
@@ -76,7 +76,7 @@ def intervals(rows: Sequence[tuple[str, float, float, float]], label: str, width
         y = _TOP + step * number + step / 2
         sure = "sure" if start > 0 or end < 0 else "unsure"
         marks += [
-            tag("text", name, x=left - 12, y=y + 4, text_anchor="end"),
+            tag("text", clip(name, 20), x=left - 12, y=y + 4, text_anchor="end"),
             tag("line", x1=f"{x(start):.1f}", x2=f"{x(end):.1f}", y1=y, y2=y, class_=f"range {sure}"),
             tag("circle", tag("title", f"{name}: {value:+.4f} [{start:+.4f}, {end:+.4f}]"), cx=f"{x(value):.1f}", cy=y,
                 r=4, class_=sure),

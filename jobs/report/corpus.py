@@ -19,8 +19,11 @@ def funnel_section(data: ReportData) -> Html | None:
         for name, facts in sorted(stage.tables.items()):
             if "rows" not in facts:
                 continue
-            reasons = facts.get("reasons", {})
-            kept = reasons.get("kept", 0) if reasons else facts["rows"]
+            reasons = facts.get("reasons")
+            if reasons is None:  # a table whose rows are never dropped
+                rows.append([stage.name, name, f"{facts['rows']:,}", "", "", ""])
+                continue
+            kept = reasons.get("kept", 0)
             dropped = sorted((-count, reason) for reason, count in reasons.items() if reason != "kept")
             why = [tag("span", tag("b", f"{-count:,}"), f" {reason}", class_="reason") for count, reason in dropped]
             share = bar(kept / max(1, facts["rows"]), f"{kept:,} of {facts['rows']:,} kept")
@@ -108,6 +111,6 @@ def rejects_section(data: ReportData) -> Html | None:
         [row["source"], clip(row["path"], 60), row["line"], row["reason"], clip(row["detail"], 120)]
         for row in data.rejects
     ]
-    lead = f"{count:,} records were put aside with their raw bytes; the build went on without them."
+    lead = f"Records put aside with their raw bytes, while the build went on: {count:,}."
     heading = ["source", "file", "line", "reason", "detail"]
     return Html(tag("p", lead, class_="lead") + table(heading, rows, numbers=(2,)))

@@ -50,6 +50,7 @@ def _signals(columns: Mapping[str, Mapping[str, Any]]) -> Html:
     """Return the AUC of each signal in each measurement."""
     areas = [each.get("auc", {}) for each in columns.values()]
     signals = list(dict.fromkeys(name for each in areas for name in each))
+    signals.sort(key=lambda name: -max(each.get(name) or 0.0 for each in areas))
     if not signals:
         return Html("")
     lead = ("Chance that a hidden positive ranks above another candidate (AUC), on gold that was held out: 0.5 is a "

@@ -18,6 +18,9 @@ class AssembleConfig(Config):
     homogeneous_stage1: bool = setting(True, "whether a batch of stage 1 holds one domain only")
     homogeneous_stage2: bool = setting(True, "whether a batch of stage 2 holds one domain only")
     negatives: int = setting(4, "most negatives an example carries, hardest first", low=1, high=1000)
+    fewest_negatives: int = setting(
+        1, "an example keeps so many of them at least when its batch cannot take all: what several rows would bring is "
+        "brought once", low=1)
     positives_per_query: int = setting(16, "most examples made from one query", low=1)
     shares: dict[str, float] = setting(
         factory=dict, doc="share of a rule's pairs (title, links, qrels, synthetic, promoted) that is used, "

@@ -1,19 +1,23 @@
-"""Planning which examples meet in a batch.
+"""Planning which examples meet in a batch, and which of them brings a document that several would bring.
 
 Every other row's positive and negatives stand as negatives against a row, so no batch may hold a query twice, a
 document (or two of one duplicate cluster) twice in any role, or a document that another row of it knows as relevant.
-Rows are taken in an order drawn by hash of the seed and put into the first open batch where they fit (first-fit, as in
-bin packing with conflicts); a full batch is closed, and when no open batch fits and the window is full, the oldest is
-closed as it is.
+Rows are taken in an order drawn by hash of the seed and put into the first open batch where they fit whole (first-fit,
+as in bin packing with conflicts). Where none does and the block has as many batches as its rows fill, the row goes to
+the first batch where it fits with *fewer negatives*: a negative that another row brings already stands against it all
+the same, one that another row knows as relevant has to go, and a placed row gives up a negative for the same reasons.
+A full batch is closed; when nothing fits and the window is full, the oldest is closed as it is.
 
-Source: first-fit for bin packing with conflicts, Jansen and Oehring 1997 (the window bounds its memory and time).
-Known weakness: greedy. In a small domain whose examples share most of their negatives, batches stay small.
+Source: first-fit for bin packing with conflicts, Jansen and Oehring 1997; the window bounds its memory and time.
+Known weakness: greedy. In a small domain with few documents the last batches stay small.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import pandas as pd
 from pyspark.sql import Column, DataFrame, Window
@@ -26,60 +30,117 @@ from schemas.shards import EXAMPLES, INCOMPLETE_BATCH
 
 _KEY = ("stage", "example_id")
 _BLOCK = ("stage", "lane", "block")
-_PLAN = "stage int, lane string, block int, example_id string, local int, position int"
+_PLAN = "stage int, lane string, block int, example_id string, local int, position int, held array<int>"
+_PER_NEGATIVE = ("negative_ids", "negatives", "negative_fn", "negative_teacher")
 _ANY_DOMAIN = "*"
+_KNOWN = -1
 
 
-@dataclass(frozen=True)
-class Slot:
+class Slot(NamedTuple):
     """What the planner knows of an example: ids only; documents stand for their duplicate clusters."""
 
     example_id: str
     query_id: str
-    documents: frozenset[str]  # the positive and the negatives: what stands against the others
+    positive: str
+    negatives: tuple[str, ...]  # hardest first
     known: frozenset[str]  # what may not stand against this query
+
+
+@dataclass
+class Placed:
+    """An example in a batch: which of its negatives it still brings (places in its list), and how many it must."""
+
+    example_id: str
+    held: list[int]
+    fewest: int
 
 
 @dataclass
 class _Open:
     """A batch being filled."""
 
-    rows: list[str] = field(default_factory=list)
+    rows: list[Placed] = field(default_factory=list)
     queries: set[str] = field(default_factory=set)
-    documents: set[str] = field(default_factory=set)
+    positives: set[str] = field(default_factory=set)
     known: set[str] = field(default_factory=set)
+    owners: dict[str, tuple[Placed, int]] = field(default_factory=dict)  # negative -> its row, place in the row's list
 
-    def fits(self, slot: Slot) -> bool:
-        """Return whether the example breaks no rule of this batch."""
+    def holds(self, slot: Slot) -> list[int]:
+        """Return the places of the negatives that the example could still bring here."""
+        seen = {slot.positive}
+        places = []
+        for place, document in enumerate(slot.negatives):
+            if document in seen or document in self.positives or document in self.known or document in self.owners:
+                continue
+            seen.add(document)
+            places.append(place)
+        return places
+
+    def rivals(self, slot: Slot) -> list[str]:
+        """Return the negatives of placed rows that would have to go."""
+        found = [document for document in slot.known if document in self.owners]
+        if slot.positive in self.owners and slot.positive not in slot.known:
+            found.append(slot.positive)
+        return found
+
+    def is_open_to(self, slot: Slot) -> bool:
+        """Return whether query and positive may enter, whatever becomes of negatives."""
         return (
-            slot.query_id not in self.queries
-            and self.documents.isdisjoint(slot.documents)
-            and self.documents.isdisjoint(slot.known)
-            and self.known.isdisjoint(slot.documents)
+            slot.query_id not in self.queries and slot.positive not in self.positives
+            and slot.positive not in self.known and self.positives.isdisjoint(slot.known)
         )
 
-    def add(self, slot: Slot) -> None:
-        """Take the example in."""
-        self.rows.append(slot.example_id)
+    def fits_whole(self, slot: Slot, wanted: int) -> bool:
+        """Return whether the example fits without the loss of any negative."""
+        return self.is_open_to(slot) and len(self.holds(slot)) == wanted and not self.rivals(slot)
+
+    def fits_trimmed(self, slot: Slot, fewest: int) -> bool:
+        """Return whether the example fits when it and the placed rows give up some, but keep their fewest."""
+        if not self.is_open_to(slot) or len(self.holds(slot)) < fewest:
+            return False
+        losses: dict[int, int] = {}
+        for document in self.rivals(slot):
+            row, _ = self.owners[document]
+            losses[id(row)] = losses.get(id(row), 0) + 1
+            if len(row.held) - losses[id(row)] < row.fewest:
+                return False
+        return True
+
+    def add(self, slot: Slot, fewest: int) -> None:
+        """Take the example in; placed rows give up what stands in its way."""
+        for document in self.rivals(slot):
+            row, place = self.owners.pop(document)
+            row.held.remove(place)
+        placed = Placed(slot.example_id, self.holds(slot), fewest)
+        self.rows.append(placed)
         self.queries.add(slot.query_id)
-        self.documents |= slot.documents
+        self.positives.add(slot.positive)
         self.known |= slot.known
+        self.owners.update({slot.negatives[place]: (placed, place) for place in placed.held})
 
 
-def fill_batches(slots: Iterable[Slot], size: int, window: int) -> Iterator[list[str]]:
-    """Yield batches of example ids, up to ``size`` each, every example in exactly one, in an order that slots decide.
+def fill_batches(slots: Sequence[Slot], size: int, window: int, fewest: int) -> Iterator[list[Placed]]:
+    """Yield batches of up to ``size`` examples, every example in exactly one; the slots' order decides theirs.
 
-    Cost: at most ``window`` set comparisons per slot, each linear in the slot's ids; memory is one window of ids.
+    An example keeps at least ``fewest`` of its negatives, or all that it has.
+    Cost: at most two comparisons with each of ``window`` batches a slot, linear in the slot's ids; memory is one window
+    of ids.
     """
     opened: list[_Open] = []
+    wanted, started = math.ceil(len(slots) / size), 0
     for slot in slots:
-        home = next((batch for batch in opened if batch.fits(slot)), None)
+        whole = len(set(slot.negatives) - {slot.positive})
+        least = min(fewest, whole)
+        home = next((batch for batch in opened if batch.fits_whole(slot, whole)), None)
+        if home is None and started >= wanted:
+            home = next((batch for batch in opened if batch.fits_trimmed(slot, least)), None)
         if home is None:
             if len(opened) == window:
                 yield opened.pop(0).rows
             home = _Open()
             opened.append(home)
-        home.add(slot)
+            started += 1
+        home.add(slot, least)
         if len(home.rows) == size:
             opened.remove(home)
             yield home.rows
@@ -91,67 +152,75 @@ def plan_batches(examples: DataFrame, duplicates: DataFrame, config: AssembleCon
     """Give every kept example its batch and position, or say that no batch could take it.
 
     In:   EXAMPLES without batches, DUPLICATES.
-    Out:  EXAMPLES, one row per input row; batches of a stage are counted from 0 in an order drawn by hash.
+    Out:  EXAMPLES, one row per input row; batches of a stage are counted from 0 in an order drawn by hash. A row in a
+          batch may have fewer negatives than it came with: those that its batch does not allow it to bring.
     Drops: incomplete_batch, for rows whose batch stayed below ``min_batch``.
     Ties: rows and batches are ordered by hash of (seed, ids), then by the ids themselves.
     Cost: the planner moves ids only; one Python call holds one block (``config.block`` rows), blocks run in parallel;
           one sort of all batches (not rows) numbers them.
     """
     planned = _plan_blocks(kept(examples), duplicates, config, seed)
-    numbered = _number_batches(planned, seed).select(*_KEY, "batch", "position")
+    numbered = _number_batches(planned, seed).select(*_KEY, "batch", "position", "held")
     unplanned = examples.drop("batch", "position")
-    joined = unplanned.join(numbered, [*_KEY], how="left")
+    joined = unplanned.join(numbered, [*_KEY], how="left").withColumns({name: _held(name) for name in _PER_NEGATIVE})
     is_left = F.col("drop_reason").isNull() & F.col("batch").isNull()
     reason = F.when(is_left, F.lit(INCOMPLETE_BATCH)).otherwise(F.col("drop_reason"))
     return conform(joined.withColumn("drop_reason", reason), EXAMPLES)
 
 
+def _held(name: str) -> Column:
+    """Return the entries of an array that the plan holds on to; all of them where there is no plan."""
+    held = F.filter(name, lambda _, place: F.array_contains(F.col("held"), place))
+    return F.when(F.col("held").isNull(), F.col(name)).otherwise(held)
+
+
 def _plan_blocks(examples: DataFrame, duplicates: DataFrame, config: AssembleConfig, seed: int) -> DataFrame:
-    """Return (stage, lane, block, example_id, local, position) of the examples that found a batch."""
+    """Return (stage, lane, block, example_id, local, position, held) of the examples that found a batch."""
     slots = _in_blocks(_slots_of(examples, duplicates, config), config, seed)
 
     def plan(frame: pd.DataFrame) -> pd.DataFrame:
         stage = int(frame["stage"].iloc[0])
         ordered = frame.sort_values(["draw", "example_id"])
-        batches = fill_batches(_slots(ordered), config.batch_size(stage), config.window)
+        size = config.batch_size(stage)
+        batches = fill_batches(list(_slots(ordered)), size, config.window, config.fewest_negatives)
         rows = [
-            (example_id, local, position)
+            (row.example_id, local, position, row.held)
             for local, batch in enumerate(batches) if len(batch) >= config.min_batch
-            for position, example_id in enumerate(batch)
+            for position, row in enumerate(batch)
         ]
-        found = pd.DataFrame(rows, columns=["example_id", "local", "position"])
+        found = pd.DataFrame(rows, columns=["example_id", "local", "position", "held"])
         return found.assign(**{name: frame[name].iloc[0] for name in _BLOCK})[
-            ["stage", "lane", "block", "example_id", "local", "position"]
+            [*_BLOCK, "example_id", "local", "position", "held"]
         ]
 
     return slots.groupBy(*_BLOCK).applyInPandas(plan, schema=_PLAN)
 
 
 def _slots(frame: pd.DataFrame) -> Iterator[Slot]:
-    columns = (frame["example_id"], frame["query_id"], frame["documents"], frame["known"])
-    for example_id, query_id, documents, known in zip(*columns, strict=True):
-        yield Slot(example_id, query_id, frozenset(documents), frozenset(known))
+    columns = (frame[name] for name in ("example_id", "query_id", "standing", "known"))
+    for example_id, query_id, standing, known in zip(*columns, strict=True):
+        positive, *negatives = standing
+        yield Slot(example_id, query_id, positive, tuple(negatives), frozenset(known))
 
 
 def _slots_of(examples: DataFrame, duplicates: DataFrame, config: AssembleConfig) -> DataFrame:
     """Return each example's ids with documents replaced by their duplicate cluster, and the lane it is planned in."""
     clusters = duplicates.select("doc_id", F.col("survivor_id").alias("cluster"))
-    standing = F.concat(F.array("positive_id"), F.col("negative_ids"))
-    named = F.concat(_tagged(standing, "documents"), _tagged(F.col("known_ids"), "known"))
-    each = examples.select(*_KEY, F.explode(named).alias("one")).select(*_KEY, "one.role", "one.doc_id")
+    standing = F.concat(F.array("positive_id"), F.col("negative_ids"))  # places count from 0: the positive
+    known = F.transform("known_ids", lambda doc_id: F.struct(F.lit(_KNOWN).alias("place"), doc_id.alias("doc_id")))
+    places = F.transform(standing, lambda doc_id, place: F.struct(place.alias("place"), doc_id.alias("doc_id")))
+    each = examples.select(*_KEY, F.explode(F.concat(places, known)).alias("one")).select(*_KEY, "one.*")
     clustered = each.join(clusters, "doc_id", how="left").withColumn("cluster", F.coalesce("cluster", "doc_id"))
-    sets = clustered.groupBy(*_KEY).agg(*[
-        F.collect_set(F.when(F.col("role") == role, F.col("cluster"))).alias(role) for role in ("documents", "known")
-    ])
+    in_order = F.sort_array(F.collect_list(F.when(F.col("place") != _KNOWN, F.struct("place", "cluster"))))
+    sets = clustered.groupBy(*_KEY).agg(
+        F.transform(in_order, lambda one: one["cluster"]).alias("standing"),
+        F.collect_set(F.when(F.col("place") == _KNOWN, F.col("cluster"))).alias("known"),
+    )
     lane = F.lit(_ANY_DOMAIN)
     for stage in (1, 2):
         if config.is_homogeneous(stage):
             lane = F.when(F.col("stage") == stage, F.col("domain")).otherwise(lane)
     return examples.select(*_KEY, "query_id", lane.alias("lane")).join(sets, [*_KEY], how="inner")
-
-
-def _tagged(ids: Column, role: str) -> Column:
-    return F.transform(ids, lambda doc_id: F.struct(F.lit(role).alias("role"), doc_id.alias("doc_id")))
 
 
 def _in_blocks(slots: DataFrame, config: AssembleConfig, seed: int) -> DataFrame:

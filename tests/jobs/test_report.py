@@ -172,7 +172,7 @@ def test_the_page_fetches_nothing(page):
     "1 near_duplicate", "Jaccard 0.90", "own: 9 queries over 20 documents", "+0.250 [+0.200, +0.300]",
     "1 of 2 texts passed",
     "all candidates (3)", "kept as negatives (2)", "vetoed above 0.30", "likely_positive, cosine 0.810, risk 0.625",
-    "cosine 0.720, risk 0.125", "1 records were put aside", "loss 1.0000 at first, 0.0011 at last", "7,200 examples",
+    "cosine 0.720, risk 0.125", "while the build went on: 1.", "loss 1.0000 at first, 0.0011 at last", "7,200 examples",
     "The teacher earned no vote", "small", "4 of 50", "9.2 minutes when every stage runs; 2.0 GB at the peak",
 ])
 def test_every_section_says_what_was_built(page, part):

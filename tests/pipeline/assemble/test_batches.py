@@ -14,42 +14,80 @@ from schemas.documents import DUPLICATES, NEAR
 from schemas.errors import RecipeError
 from schemas.shards import EXAMPLES, INCOMPLETE_BATCH, NO_NEGATIVES, PAIR_TASK, TRIPLET_TASK
 
-_few = st.frozensets(st.sampled_from("abcdefgh"), max_size=3)
-_slot = st.tuples(st.sampled_from("uvwxyz"), st.frozensets(st.sampled_from("abcdefgh"), min_size=1, max_size=3), _few)
+_letters = st.sampled_from("abcdefgh")
+_slot = st.tuples(
+    st.sampled_from("uvwxyz"), _letters, st.lists(_letters, max_size=3).map(tuple), st.frozensets(_letters, max_size=3))
 
 
-def clashes(one: Slot, other: Slot) -> bool:
-    """The rule itself, pair by pair: what the planner's running sets must amount to."""
+def clashes(one, other):
+    """The rule itself, pair by pair: what the planner's running sets must amount to. Rows are (slot, documents)."""
+    (slot, documents), (rival, others) = one, other
     return bool(
-        one.query_id == other.query_id or one.documents & other.documents
-        or one.known & other.documents or other.known & one.documents
+        slot.query_id == rival.query_id or set(documents) & set(others)
+        or slot.known & set(others) or rival.known & set(documents)
     )
 
 
-@settings(max_examples=300, deadline=None)
-@given(st.lists(_slot, max_size=40), st.integers(1, 6), st.integers(1, 5))
-def test_no_two_rows_of_a_batch_clash_and_every_row_is_in_one_batch(drawn, size, window):
+@settings(max_examples=500, deadline=None)
+@given(st.lists(_slot, max_size=40), st.integers(1, 6), st.integers(1, 5), st.integers(1, 3))
+def test_no_two_rows_of_a_batch_clash_and_every_row_is_in_one_batch(drawn, size, window, fewest):
     slots = {str(i): Slot(str(i), *parts) for i, parts in enumerate(drawn)}
 
-    batches = list(fill_batches(slots.values(), size, window))
+    batches = list(fill_batches(list(slots.values()), size, window, fewest))
 
-    assert sorted(itertools.chain(*batches), key=int) == list(slots)
+    assert sorted((row.example_id for batch in batches for row in batch), key=int) == list(slots)
     assert all(len(batch) <= size for batch in batches)
     for batch in batches:
-        for one, other in itertools.combinations(batch, 2):
-            assert not clashes(slots[one], slots[other])
+        rows = []
+        for placed in batch:
+            slot = slots[placed.example_id]
+            documents = [slot.positive, *(slot.negatives[place] for place in placed.held)]
+            assert len(set(documents)) == len(documents)
+            assert len(documents) - 1 >= min(fewest, len(set(slot.negatives) - {slot.positive}))
+            rows.append((slot, documents))
+        for one, other in itertools.combinations(rows, 2):
+            assert not clashes(one, other)
 
 
-def test_rows_without_conflicts_fill_every_batch_but_the_last():
-    slots = [Slot(str(i), f"q{i}", frozenset({f"d{i}"}), frozenset({f"d{i}"})) for i in range(25)]
+def batches_of(slots, size, window=4, fewest=1):
+    return [[(row.example_id, row.held) for row in batch] for batch in fill_batches(slots, size, window, fewest)]
 
-    assert [len(batch) for batch in fill_batches(slots, 10, 4)] == [10, 10, 5]
+
+def test_rows_without_conflicts_fill_every_batch_but_the_last_and_keep_their_negatives():
+    slots = [Slot(str(i), f"q{i}", f"d{i}", (f"n{i}", f"m{i}"), frozenset({f"d{i}"})) for i in range(25)]
+
+    batches = batches_of(slots, 10)
+
+    assert [len(batch) for batch in batches] == [10, 10, 5]
+    assert all(held == [0, 1] for batch in batches for _, held in batch)
 
 
 def test_a_full_window_closes_the_oldest_batch():
-    slots = [Slot(str(i), "q", frozenset({f"d{i}"}), frozenset()) for i in range(4)]  # one query: no two may meet
+    slots = [Slot(str(i), "q", f"d{i}", (), frozenset()) for i in range(4)]  # one query: no two may meet
 
-    assert list(fill_batches(slots, 10, 2)) == [["0"], ["1"], ["2"], ["3"]]
+    assert batches_of(slots, 10, window=2) == [[("0", [])], [("1", [])], [("2", [])], [("3", [])]]
+
+
+def test_a_negative_that_two_rows_share_is_brought_once_when_both_fit_no_other_way():
+    slots = [Slot("0", "q0", "d0", ("n", "a"), frozenset()), Slot("1", "q1", "d1", ("n", "b"), frozenset())]
+
+    assert batches_of(slots, 2) == [[("0", [0, 1]), ("1", [1])]]
+    assert batches_of(slots, 2, fewest=2) == [[("0", [0, 1])], [("1", [0, 1])]]
+
+
+def test_a_placed_row_gives_up_a_negative_that_a_newcomer_knows_or_has_as_its_positive():
+    first = Slot("0", "q0", "d0", ("x", "y", "z"), frozenset())
+
+    assert batches_of([first, Slot("1", "q1", "x", (), frozenset({"x", "y"}))], 2) == [[("0", [2]), ("1", [])]]
+    assert len(batches_of([first, Slot("1", "q1", "x", (), frozenset({"x", "y", "z"}))], 2)) == 2
+    assert len(batches_of([first, Slot("1", "q1", "d1", ("n",), frozenset({"d0"}))], 2)) == 2
+
+
+def test_rows_go_to_batches_that_take_them_whole_before_any_is_trimmed():
+    pairs = [Slot(f"{n}{i}", f"q{n}{i}", f"d{n}{i}", ("shared" if i == 0 else f"n{n}{i}",), frozenset())
+             for n in "ab" for i in (0, 1)]
+
+    assert all(held == [0] for batch in batches_of(pairs, 2) for _, held in batch)
 
 
 def example(i, *, stage=1, domain="d0", query=None, positive=None, negatives=(), known=(), reason=None):
@@ -79,7 +117,8 @@ def planned(frame):
 _TWINS = [("d2", "d1", NEAR, 0.9), ("d3", "d1", NEAR, 0.8)]
 _TANGLED = [
     example(i, stage=1 + i % 2, domain=f"dom{i % 3}", query=f"q{i % 17}", positive=f"d{i % 11}",
-            negatives=[] if i % 2 == 0 else [f"n{i % 13}", f"d{(i * 7) % 40 + 12}"], known=[f"d{(i * 5) % 9}"])
+            negatives=[f"n{i % 13}", f"d{(i * 7) % 40 + 12}", f"d{(i * 3) % 29 + 12}"][: 3 * (i % 2)],
+            known=[f"d{(i * 5) % 9}"])
     for i in range(150)
 ]
 _TIGHT = AssembleConfig(batch_stage1=6, batch_stage2=4, min_batch=2, window=5, block=100)
