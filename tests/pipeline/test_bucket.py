@@ -1,0 +1,110 @@
+"""Every kept document has exactly one domain, and small domains are merged upwards."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pyspark.errors import AnalysisException
+from pyspark.sql import DataFrame
+
+from pipeline.bucket import BucketConfig, assign_domains, merge_small
+from schemas.documents import DOCUMENTS
+from schemas.errors import RecipeError
+
+
+def document(number: int, domain: str, drop_reason: str | None = None) -> tuple[object, ...]:
+    return (f"d{number:04}", "docs", "a", 1, None, "", "text", [], "f", domain, None, 4, "hash", drop_reason)
+
+
+def documents_of(rows, **sizes: int) -> DataFrame:
+    domains = [name.replace("__", "/") for name, size in sizes.items() for _ in range(size)]
+    return rows(DOCUMENTS, *[document(i, domain) for i, domain in enumerate(domains)])
+
+
+def sizes_of(domains: DataFrame) -> dict[str, int]:
+    return dict(Counter(row["domain"] for row in domains.collect()))
+
+
+def reference(paths: dict[str, int], cfg: BucketConfig) -> dict[str, str]:
+    """Merge level by level, in plain Python."""
+    named = {}
+    for path in paths:
+        parts = [part.strip() for part in path.split("/") if part.strip()][: cfg.depth]
+        named[path] = "/".join(parts) or cfg.other
+    for depth in range(cfg.depth, 0, -1):
+        held: Counter[str] = Counter()
+        for path, name in named.items():
+            held[name] += paths[path]
+        for path, name in named.items():
+            parts = name.split("/")
+            if len(parts) == depth and held[name] < cfg.min_size:
+                named[path] = "/".join(parts[:-1]) or cfg.other
+    return named
+
+
+def test_one_screen_example(rows):
+    documents = documents_of(rows, py__net__http=5, py__net__ftp=2, py__net__smtp=1, py__io=2, py=2, sql=4, c=1, ada=1)
+
+    got = assign_domains(documents, BucketConfig(min_size=3))
+
+    assert sizes_of(got) == {"py/net/http": 5, "py/net": 3, "py": 4, "sql": 4, "other": 2}
+
+
+def test_dropped_documents_have_no_domain_and_do_not_count(rows):
+    documents = rows(DOCUMENTS, document(1, "a"), document(2, "a"), document(3, "a", "leak"))
+
+    assert sizes_of(assign_domains(documents, BucketConfig(min_size=2))) == {"a": 2}
+    assert sizes_of(assign_domains(documents, BucketConfig(min_size=3))) == {"other": 2}
+
+
+@pytest.mark.parametrize("partitions", [1, 2, 7])
+def test_results_do_not_depend_on_partitioning(rows, partitions):
+    documents = documents_of(rows, a__b=9, a__c=2, a=1, d=2, e__f__g__h=8)
+    expected = sorted(assign_domains(documents.coalesce(1), BucketConfig(min_size=4)).collect())
+
+    got = sorted(assign_domains(documents.repartition(partitions), BucketConfig(min_size=4)).collect())
+
+    assert got == expected
+    assert len(got) == len({row["doc_id"] for row in got}) == documents.count()
+
+
+def test_a_second_pass_changes_nothing(rows):
+    documents = documents_of(rows, a__b=9, a__c=2, a=1, d=2, e__f__g__h=8)
+    once = assign_domains(documents, BucketConfig(min_size=4)).localCheckpoint()
+    again = documents.drop("domain").join(once, "doc_id", how="inner")
+
+    assert sorted(assign_domains(again, BucketConfig(min_size=4)).collect()) == sorted(once.collect())
+
+
+PATHS = st.lists(st.sampled_from(["a", "b", "c", "", " ", "x y"]), min_size=1, max_size=5).map("/".join)
+
+
+@given(st.dictionaries(PATHS, st.integers(1, 9), min_size=1, max_size=8), st.integers(1, 4), st.integers(1, 20))
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_taxonomy_is_merged_as_the_reference_says(spark, paths, depth, min_size):
+    cfg = BucketConfig(depth=depth, min_size=min_size)
+    frame = spark.createDataFrame(sorted(paths.items()), "path string, documents long")
+
+    got = {row["path"]: row["domain"] for row in merge_small(frame, cfg).collect()}
+
+    assert got == reference(paths, cfg)
+
+
+@pytest.mark.parametrize(
+    ("given", "fault"),
+    [({"other": "a/b"}, "other must be a name without /"), ({"min_size": 0}, "min_size must be at least 1"),
+     ({"rule": "magic"}, "rule must be one of source"), ({"size": 3}, "known settings")],
+)
+def test_impossible_settings_are_refused(given, fault):
+    with pytest.raises(RecipeError, match=fault):
+        BucketConfig.from_mapping(given)
+
+
+def test_a_table_that_is_not_documents_is_refused(spark):
+    frame = spark.createDataFrame([("a", None)], "domain string, drop_reason string")
+
+    with pytest.raises(AnalysisException, match="doc_id"):
+        assign_domains(frame, BucketConfig())

@@ -1,0 +1,210 @@
+"""Nothing that overlaps a protected evaluation set stays, and little else goes."""
+
+from __future__ import annotations
+
+import ast
+import random
+import re
+import sysconfig
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from pydoc_data.topics import topics
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jobs import guard as job
+from pipeline.contract import kept
+from pipeline.guard import GuardConfig, drop_leaks, find_leaks, flag_leaks, holds_words, protected_texts
+from pipeline.ids import hash_id
+from pipeline.text import normal_form, words
+from schemas.documents import DOCUMENTS, DUPLICATES, EVAL_CORPUS, EVAL_QUERIES, LEAKS
+from schemas.errors import ContractError, RecipeError
+
+TESTED = ("Glaciers are rivers of ice that carve valleys as they creep downhill under their own weight, dragging rock "
+          "along the bed and polishing it to a mirror over thousands of winters")
+TEXTS, PROTECTED = "text_id string, text string", "eval_name string, eval_id string, role string, text string"
+QUESTION = "how do glaciers carve deep valleys while they creep downhill under their own enormous weight"
+OTHER = "Bakers fold butter into dough again and again until hundreds of thin layers puff up in a hot oven"
+
+
+def document(doc_id: str, text: str, drop_reason: str | None = None) -> tuple[object, ...]:
+    text_hash = hash_id(normal_form(text))
+    return (doc_id, "docs", "a.jsonl", 1, None, "", text, [], doc_id, "prose", None, len(text), text_hash, drop_reason)
+
+
+def edit(text: str, share: float, rng: random.Random, vocabulary: list[str]) -> str:
+    """Replace that share of the words, at random places, by random words."""
+    parts = re.split(r"(\s+)", text)
+    places = [i for i in range(0, len(parts), 2) if parts[i]]
+    for i in rng.sample(places, round(len(places) * share)):
+        parts[i] = rng.choice(vocabulary)
+    return "".join(parts)
+
+
+@pytest.fixture
+def protected(rows):
+    corpus = rows(EVAL_CORPUS, ("exam", "e1", TESTED, "ice", True), ("exam", "e2", OTHER, "food", False))
+    queries = rows(EVAL_QUERIES, ("exam", "q1", QUESTION, "ice"), ("exam", "q2", "what is ice", "ice"))
+    return protected_texts(corpus, queries)
+
+
+def test_one_screen_example(rows, protected):
+    middle = TESTED.split()[5:25]
+    documents = rows(
+        DOCUMENTS,
+        document("copy", TESTED.upper()), document("near", f"{TESTED} and more"),
+        document("holds", f"{OTHER}. {TESTED}. {OTHER.upper()} once more"), document("passage", " ".join(middle)),
+        document("asks", f"People wonder {QUESTION}, and so do I"), document("short", "Tell me, what is ice made of?"),
+        document("clean", OTHER), document("gone", TESTED, "too_long"))
+
+    leaks = find_leaks(documents, rows(DUPLICATES), protected, GuardConfig()).localCheckpoint()
+
+    assert sorted((r.doc_id, r.eval_id, r.kind, r.overlap) for r in leaks.collect()) == [
+        ("asks", "q1", "contained", 1.0), ("copy", "e1", "exact", 1.0), ("holds", "e1", "contained", 1.0),
+        ("near", "e1", "near", 0.935484), ("passage", "e1", "contained", 1.0)]
+    dropped = {r.doc_id: r.drop_reason for r in drop_leaks(documents, leaks).collect()}
+    assert dropped == {"copy": "leak", "near": "leak", "holds": "leak", "passage": "leak", "asks": "leak",
+                       "short": None, "clean": None, "gone": "too_long"}
+
+
+def test_a_cluster_goes_when_a_dropped_member_of_it_leaks(rows, protected):
+    documents = rows(DOCUMENTS, document("survivor", OTHER), document("member", TESTED, "near_duplicate"),
+                     document("held", OTHER + " x", "held_out"), document("twin", TESTED + " x", "near_duplicate"))
+    duplicates = rows(DUPLICATES, ("member", "survivor", "near", 0.9), ("twin", "held", "near", 0.9))
+
+    leaks = find_leaks(documents, duplicates, protected, GuardConfig()).localCheckpoint()
+
+    # The twin's survivor is itself held out: nothing of that cluster could be trained on.
+    assert sorted((r.doc_id, r.eval_id, r.kind) for r in leaks.collect()) == [
+        ("member", "e1", "exact"), ("survivor", "e1", "exact")]
+    dropped = {r.doc_id: r.drop_reason for r in drop_leaks(documents, leaks).collect()}
+    assert (dropped["survivor"], dropped["member"]) == ("leak", "near_duplicate")
+
+
+def unlike(texts: Iterable[str]) -> list[str]:
+    """Return the texts of 25 to 200 words, each once."""
+    return list({normal_form(text): text for text in texts if 25 <= len(words(text)) <= 200}.values())
+
+
+def paragraphs() -> Iterator[str]:
+    """Read the paragraphs of Python's reference topics."""
+    for _, text in sorted(topics.items()):
+        yield from re.split(r"\n\s*\n", text)
+
+
+def docstrings() -> Iterator[str]:
+    """Read the docstrings of the standard library's top modules, but for pdb's, which a reference topic repeats."""
+    for path in sorted(Path(sysconfig.get_path("stdlib")).glob("*.py")):
+        if path.name == "pdb.py":
+            continue
+        for node in ast.walk(ast.parse(path.read_bytes())):
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                yield ast.get_docstring(node) or ""
+
+
+def test_planted_leaks_are_found_and_clean_texts_kept(spark):
+    rng = random.Random(4)
+    tested, clean = rng.sample(unlike(paragraphs()), 200), unlike(docstrings())
+    assert len(clean) > 1_000
+    vocabulary = [word for text in clean[:100] for word in text.split()]
+    planted = [(f"exact{i}", text) for i, text in enumerate(tested)]
+    planted += [(f"edited{i}", edit(text, 0.1, rng, vocabulary)) for i, text in enumerate(tested)]
+    planted += [(f"inside{i}", f"{clean[i]}\n\n{text}\n\n{clean[i + 1]}") for i, text in enumerate(tested)]
+    planted += [(f"clean{i}", text) for i, text in enumerate(clean)]
+    frame = spark.createDataFrame(planted, TEXTS)
+    protected = spark.createDataFrame([("exam", str(i), "document", text) for i, text in enumerate(tested)], PROTECTED)
+
+    flags = flag_leaks(frame, protected, GuardConfig()).collect()
+
+    counts = Counter(re.sub(r"\d", "", text_id) for text_id in {row["text_id"] for row in flags})
+    assert counts["exact"] == 200
+    assert counts["edited"] >= 0.97 * 200
+    assert counts["inside"] == 200
+    assert counts["clean"] <= 0.001 * len(clean), [row for row in flags if row["text_id"].startswith("clean")]
+    assert all(row["eval_id"] == row["text_id"][5:] for row in flags if row["kind"] == "exact")
+
+
+def test_what_everybody_holds_is_no_evidence(spark):
+    header = "Licensed under the usual terms: you may not use this file but in compliance with what is said elsewhere"
+    rng = random.Random(1)
+    own = [" ".join(f"w{rng.randrange(10**6)}" for _ in range(8)) for _ in range(40)]
+    texts = spark.createDataFrame([(str(i), f"{header} {text}") for i, text in enumerate(own)], TEXTS)
+    held = f"{header} one two three four five six seven eight"
+    protected = spark.createDataFrame([("exam", "e", "document", held)], PROTECTED)
+
+    assert flag_leaks(texts, protected, GuardConfig(threshold=0.9)).collect() == []
+    assert len(flag_leaks(texts, protected, GuardConfig(threshold=0.9, common=100)).collect()) == 40
+
+
+@pytest.mark.parametrize("partitions", [1, 2, 7])
+def test_results_do_not_depend_on_partitioning(spark, protected, partitions):
+    rng = random.Random(6)
+    shares = [rng.choice([0, 0.1, 0.3]) for _ in range(30)]
+    texts = [edit(rng.choice([TESTED, QUESTION]), share, rng, OTHER.split()) for share in shares]
+    frame = spark.createDataFrame([(str(i), text) for i, text in enumerate(texts)], TEXTS)
+    cfg = GuardConfig(common=100)
+    expected = sorted(flag_leaks(frame.coalesce(1), protected.coalesce(1), cfg).collect())
+
+    got = sorted(flag_leaks(frame.repartition(partitions), protected.repartition(partitions), cfg).collect())
+
+    assert got == expected
+    assert 10 < len(got) < 30
+
+
+def test_what_is_kept_does_not_leak(rows, protected):
+    rng = random.Random(7)
+    texts = [edit(TESTED, share / 20, rng, OTHER.split()) for share in range(20)]
+    documents = rows(DOCUMENTS, *[document(f"d{i:02}", text) for i, text in enumerate(texts)])
+    cfg = GuardConfig(common=100)
+    once = drop_leaks(documents, find_leaks(documents, rows(DUPLICATES), protected, cfg)).localCheckpoint()
+
+    assert once.count() == 20
+    assert 0 < kept(once).count() < 20
+    assert find_leaks(once, rows(DUPLICATES), protected, cfg).count() == 0
+
+
+TOKENS = ["a", "B", "ab", "é", "É", "数", ".", ","]
+
+
+@given(st.lists(st.sampled_from(TOKENS), max_size=12), st.lists(st.sampled_from(TOKENS[:-2]), min_size=1, max_size=3))
+@settings(max_examples=300, deadline=None)
+def test_words_are_held_when_they_stand_in_a_row(text, wanted):
+    held, asked = words(" ".join(text)), words(" ".join(wanted))
+    starts = range(len(held) - len(asked) + 1)
+
+    assert holds_words(" ".join(text), " ".join(wanted)) == any(held[i : i + len(asked)] == asked for i in starts)
+
+
+@pytest.mark.parametrize(
+    ("given", "fault"),
+    [({"query_words": 2}, r"query_words must be at least ngram \(3\)"),
+     ({"containment": 0}, "containment must be between"),
+     ({"threshold": 0.1, "permutations": 4}, "permutations must be enough"), ({"jaccard": 1}, "known settings")],
+)
+def test_impossible_settings_are_refused(given, fault):
+    with pytest.raises(RecipeError, match=fault):
+        GuardConfig.from_mapping(given)
+
+
+def test_a_table_that_is_not_documents_is_refused(spark, rows):
+    with pytest.raises(ContractError, match=r"documents must have the columns source"):
+        drop_leaks(spark.createDataFrame([("a", None)], "doc_id string, drop_reason string"), rows(LEAKS))
+
+
+def test_the_job_says_so_when_nothing_is_protected(spark, rows):
+    tables = {DOCUMENTS: rows(DOCUMENTS, document("a", TESTED)), DUPLICATES: rows(DUPLICATES),
+              EVAL_CORPUS: rows(EVAL_CORPUS, ("exam", "e1", TESTED, "ice", False)), EVAL_QUERIES: rows(EVAL_QUERIES)}
+    written, notes = {}, {}
+    run = SimpleNamespace(
+        recipe=SimpleNamespace(guard=GuardConfig()), read=tables.__getitem__, written=written.__getitem__,
+        write=lambda frame, table: written.update({table: frame.localCheckpoint()}), note=notes.update)
+
+    job.run(run)
+
+    assert notes == {"protected": {"documents": 0, "queries": 0}, "warning": job.NOTHING_PROTECTED}
+    assert written[LEAKS].count() == 0
+    assert kept(written[DOCUMENTS]).count() == 1
