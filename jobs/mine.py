@@ -26,21 +26,16 @@ def run(run: StageRun) -> None:
 
     hits: list[tuple[str, DataFrame]] = [(SYNTHETIC, score_negatives(negatives, vectors))]
     if BM25 in cfg.retrievers:
-        hits.append((BM25, search_bm25(spread(queries), run.source_of(LUCENE), cfg.depth_bm25 + cfg.skip_ranks)))
+        hits.append((BM25, search_bm25(queries, run.source_of(LUCENE), cfg.depth_bm25 + cfg.skip_ranks)))
     if ANN in cfg.retrievers:
         build_vectors(run.source_of(EMBEDDINGS), run.scratch / "vectors", cfg.factory)
         opener = OpenFaiss(str(run.scratch / "vectors"))
         named = vectors.withColumnRenamed("text_id", "query_id")
-        asked = spread(named.join(queries.select("query_id"), "query_id", how="left_semi"))
+        asked = named.join(queries.select("query_id"), "query_id", how="left_semi")
         hits.append((ANN, retrieve_nearest(asked, opener, cfg.depth_ann + cfg.skip_ranks)))
     run.write(mine_candidates(hits, cfg), CANDIDATES)
     found = run.written(CANDIDATES).groupBy("retriever").count().collect()
     run.note(candidates={row["retriever"]: row["count"] for row in sorted(found)}, skip_ranks=cfg.skip_ranks)
-
-
-def spread(frame: DataFrame) -> DataFrame:
-    """Return the rows over all cores: an explicit number, which adaptive execution does not join again."""
-    return frame.repartition(2 * frame.sparkSession.sparkContext.defaultParallelism, "query_id")
 
 
 STAGE = Stage(

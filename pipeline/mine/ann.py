@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from pipeline.contract import conform
-from pipeline.mine.hits import HITS, hit_batches
+from pipeline.mine.hits import HITS, hit_batches, spread
 from pipeline.ports import EncoderFactory, FloatMatrix, VectorOpener
 from schemas.config import Config, setting
 from schemas.mining import EMBEDDINGS, TEXT_EMBEDDINGS
@@ -41,10 +41,7 @@ def encode_texts(frame: DataFrame, id_col: str, text_col: str, factory: EncoderF
     Cost: the model, once per distinct text; the frame is read twice and its texts are shuffled once.
     """
     keyed = frame.select(id_col, F.col(text_col).alias("text"), F.sha2(text_col, 256).alias("key"))
-    # An explicit number keeps adaptive execution from joining small texts into one partition, where one core would
-    # do all the work; four tasks a core, so that no core waits long for the last one.
-    tasks = 4 * frame.sparkSession.sparkContext.defaultParallelism
-    distinct = keyed.groupBy("key").agg(F.first("text").alias("text")).repartition(tasks, "key")
+    distinct = spread(keyed.groupBy("key").agg(F.first("text").alias("text")), "key", tasks=4)
 
     def encode(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
@@ -93,7 +90,7 @@ def retrieve_nearest(vectors: DataFrame, opener: VectorOpener, depth: int) -> Da
                     queries = batch.column("query_id").to_pylist()
                     yield from hit_batches(queries, index.search(matrix_of(batch.column("vector")), depth))
 
-    return vectors.select("query_id", "vector").mapInArrow(search, HITS)
+    return spread(vectors.select("query_id", "vector"), "query_id").mapInArrow(search, HITS)
 
 
 def matrix_of(vectors: pa.Array) -> FloatMatrix:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 from pyspark.sql import DataFrame
 
-from pipeline.mine.hits import HITS, hit_batches
+from pipeline.mine.hits import HITS, hit_batches, spread
 from pipeline.ports import Opener
 from schemas.config import Config, setting
 
@@ -43,4 +43,4 @@ def retrieve_bm25(queries: DataFrame, opener: Opener, depth: int) -> DataFrame:
                     found = index.search(batch.column("query").to_pylist(), depth)
                     yield from hit_batches(batch.column("query_id").to_pylist(), found)
 
-    return queries.select("query_id", "query").mapInArrow(search, HITS)
+    return spread(queries.select("query_id", "query"), "query_id").mapInArrow(search, HITS)
