@@ -3,9 +3,10 @@
 Every other row's positive and negatives stand as negatives against a row, so no batch may hold a query twice, a
 document (or two of one duplicate cluster) twice in any role, or a document that another row of it knows as relevant.
 Rows are taken in an order drawn by hash of the seed and put into the first open batch where they fit whole (first-fit,
-as in bin packing with conflicts). Where none does and the block has as many batches as its rows fill, the row goes to
-the first batch where it fits with *fewer negatives*: a negative that another row brings already stands against it all
-the same, one that another row knows as relevant has to go, and a placed row gives up a negative for the same reasons.
+as in bin packing with conflicts). Where none does, and the block has as many batches as its rows fill or the window is
+full, the row goes to the first batch where it fits with *fewer negatives*: a negative that another row brings already
+stands against it all the same, one that another row knows as relevant has to go, and a placed row gives up a negative
+for the same reasons.
 A full batch is closed; when nothing fits and the window is full, the oldest is closed as it is.
 
 Source: first-fit for bin packing with conflicts, Jansen and Oehring 1997; the window bounds its memory and time.
@@ -132,7 +133,7 @@ def fill_batches(slots: Sequence[Slot], size: int, window: int, fewest: int) -> 
         whole = len(set(slot.negatives) - {slot.positive})
         least = min(fewest, whole)
         home = next((batch for batch in opened if batch.fits_whole(slot, whole)), None)
-        if home is None and started >= wanted:
+        if home is None and (started >= wanted or len(opened) == window):
             home = next((batch for batch in opened if batch.fits_trimmed(slot, least)), None)
         if home is None:
             if len(opened) == window:
