@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from jobs.report.charts import bar
 from jobs.report.data import ReportData, Row
@@ -14,7 +14,7 @@ _DOMAINS = 40
 
 def funnel_section(data: ReportData) -> Html | None:
     """Return every table of every stage with its counts by drop_reason."""
-    rows = []
+    rows: list[Sequence[object]] = []
     for stage in data.stages:
         for name, facts in sorted(stage.tables.items()):
             if "rows" not in facts:
