@@ -67,9 +67,11 @@ Rows are never removed without a reason. Counts by reason, stage by stage:
 
 Candidates come from BM25 and from the nearest neighbours of an embedding model, up to the depth that the recipe names;
 a language model may have written more. Each has a probability of being a *false negative* (an answer that nobody
-labelled), estimated from its signals by a fusion calibrated on held-out labelled pairs. Candidates above the tolerated
-rate were vetoed and stand in `known_ids`; the hardest of the others are the negatives, with that probability in
-`negative_fn`. A teacher's score, where one was asked, is in `negative_teacher` (-1 = not asked).
+labelled), estimated from its signals by a fusion calibrated on held-out labelled pairs; where those were too few, by
+its distance to the positive's score. Candidates above the tolerated rate were vetoed and stand in `known_ids`; the
+hardest of the others are the negatives, with that probability in `negative_fn`. A document that several rows of a batch
+would bring is brought by one of them: it stands against the others all the same. A teacher's score, where one was
+asked, is in `negative_teacher` (-1 = not asked).
 
 {judged}
 
