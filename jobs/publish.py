@@ -130,7 +130,8 @@ def dataset_of(run: StageRun) -> Path:
 def point_current(workspace: Workspace) -> Path:
     """Point ``CURRENT`` at the version that this build published and return its directory."""
     version = _version_at(workspace.path, workspace.open_output("publish", ARTEFACT))
-    if (version.parent / CURRENT).read_text(encoding="utf-8").strip() != version.name:
+    pointer = version.parent / CURRENT
+    if not pointer.is_file() or pointer.read_text(encoding="utf-8").strip() != version.name:
         _swap(version.parent, version.name)
     return version
 
