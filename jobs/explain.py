@@ -117,7 +117,8 @@ def _document(ledger: Ledger, doc_id: str) -> str | None:
     ]
     lines += [f"  domain    {each['domain']}" for each in ledger.rows("bucket", DOMAINS, doc_id=doc_id)]
     lines += [
-        f"  positive  of {each['query_id']} by rule {each['rule']}: {each['drop_reason'] or 'kept'}: {_short(each['query'])}"
+        f"  positive  of {each['query_id']} by rule {each['rule']}: {each['drop_reason'] or 'kept'}"
+        f"; {_short(each['query'])}"
         for each in ledger.rows("synthesise", POSITIVES, doc_id=doc_id)
     ]
     verdicts = [each for each in ledger.rows("judge", VERDICTS, doc_id=doc_id) if not each["is_positive"]]
