@@ -25,12 +25,14 @@ class Written(NamedTuple):
     finish_reason: str
 
 
-def reply_key(prompt: str, *, max_tokens: int, temperature: float, seed: int, stop: Sequence[str]) -> str:
+def reply_key(
+    prompt: str, *, max_tokens: int, temperature: float, seed: int, stop: Sequence[str], penalty: float = 1.0
+) -> str:
     """Return what a reply is stored under: a hash of the prompt and of every setting that decides the reply.
 
     A greedy reply does not depend on the seed, so another seed does not ask for it again.
     """
-    facts = [prompt, max_tokens, temperature, seed if temperature > 0 else 0, list(stop)]
+    facts = [prompt, max_tokens, temperature, seed if temperature > 0 else 0, list(stop), penalty]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -79,9 +80,9 @@ def answer(run: StageRun) -> DataFrame:
         refused: dict[str, str] = {}
         if missing:
             started = time.monotonic()
-            with generator_for(run) as generator:
+            with generators_for(run) as generators:
                 ready = time.monotonic()
-                refused = ask(missing, keys, generator, journal, run)
+                refused = ask(missing, keys, generators, journal, run)
             run.note(server_seconds=round(ready - started, 1), generation_seconds=round(time.monotonic() - ready, 1))
         run.note(asked=len(missing), remembered=len(asked) - len(missing), refused=len(refused))
         got = [(request, journal.get(key) or Written("", "error")) for request, key in sorted(keys.items())]
@@ -89,8 +90,8 @@ def answer(run: StageRun) -> DataFrame:
 
 
 def ask(
-    missing: Sequence[tuple[str, str, str]], keys: Mapping[str, str], generator: Generator, journal: Journal,
-    run: StageRun,
+    missing: Sequence[tuple[str, str, str]], keys: Mapping[str, str], generators: Mapping[str, Generator],
+    journal: Journal, run: StageRun,
 ) -> dict[str, str]:
     """Have the requests answered, each reply stored as it comes; return what the server refused for good, and why.
 
@@ -100,7 +101,7 @@ def ask(
     done = 0
     for kind in (QUERY, NEGATIVE):
         requests = [GenerationRequest(request, prompt) for request, each, prompt in missing if each == kind]
-        for reply in generator.complete(requests, **_generation(kind, run.recipe.synthesise, run.recipe.seed)):
+        for reply in generators[kind].complete(requests, **_generation(kind, run.recipe.synthesise, run.recipe.seed)):
             done += 1
             if reply.error:
                 refused[reply.request_id] = reply.error
@@ -127,21 +128,26 @@ def judge(run: StageRun) -> DataFrame:
 
 
 @contextmanager
-def generator_for(run: StageRun) -> Iterator[Generator]:
-    """Open the recipe's server, or start vLLM on a free port and stop it at the end.
+def generators_for(run: StageRun) -> Iterator[Mapping[str, Generator]]:
+    """Open the recipe's server, or start vLLM on a free port and stop it at the end: a generator for each kind.
 
     Raises: EngineError when it does not come up; RecipeError when there is no such model.
     """
     cfg = run.recipe.synthesise
     if cfg.url is not None:
-        yield OpenAiGenerator(cfg.url, cfg.model_name or "", cfg.api_key_env, in_flight=cfg.concurrency)
+        yield _by_kind(OpenAiGenerator(cfg.url, cfg.model_name or "", cfg.api_key_env, in_flight=cfg.concurrency), cfg)
         return
     settings = ServerSettings(run.recipe.model_path(cfg.model), max_model_len=cfg.context_tokens,
                               max_num_seqs=cfg.concurrency, start_seconds=float(cfg.startup_seconds))
     run.progress(0, 1, "starting vLLM")
     with VllmServer(settings, run.log_dir / "vllm.log") as server:
-        yield OpenAiGenerator(server.base_url, settings.served_name, in_flight=cfg.concurrency,
-                              alive=lambda: server.alive)
+        yield _by_kind(OpenAiGenerator(server.base_url, settings.served_name, in_flight=cfg.concurrency,
+                                       alive=lambda: server.alive), cfg)
+
+
+def _by_kind(generator: OpenAiGenerator, cfg: SynthesiseConfig) -> Mapping[str, Generator]:
+    penalty = {"repetition_penalty": cfg.negative_penalty} if cfg.negative_penalty > 1 else {}
+    return {QUERY: generator, NEGATIVE: replace(generator, extra=penalty)}
 
 
 def model_digest(recipe: Recipe) -> dict[str, str]:
@@ -165,7 +171,8 @@ def _generation(kind: str, cfg: SynthesiseConfig, seed: int) -> dict[str, Any]:
 
 
 def _key(prompt: str, kind: str, cfg: SynthesiseConfig, seed: int) -> str:
-    return reply_key(prompt, **_generation(kind, cfg, seed))
+    penalty = cfg.negative_penalty if kind == NEGATIVE else 1.0
+    return reply_key(prompt, **_generation(kind, cfg, seed), penalty=penalty)
 
 
 def _rates(synthetics: DataFrame) -> dict[str, dict[str, int]]:

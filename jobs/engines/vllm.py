@@ -25,7 +25,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -268,6 +268,8 @@ class OpenAiGenerator:
     timeout_seconds: float = 180.0
     tries: int = 6
     first_wait_seconds: float = 0.5
+    # Sampling settings that the port does not name, e.g. vLLM's repetition_penalty; not every server knows them.
+    extra: Mapping[str, float] = field(default_factory=dict)
     alive: Callable[[], bool] = field(default=lambda: True, repr=False, compare=False)
 
     def complete(
@@ -284,7 +286,7 @@ class OpenAiGenerator:
         Raises: EngineError when the server is gone or refuses the key; replies that arrived were yielded before.
         """
         settings = {"max_tokens": max_tokens, "temperature": temperature, "seed": seed, "stop": list(stop)}
-        body = {"model": self.model, **{name: value for name, value in settings.items() if value != []}}
+        body = {"model": self.model, **self.extra, **{name: value for name, value in settings.items() if value != []}}
         call = _Call(self, body, _read_key(self.key_variable))
         got = 0
         try:

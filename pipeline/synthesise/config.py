@@ -30,7 +30,9 @@ class SynthesiseConfig(Config):
     negative_shot_tokens: int = setting(96, "the same for the shots of negatives: as long as what they call for", low=8)
     document_tokens: int = setting(80, "estimated tokens of the document that is asked about", low=8)
     query_tokens: int = setting(32, "tokens that a query may take", low=4)
-    negative_tokens: int = setting(96, "tokens that a negative may take", low=8)
+    negative_tokens: int = setting(64, "tokens that a negative may take", low=8)
+    negative_penalty: float = setting(1.15, "vLLM's repetition_penalty for negatives, lest the positive is copied; 1 = "
+                                      "none, for a server without it", low=1.0, high=2.0)
     min_document_chars: int = setting(120, "shorter documents are neither shown nor asked about", low=1)
 
     min_query_words: int = setting(3, "shorter queries are dropped", low=1)
@@ -42,7 +44,7 @@ class SynthesiseConfig(Config):
                               low=0.0, high=1.0)
     max_repetition: float = setting(0.2, "share of its word trigrams that may come before in the same text",
                                     low=0.0, high=1.0)
-    round_trip_depth: int = setting(3, "BM25 hits of a query that its document must be among; 0 = not asked", low=0)
+    round_trip_depth: int = setting(1, "BM25 hits of a query that its document must be among; 0 = not asked", low=0)
 
     def faults(self) -> list[str]:
         """Ranges are not empty, a server of one's own has a name, and the longest prompt fits the context."""

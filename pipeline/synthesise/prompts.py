@@ -9,7 +9,8 @@ structure of the prompt, whatever it says; and the model's answer ends where its
 
 The form was chosen by trial, Gemma 3 270M on 64 docstrings, share of queries that pass every gate: labels
 ("Document: ... Query:") with 5 long shots 8-17 %, an arrow after quoted text with 12 short shots 31-36 %. Long shots
-are copied; shots alike to the document, found by search, are copied most (64 %).
+are copied; shots alike to the document, found by search, are copied most (64 %). Of 42 negatives 2 pass, the others
+copy the positive or loop; without the positive in the prompt 12 do, with it and a repetition penalty of 1.15 do 27.
 
 Known weakness: tokens are estimated from bytes, because the tokeniser is the server's; three bytes a token errs on
 the side of cutting more than needed for prose.
