@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from jobs.engines.encoder import multiplies_bfloat16
 from jobs.store import digest_of, directory_digest
 from pipeline.label import LabelConfig
 from schemas.errors import EngineError, RecipeError
@@ -142,10 +143,12 @@ def _fit(model: Any, lessons: Sequence[Lesson], cfg: LabelConfig, seed: int,
     warm = max(1, round(cfg.warmup * len(batches)))
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _slope(step, warm, len(batches)))
     losses: list[float] = []
+    kind = model.device.type
     model.train()
     for step, rows in enumerate(batches):
         length = _padded(max(len(encoded["input_ids"][row]) for row in rows), cfg.max_length)
-        logits = model.model(**_features(model, encoded, rows, length, len(rows))).logits.squeeze(-1)
+        with torch.autocast(kind, torch.bfloat16, enabled=multiplies_bfloat16(kind)):  # twice as fast where it is native
+            logits = model.model(**_features(model, encoded, rows, length, len(rows))).logits.squeeze(-1).float()
         loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, labels[rows])
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(model.parameters(), _MAX_NORM)
