@@ -147,7 +147,7 @@ def _fit(model: Any, lessons: Sequence[Lesson], cfg: LabelConfig, seed: int,
     model.train()
     for step, rows in enumerate(batches):
         length = _padded(max(len(encoded["input_ids"][row]) for row in rows), cfg.max_length)
-        with torch.autocast(kind, torch.bfloat16, enabled=multiplies_bfloat16(kind)):  # twice as fast where it is native
+        with torch.autocast(kind, torch.bfloat16, enabled=multiplies_bfloat16(kind)):  # twice as fast
             logits = model.model(**_features(model, encoded, rows, length, len(rows))).logits.squeeze(-1).float()
         loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, labels[rows])
         torch.autograd.backward(loss)
