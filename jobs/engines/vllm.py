@@ -81,8 +81,8 @@ class ServerSettings:
     port: int = 0  # 0 takes any free one
     dtype: str = "bfloat16"
     max_model_len: int = 2048
-    max_num_seqs: int = 64
-    kv_cache_gb: int = 1
+    max_num_seqs: int = 32
+    kv_cache_mb: int = 512  # on a CPU; a GPU takes what it has
     eager: bool = True
     start_seconds: float = 300.0
     extra: tuple[str, ...] = ()
@@ -133,7 +133,7 @@ class VllmServer:
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
-                env=_environment(python, self.settings),
+                env=_environment(python),
                 start_new_session=True,
             )
         try:
@@ -195,27 +195,51 @@ def _command(python: Path, settings: ServerSettings, port: int) -> list[str]:
         command += [flag, str(value)]
     # Prompts of one task share their examples, so their keys and values are computed once.
     command += ["--enable-prefix-caching"]
+    if not _has_gpu():
+        # One process less: the worker needs no home of its own, because its threads are not pinned (see below).
+        command += ["--distributed-executor-backend", "uni"]
+        command += ["--kv-cache-memory-bytes", str(settings.kv_cache_mb * 2**20)]
     # Compiling needs a C compiler, which a fresh machine may lack.
     command += ["--enforce-eager"] if settings.eager else []
     return [*command, *settings.extra]
 
 
-def _environment(python: Path, settings: ServerSettings) -> dict[str, str]:
+def _environment(python: Path) -> dict[str, str]:
     # Not ours to hand down: paths of this environment's packages, and secrets the server has no use for.
     kept = {
         name: value
         for name, value in os.environ.items()
         if name not in {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"} and not name.endswith(("_API_KEY", "_TOKEN"))
     }
-    return kept | {
-        "PATH": f"{python.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
-        "VLLM_CPU_KVCACHE_SPACE": str(settings.kv_cache_gb),
-        "VLLM_NO_USAGE_STATS": "1",
-        "VLLM_LOGGING_LEVEL": "INFO",
-        "HF_HUB_OFFLINE": "1",
-        "TRANSFORMERS_OFFLINE": "1",
-        "TOKENIZERS_PARALLELISM": "false",
+    # vLLM would pin its threads to all cores but one, in a process made for that: on two cores half the machine,
+    # and a fixed half at that, whoever else works there. Unpinned threads on every core share better.
+    threads = {
+        "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+        "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+        "OMP_NUM_THREADS": str(_cores()),
+        "MALLOC_ARENA_MAX": "2",  # glibc's heaps, one a thread, would hold on to half a gigabyte
     }
+    return (
+        kept
+        | ({} if _has_gpu() else threads)
+        | {
+            "PATH": f"{python.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+            "VLLM_NO_USAGE_STATS": "1",
+            "VLLM_LOGGING_LEVEL": "INFO",
+            "HF_HUB_OFFLINE": "1",
+            "TRANSFORMERS_OFFLINE": "1",
+            "TOKENIZERS_PARALLELISM": "false",
+        }
+    )
+
+
+def _cores() -> int:
+    """Return the cores that this process may use, which a container limits."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _has_gpu() -> bool:
+    return shutil.which("nvidia-smi") is not None
 
 
 def _settle_port(wanted: int) -> int:
