@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pyspark.sql import DataFrame
+from pyspark.storagelevel import StorageLevel
 
 from jobs.stages import Stage, StageRun, main
+from pipeline.dedupe.lineage import cut_lineage
 from pipeline.holdout import (
     held_out_corpus,
     held_out_queries,
@@ -37,7 +39,7 @@ def run(run: StageRun) -> None:
         protect = {each.name: protects_documents(each, run.recipe.sources) for each in run.recipe.evaluation}
         corpus = corpus.unionByName(outside_corpus(records, protect))
         judged = judged.unionByName(outside_queries(records))
-    queries, qrels = split_queries(judged)
+    queries, qrels = split_queries(cut_lineage(judged))
     run.write(corpus, EVAL_CORPUS)
     run.write(queries, EVAL_QUERIES)
     run.write(qrels, EVAL_QRELS)
@@ -47,7 +49,7 @@ def run(run: StageRun) -> None:
 def _read_sets(run: StageRun) -> DataFrame:
     """Read the evaluation sets from outside. Raises: RecipeError where a line of one cannot be read."""
     sources = [source_of_set(each) for each in run.recipe.evaluation]
-    records = read_records(unit_frame(run.spark, plan_units(sources)), sources)
+    records = read_records(unit_frame(run.spark, plan_units(sources)), sources).persist(StorageLevel.DISK_ONLY)
     nameless = records["kind"].isin(DOCUMENT, QUERY) & records["native_id"].isNull()
     bad = records.where((records["kind"] == REJECT) | nameless)
     faults = [f"evaluation set {row['source']}: {row['path']}:{row['line']} must be readable and have an _id, got "

@@ -24,7 +24,7 @@ from pipeline.dedupe.lineage import Cut, cut_lineage
 from pipeline.ids import unit_column
 from pipeline.ingest.records import DOCUMENT, QREL, QUERY
 from pipeline.ingest.sources import BEIR, SourceConfig
-from pipeline.pair import measure_queries
+from pipeline.pair import form_of, measure_queries
 from schemas.config import Config, setting
 from schemas.documents import DOCUMENTS, EVAL_CORPUS, EVAL_QRELS, EVAL_QUERIES, HELD_OUT
 
@@ -135,14 +135,15 @@ def held_out_queries(documents: DataFrame, cfg: HoldoutConfig, seed: int) -> Dat
     Ties: the draw is by hash of seed and query_id.
     """
     is_held = F.col("drop_reason").eqNullSafe(HELD_OUT)
-    live = documents.where(F.col("drop_reason").isNull() | is_held).where(F.col("title") != "")
-    measured = measure_queries(
-        live.select("doc_id", F.col("title").alias("query"), "text", "domain", is_held.alias("is_held")))
-    holders = F.count("*").over(Window.partitionBy("query_id"))
-    is_clear = (F.col("holders") == 1) & ~F.col("in_text") & F.col("words").between(cfg.min_words, cfg.max_words)
-    fit = F.col("is_held") & is_clear
+    live = documents.where((F.col("drop_reason").isNull() | is_held) & (F.col("title") != ""))
+    titles = live.select("doc_id", form_of("title").alias("form"), is_held.alias("is_held"))
+    holders = titles.withColumn("holders", F.count("*").over(Window.partitionBy("form")))
+    single = holders.where(F.col("is_held") & (F.col("holders") == 1)).select("doc_id")
+    asked = live.select("doc_id", F.col("title").alias("query"), "text", "domain")
+    measured = measure_queries(asked.join(single, "doc_id", how="left_semi"))
+    fit = ~F.col("in_text") & F.col("words").between(cfg.min_words, cfg.max_words)
     drawn = Window.partitionBy(F.lit(0)).orderBy(unit_column(seed, F.col("query_id")), "query_id")
-    chosen = measured.withColumn("holders", holders).where(fit).withColumn("place", F.row_number().over(drawn))
+    chosen = measured.where(fit).withColumn("place", F.row_number().over(drawn))
     return chosen.where(F.col("place") <= cfg.max_queries).select(
         F.lit(cfg.name).alias("eval_name"), "query_id", "query", "domain", "doc_id", F.lit(1).alias("relevance"))
 

@@ -1,13 +1,13 @@
 """Positives: which query a document is known to answer, from titles, links and judgements.
 
     title   summary line, heading or question -> the text under it
-    links   what "See Also" says about a symbol -> that symbol; where it says nothing,
-            "see also <symbol>: <its title>" -> each symbol named there
+    links   what "See Also" says about a symbol -> that symbol, and
+            "see also <symbol>: <its title>" -> the symbol and each one named there
     qrels   the queries that a source judges -> the documents it judges them by
 
-The second form of ``links`` asks for relatives, so it names the symbol it starts from and cannot be confused with a
-title, which asks for the text itself. Known weakness: a title is what its author wrote, no more of a question than
-that.
+The second form of ``links`` asks for relatives, so it says so and cannot be confused with a title, which asks for one
+text. The symbol itself is among its positives: else it would be mined as their hardest negative. Known weakness: a
+title is what its author wrote, no more of a question than that.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from pyspark.sql.pandas.functions import pandas_udf
 from pyspark.sql.types import StringType
 
 from pipeline.contract import conform, kept
+from pipeline.dedupe.lineage import Cut, cut_lineage
 from pipeline.ids import hash_column, unit_column
 from pipeline.ingest.tables import SEE_ALSO_MARK
 from pipeline.protected import find_protected
@@ -63,7 +64,7 @@ class PairConfig(Config):
 
 def pair_documents(
     documents: DataFrame, domains: DataFrame, judgements: DataFrame, duplicates: DataFrame, eval_queries: DataFrame,
-    cfg: PairConfig, seed: int,
+    cfg: PairConfig, seed: int, cut: Cut = cut_lineage,
 ) -> DataFrame:
     """Make positives by every rule of the config, and say which of them are not fit to train on.
 
@@ -72,6 +73,7 @@ def pair_documents(
     Out:   POSITIVES, one row per query and kept document.
     Drops: query_too_short, query_too_long, query_in_text (not for judged queries), query_too_common, protected_query,
            surplus_pair; the first that applies.
+    Cost:  runs one job, which ``cut`` keeps.
     Ties:  a pair that several rules make belongs to qrels, then title, then links; of spellings the smallest is kept.
     """
     texts = kept(documents).select("doc_id", "text").join(domains, "doc_id", how="inner")
@@ -84,7 +86,8 @@ def pair_documents(
     pairs = made[0]
     for more in made[1:]:
         pairs = pairs.unionByName(more)
-    unique = _merge(measure_queries(pairs.join(texts, "doc_id", how="inner")))
+    # Read twice below; the texts are normalised once.
+    unique = cut(_merge(measure_queries(pairs.join(texts, "doc_id", how="inner"))))
     asked, guarded = unique.select("query_id", "form").distinct(), eval_queries.select(form_of("query").alias("form"))
     protected = find_protected(asked, guarded, cfg.protect_similarity)
     flagged = unique.join(protected.withColumn("is_protected", F.lit(True)), "query_id", how="left")
@@ -129,9 +132,11 @@ def _related(documents: DataFrame, duplicates: DataFrame) -> DataFrame:
     links = named.select(
         "source", "native_id", "title", F.col("doc_id").alias("from_id"), F.explode("links").alias("native"))
     resolved = links.join(_targets(documents, duplicates), ["source", "native"], how="inner")
-    short = F.substring_index("native_id", ".", -1)
-    query = F.concat(F.lit("see also "), short, F.lit(": "), F.col("title"))
-    return resolved.where(F.col("from_id") != F.col("doc_id")).select(*_pair(query, LINKS, counts=False))
+    living = resolved.join(kept(documents).select("doc_id"), "doc_id", how="left_semi")
+    others = living.where(F.col("from_id") != F.col("doc_id"))
+    query = F.concat(F.lit("see also "), F.substring_index("native_id", ".", -1), F.lit(": "), F.col("title"))
+    asked = others.select(query.alias("query"), F.explode(F.array("from_id", "doc_id")).alias("doc_id"))
+    return asked.select(*_pair(F.col("query"), LINKS, counts=False))
 
 
 @pandas_udf(StringType())  # type: ignore[call-overload, untyped-decorator]

@@ -56,9 +56,8 @@ def nearest(name: str, symbol: str, index: dict[str, list[str]]) -> str | None:
         return -shared, len(there), other
 
     known = index.get(parts[-1], ())
-    exact = [each for each in (name, f"{package}.{name}") if each in known and each != symbol]
-    if exact:
-        return exact[0]
+    if name in known and name != symbol:
+        return name
     fitting = [each for each in known if each != symbol and _in_order(parts, each.split("."))]
     return min(fitting, key=rank, default=None)
 

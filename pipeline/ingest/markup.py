@@ -13,7 +13,7 @@ _ROLE = re.compile(r":[A-Za-z][\w:+.-]*:`([^`]+)`")
 _TRANSFORMERS_LINK = re.compile(r"\[`([^`\]]+)`\](?:\([^)\s]*\))?")
 _MARKDOWN_LINK = re.compile(r"!?\[([^\]\n]+)\]\((?:https?:|\.|/|#)[^)\s]*\)")
 _REST_LINK = re.compile(r"`([^`<>]+?)\s*<[^`<>]+>`__?")
-_CODE = re.compile(r"(`{1,2})([^`\n]+)\1_{0,2}")
+_LITERAL = re.compile(r"(`{1,2})([^`\n]+)\1_{0,2}")
 _BOLD = re.compile(r"\*\*(?=\S)([^*\n]+?)(?<=\S)\*\*")
 _RULER = re.compile(r"^[ \t]*([=\-~^\"#+*_])\1{2,}[ \t]*$")
 _DIRECTIVE = re.compile(r"^([ \t]*)\.\. ([A-Za-z][\w-]*)::[ \t]*(.*)$")
@@ -41,6 +41,7 @@ _SECTION = re.compile(
 _NUMPY_SECTION = re.compile(rf"^[ \t]*(?:{_SECTION_WORDS})[ \t]*$", re.IGNORECASE)
 _PARAMETER = re.compile(r"^\*{0,2}\w+ ?(\(.*\)|: ?.*)?:\s*(\S.*)?$|^\w+ : ")
 _CALL = re.compile(r"^(?:[\w.]+\s*=\s*)?[A-Za-z_][\w.]*\([^()]*(?:\([^()]*\)[^()]*)*\)\s*(?:->.*|=.*)?$")
+_CODE = re.compile(r"^\S+\s*::?=|^\S+ = |^[\w.]+\([^)]*$")
 _SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[\"'`(\[*]?[A-Z0-9])")
 _ABBREVIATION = re.compile(
     r"(?:\b(?:e\.g|i\.e|cf|vs|etc|al|fig|eq|no|dr|st|approx|resp|ref)|\b[A-Z])\.$", re.IGNORECASE)
@@ -77,7 +78,7 @@ def _plain_line(line: str) -> str:
     line = _ROLE.sub(lambda match: _target(match[1]), line)
     line = _TRANSFORMERS_LINK.sub(lambda match: _target(match[1]), line)
     line = _REST_LINK.sub(r"\1", _MARKDOWN_LINK.sub(r"\1", line))
-    line = _BOLD.sub(r"\1", _CODE.sub(r"\2", line))
+    line = _BOLD.sub(r"\1", _LITERAL.sub(r"\2", line))
     return re.sub(r"::\s*$", ":", line)
 
 
@@ -90,8 +91,8 @@ def _target(inner: str) -> str:
 def split_summary(docstring: str) -> tuple[str, str]:
     """Return summary and body, both without marks; the summary is empty where the docstring begins with none.
 
-    The summary is the first sentence of the first paragraph. A signature before it is left out; a list, a section or
-    a parameter in its place is no summary.
+    The summary is the first sentence of the first paragraph. A signature before it is left out; a list, a section, a
+    parameter or code in its place is no summary.
     """
     lines = plain_text(docstring).strip("\n").split("\n")
     while lines and (not lines[0].strip() or _CALL.match(lines[0].strip())):
@@ -103,7 +104,7 @@ def split_summary(docstring: str) -> tuple[str, str]:
         if paragraph and _PARAMETER.match(line.strip()):
             break
         paragraph.append(line.strip())
-    if not paragraph or _PARAMETER.match(paragraph[0]):
+    if not paragraph or _PARAMETER.match(paragraph[0]) or _CODE.match(paragraph[0]):
         return "", "\n".join(lines)
     sentence, remainder = _first_sentence(" ".join(paragraph))
     rest = lines[len(paragraph):]
