@@ -82,7 +82,7 @@ class ServerSettings:
     dtype: str = "bfloat16"
     max_model_len: int = 2048
     max_num_seqs: int = 32
-    kv_cache_mb: int = 512  # on a CPU; a GPU takes what it has
+    kv_cache_mb: int = 384  # on a CPU; a GPU takes what it has
     eager: bool = True
     start_seconds: float = 300.0
     extra: tuple[str, ...] = ()
