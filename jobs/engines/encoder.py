@@ -211,6 +211,6 @@ def multiplies_bfloat16(device: str) -> bool:
     import torch
 
     if device != "cpu":
-        return torch.cuda.is_bf16_supported()
+        return bool(torch.cuda.is_bf16_supported())
     asked = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # torch has no public question for it
     return any(getattr(torch.cpu, name, lambda: False)() for name in asked)

@@ -57,7 +57,7 @@ def fails(error: Exception) -> Callable[[StageRun], None]:
     (RuntimeError("java.lang.OutOfMemoryError: heap"), EngineError, "Java ran out of memory"),
     (ValueError("odd"), EngineError, "stage ingest failed: ValueError: odd"),
     (RecipeError("model must be an existing directory"), RecipeError, "model must be an existing directory"),
-    (RuntimeError("PythonException:\nschemas.errors.ContractError: a key is null\n at"), ContractError, "a key is null"),
+    (RuntimeError("PythonException:\nschemas.errors.ContractError: a key is null\n"), ContractError, "a key is null"),
 ])
 def test_a_failed_stage_says_one_line_and_leaves_nothing(
     workspace: Workspace, error: Exception, kind: type[PairwrightError], line: str
