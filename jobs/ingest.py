@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pyspark.storagelevel import StorageLevel
 
 from jobs.stages import Stage, StageRun, main
-from pipeline.ingest.sources import SourceConfig, digest_source
+from pipeline.ingest.sources import PYDOCS, SourceConfig, digest_source
 from pipeline.ingest.tables import name_targets, read_records, select_documents, select_judgements, select_rejects
 from pipeline.ingest.units import plan_units, unit_frame
 from pipeline.ingest.yields import check_yields, count_yields
@@ -21,14 +21,16 @@ def run(run: StageRun) -> None:
     units = plan_units(sources)
     # Three outputs share one reading, and reading is the dear part; the disk holds it, memory does not.
     records = read_records(unit_frame(run.spark, units), sources).persist(StorageLevel.DISK_ONLY)
-    targets = name_targets(records).persist(StorageLevel.DISK_ONLY)
+    has_docstrings = any(source.format == PYDOCS for source in sources)
+    targets = name_targets(records).persist(StorageLevel.DISK_ONLY) if has_docstrings else None
     try:
         run.write(select_documents(records, targets, sources, seed), DOCUMENTS)
         run.write(select_judgements(records, targets), JUDGEMENTS)
         run.write(select_rejects(records), REJECTS)
     finally:
-        targets.unpersist()
-        records.unpersist()
+        for frame in (records, targets):
+            if frame is not None:
+                frame.unpersist()
     yields = count_yields(run.written(DOCUMENTS), run.written(REJECTS), run.written(JUDGEMENTS), sources)
     check_yields(yields, sources)
     run.note(files=_files(sources, [unit.source for unit in units]), sources=[each.to_mapping() for each in yields])

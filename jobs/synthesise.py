@@ -29,6 +29,7 @@ from schemas.documents import DOCUMENTS, DOMAINS, EVAL_CORPUS, EVAL_QUERIES
 from schemas.errors import EngineError
 from schemas.pairs import NEGATIVE, POSITIVES, QUERY, REPLIES, REQUESTS, SYNTHETICS
 
+_KEPT = "kept"
 _OFF = "off"  # no model: the digest of a build without synthesis
 
 
@@ -37,7 +38,7 @@ def run(run: StageRun) -> None:
     cfg, gold = run.recipe.synthesise, run.read(POSITIVES)
     reason = why_off(cfg)
     if reason:
-        run.note(skipped=reason)
+        run.note(headline=reason)
         for table in (REQUESTS, REPLIES, SYNTHETICS):
             run.write(frame_of(run.spark, table, []), table)
         run.write(gold, POSITIVES)
@@ -46,13 +47,14 @@ def run(run: StageRun) -> None:
     run.write(answer(run), REPLIES)
     run.write(judge(run), SYNTHETICS)
     run.write(unite_positives(gold, run.written(SYNTHETICS), run.read(DOMAINS)), POSITIVES)
-    run.note(model=model_digest(run.recipe)["model"], written=_rates(run.written(SYNTHETICS)))
+    rates = _rates(run.written(SYNTHETICS))
+    run.note(model=model_digest(run.recipe)["model"], written=rates, headline="; ".join(map(_said, rates.items())))
 
 
 def why_off(cfg: SynthesiseConfig) -> str | None:
     """Return in one line why nothing is written here, None when something is."""
     if not cfg.enabled:
-        return "synthesis is off in the recipe (synthesise.enabled)"
+        return "nothing is synthesised: it is off in the recipe"
     fault = why_no_vllm() if cfg.url is None else None
     return f"nothing is synthesised: {fault}" if fault else None
 
@@ -179,8 +181,18 @@ def _rates(synthetics: DataFrame) -> dict[str, dict[str, int]]:
     """Return counts by kind and drop_reason; "kept" for null."""
     counted: dict[str, dict[str, int]] = {QUERY: {}, NEGATIVE: {}}
     for row in synthetics.groupBy("kind", "drop_reason").count().collect():
-        counted[row["kind"]][row["drop_reason"] or "kept"] = row["count"]
+        counted[row["kind"]][row["drop_reason"] or _KEPT] = row["count"]
     return counted
+
+
+def _said(counted: tuple[str, Mapping[str, int]]) -> str:
+    """Return, e.g., ``300 -> 75 queries (round_trip_failed 120, copy_of_source 105)``."""
+    kind, counts = counted
+    kept_rows, dropped = counts.get(_KEPT, 0), {why: count for why, count in counts.items() if why != _KEPT}
+    most_first = sorted(dropped.items(), key=lambda each: (-each[1], each[0]))
+    reasons = ", ".join(f"{why} {count:,}" for why, count in most_first)
+    plural = {QUERY: "queries", NEGATIVE: "negatives"}[kind]
+    return f"{sum(counts.values()):,} -> {kept_rows:,} {plural}" + (f" ({reasons})" if reasons else "")
 
 
 STAGE = Stage(

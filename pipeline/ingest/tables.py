@@ -65,16 +65,19 @@ def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
         yield some
 
 
-def select_documents(records: DataFrame, targets: DataFrame, sources: Sequence[SourceConfig], seed: int) -> DataFrame:
+def select_documents(
+    records: DataFrame, targets: DataFrame | None, sources: Sequence[SourceConfig], seed: int,
+) -> DataFrame:
     """Return the documents, each once, its links resolved, no more than the sources' limits.
 
-    In:    RECORDS; what name_targets made of them.
+    In:    RECORDS; what name_targets made of them, None where no source is of docstrings.
     Out:   DOCUMENTS; of documents that share an id within a source, all but the first have duplicate_id.
     Drops: too_short, too_long, no_letters, duplicate_id. Documents over a limit are not taken at all.
     Ties:  the first is by path, line and doc_id; what a limit takes is drawn by hash of seed and family.
     """
     once = _once(records.where(F.col("kind") == DOCUMENT))
-    return conform(_with_links(_within_limits(once, sources, seed), targets), DOCUMENTS)
+    taken = _within_limits(once, sources, seed)
+    return conform(taken if targets is None else _with_links(taken, targets), DOCUMENTS)
 
 
 def _once(documents: DataFrame) -> DataFrame:
@@ -142,29 +145,33 @@ def _with_links(documents: DataFrame, targets: DataFrame) -> DataFrame:
     return joined.withColumn("links", F.when(is_name, F.coalesce(links, none)).otherwise(F.col("links")))
 
 
-def select_judgements(records: DataFrame, targets: DataFrame) -> DataFrame:
+def select_judgements(records: DataFrame, targets: DataFrame | None) -> DataFrame:
     """Return which query the source answers with which document: qrels, and what "See Also" says about a symbol.
 
-    In:   RECORDS; what name_targets made of them.
+    In:   RECORDS; what name_targets made of them, None where no source is of docstrings.
     Out:  JUDGEMENTS, once per query and document; those from "See Also" have " see also " in query_native_id.
     Drops: qrels of unknown queries.
     Ties: the highest grade and the smallest text win.
     """
-    of_kind = {kind: records.where(F.col("kind") == kind) for kind in (QUERY, QREL, SEE_ALSO)}
     native = F.col("native_id").alias("query_native_id")
-    link = F.element_at("links", 1)
-    queries = of_kind[QUERY].groupBy("source", native).agg(F.min("text").alias("query"))
-    qrels = of_kind[QREL].select("source", native, link.alias("doc_native_id"), "grade")
+    queries = records.where(F.col("kind") == QUERY).groupBy("source", native).agg(F.min("text").alias("query"))
+    qrels = records.where(F.col("kind") == QREL).select(
+        "source", native, F.element_at("links", 1).alias("doc_native_id"), "grade")
     judged = qrels.join(queries, ["source", "query_native_id"], how="inner")
+    if targets is not None:
+        judged = judged.unionByName(_described(records, targets))
+    best = [F.min("query").alias("query"), F.max("grade").alias("grade")]
+    return conform(judged.groupBy(*JUDGEMENTS.key).agg(*best), JUDGEMENTS)
 
-    said = of_kind[SEE_ALSO].select(
-        "source", F.col("native_id").alias("symbol"), link.alias("name"), F.col("text").alias("query"))
-    described = said.join(targets, ["source", "symbol", "name"], how="inner").select(
+
+def _described(records: DataFrame, targets: DataFrame) -> DataFrame:
+    """Return what a "See Also" says about a symbol as a query that this symbol answers."""
+    said = records.where(F.col("kind") == SEE_ALSO).select(
+        "source", F.col("native_id").alias("symbol"), F.element_at("links", 1).alias("name"),
+        F.col("text").alias("query"))
+    return said.join(targets, ["source", "symbol", "name"], how="inner").select(
         "source", F.concat("symbol", F.lit(SEE_ALSO_MARK), "name").alias("query_native_id"), "query",
         F.col("target").alias("doc_native_id"), F.lit(1.0).alias("grade"))
-
-    best = [F.min("query").alias("query"), F.max("grade").alias("grade")]
-    return conform(judged.unionByName(described).groupBy(*JUDGEMENTS.key).agg(*best), JUDGEMENTS)
 
 
 def select_rejects(records: DataFrame) -> DataFrame:

@@ -1,6 +1,7 @@
 """Python files become documents by parsing alone."""
 
 import pydoc_data.topics
+
 import pytest
 
 from pipeline.ingest.docstrings import family_of, read_docstrings
@@ -39,7 +40,9 @@ if True:
 def read(tmp_path, code, path="pkg/core.py", source=SOURCE):
     file = tmp_path / "core.py"
     file.write_bytes(code if isinstance(code, bytes) else code.encode())
-    unit = Unit(source.name, "documents", path, str(file), path.split("/")[0], 0, file.stat().st_size, 1, file.stat().st_size)
+    unit = Unit(
+        source.name, "documents", path, str(file), path.split("/")[0], 0, file.stat().st_size, 1, file.stat().st_size
+    )
     return list(read_docstrings(unit, source))
 
 
@@ -64,7 +67,11 @@ def test_the_title_is_never_in_the_text(tmp_path):
 def test_see_also_yields_what_it_says_about_the_other_symbol(tmp_path):
     [said] = [record for record in read(tmp_path, CODE) if record.kind == "see_also"]
 
-    assert (said.native_id, said.links, said.text) == ("pkg.core.Frame.join", ["merge"], "For column-on-column operations.")
+    assert (said.native_id, said.links, said.text) == (
+        "pkg.core.Frame.join",
+        ["merge"],
+        "For column-on-column operations.",
+    )
 
 
 def test_a_docstring_that_is_all_summary_keeps_it_as_text_without_a_title(tmp_path):
@@ -105,9 +112,16 @@ def test_the_topics_of_the_language_reference_are_read_under_their_headings(tmp_
     assert "*****" not in found["topic:assert"].text
 
 
-@pytest.mark.parametrize(("symbol", "family"), [
-    ("numpy.sum", "sum"), ("pandas.DataFrame._sum", "sum"), ("a.AsyncClient", "client"), ("a.__init__", "init"), ("a._", "a._"),
-    ("a.async", "async"),
-])
+@pytest.mark.parametrize(
+    ("symbol", "family"),
+    [
+        ("numpy.sum", "sum"),
+        ("pandas.DataFrame._sum", "sum"),
+        ("a.AsyncClient", "client"),
+        ("a.__init__", "init"),
+        ("a._", "a._"),
+        ("a.async", "async"),
+    ],
+)
 def test_variants_of_a_name_are_one_family(symbol, family):
     assert family_of(symbol) == family

@@ -18,7 +18,10 @@ def records(source, reader):
 
 @pytest.mark.parametrize("packed", [False, True])
 def test_json_lines_are_read_under_the_users_names(tmp_path, packed):
-    rows = [{"headline": "Tea", "body": "How to brew it.", "nr": 7, "area": "food", "see": ["8"]}, {"body": "No title."}]
+    rows = [
+        {"headline": "Tea", "body": "How to brew it.", "nr": 7, "area": "food", "see": ["8"]},
+        {"body": "No title."},
+    ]
     raw = ("\ufeff" + "\n\n".join(json.dumps(row) for row in rows)).encode()
     path = tmp_path / ("a.jsonl.gz" if packed else "a.jsonl")
     path.write_bytes(gzip.compress(raw) if packed else raw)
@@ -26,7 +29,13 @@ def test_json_lines_are_read_under_the_users_names(tmp_path, packed):
 
     first, second = records(SourceConfig("s", "jsonl", path=str(path), fields=fields), read_lines)
 
-    assert (first.title, first.text, first.native_id, first.domain, first.links) == ("Tea", "How to brew it.", "7", "food", ["8"])
+    assert (first.title, first.text, first.native_id, first.domain, first.links) == (
+        "Tea",
+        "How to brew it.",
+        "7",
+        "food",
+        ["8"],
+    )
     assert (second.title, second.text, second.native_id, second.line) == ("", "No title.", None, 3)
 
 
@@ -39,21 +48,31 @@ def test_another_encoding_can_be_named(tmp_path):
 
 
 def test_parquet_rows_are_numbered_through_the_file(tmp_path):
-    pq.write_table(pa.table({"id": [1, 2, 3], "text": ["a", "b", "c"], "other": [[1]] * 3}), tmp_path / "a.parquet",
-                   row_group_size=2)
+    pq.write_table(
+        pa.table({"id": [1, 2, 3], "text": ["a", "b", "c"], "other": [[1]] * 3}),
+        tmp_path / "a.parquet",
+        row_group_size=2,
+    )
 
     found = records(SourceConfig("s", "parquet", path=str(tmp_path)), read_parquet)
 
-    assert [(record.line, record.native_id, record.text) for record in found] == [(1, "1", "a"), (2, "2", "b"), (3, "3", "c")]
+    assert [(record.line, record.native_id, record.text) for record in found] == [
+        (1, "1", "a"),
+        (2, "2", "b"),
+        (3, "3", "c"),
+    ]
 
 
-@pytest.mark.parametrize(("text", "parts"), [
-    ("# Brewing tea #\n\nBoil water.", ("Brewing tea", "\nBoil water.")),
-    ("Brewing tea\n===========\nBoil water.", ("Brewing tea", "Boil water.")),
-    ("Brewing tea\nBoil water.", ("Brewing tea", "Boil water.")),
-    ("Only one line", ("", "Only one line")),
-    ("x" * 300 + "\nmore", ("", "x" * 300 + "\nmore")),
-])
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("# Brewing tea #\n\nBoil water.", ("Brewing tea", "\nBoil water.")),
+        ("Brewing tea\n===========\nBoil water.", ("Brewing tea", "Boil water.")),
+        ("Brewing tea\nBoil water.", ("Brewing tea", "Boil water.")),
+        ("Only one line", ("", "Only one line")),
+        ("x" * 300 + "\nmore", ("", "x" * 300 + "\nmore")),
+    ],
+)
 def test_a_text_file_begins_with_its_title(text, parts):
     assert split_title(text) == parts
 
@@ -69,7 +88,9 @@ def test_a_text_file_is_one_document_named_by_its_path(tmp_path):
 
 def beir(folder, qrels="query-id\tcorpus-id\tscore\nq1\td1\t2\nq1\td2\t0\n"):
     (folder / "qrels").mkdir()
-    (folder / "corpus.jsonl").write_text('{"_id": "d1", "title": "T", "text": "One."}\n{"_id": "d2", "title": "", "text": "Two."}\n')
+    (folder / "corpus.jsonl").write_text(
+        '{"_id": "d1", "title": "T", "text": "One."}\n{"_id": "d2", "title": "", "text": "Two."}\n'
+    )
     (folder / "queries.jsonl").write_text('{"_id": "q1", "text": "which?"}\n')
     (folder / "qrels" / "train.tsv").write_text(qrels)
     return SourceConfig("s", "beir", path=str(folder))
@@ -79,7 +100,11 @@ def test_a_beir_folder_gives_documents_queries_and_grades_above_zero(tmp_path):
     found = records(beir(tmp_path), read_lines)
 
     assert [(r.kind, r.native_id, r.text or r.grade) for r in found] == [
-        ("document", "d1", "One."), ("document", "d2", "Two."), ("query", "q1", "which?"), ("qrel", "q1", 2.0)]
+        ("document", "d1", "One."),
+        ("document", "d2", "Two."),
+        ("query", "q1", "which?"),
+        ("qrel", "q1", 2.0),
+    ]
 
 
 def test_a_line_that_is_no_judgement_is_rejected(tmp_path):

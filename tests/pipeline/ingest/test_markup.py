@@ -35,7 +35,10 @@ def test_a_numpydoc_docstring_parts_into_summary_and_body():
 
 def test_see_also_gives_names_with_what_is_said_about_them():
     assert see_also(NUMPYDOC) == [
-        ("stack", "Stack a sequence of arrays along a new axis."), ("hsplit", ""), ("vsplit", ""), ("numpy.ma.concatenate", ""),
+        ("stack", "Stack a sequence of arrays along a new axis."),
+        ("hsplit", ""),
+        ("vsplit", ""),
+        ("numpy.ma.concatenate", ""),
     ]
 
 
@@ -45,30 +48,36 @@ def test_the_seealso_directive_is_understood_too():
     assert see_also(text) == [("torch.prod", ""), ("torch.Tensor.sum", "")]
 
 
-@pytest.mark.parametrize(("marked", "plain"), [
-    (":class:`~numpy.ndarray` of :func:`x <numpy.y>`", "ndarray of x"),
-    ("``axis`` and `b`, **bold** text", "axis and b, bold text"),
-    ("[`~transformers.BertModel`] or [docs](https://a.b/c)", "BertModel or docs"),
-    ("Title\n=====\nBody", "Title\nBody"),
-    (".. versionadded:: 1.2\n.. note:: Mind this.\nUsage::", "Note: Mind this.\nUsage:"),
-    (">>> a = `b`\n... **c**", ">>> a = `b`\n... **c**"),
-    ("a * b ** c and x_1 - y", "a * b ** c and x_1 - y"),
-])
+@pytest.mark.parametrize(
+    ("marked", "plain"),
+    [
+        (":class:`~numpy.ndarray` of :func:`x <numpy.y>`", "ndarray of x"),
+        ("``axis`` and `b`, **bold** text", "axis and b, bold text"),
+        ("[`~transformers.BertModel`] or [docs](https://a.b/c)", "BertModel or docs"),
+        ("Title\n=====\nBody", "Title\nBody"),
+        (".. versionadded:: 1.2\n.. note:: Mind this.\nUsage::", "Note: Mind this.\nUsage:"),
+        (">>> a = `b`\n... **c**", ">>> a = `b`\n... **c**"),
+        ("a * b ** c and x_1 - y", "a * b ** c and x_1 - y"),
+    ],
+)
 def test_marks_go_and_what_they_mark_stays(marked, plain):
     assert plain_text(marked) == plain
 
 
-@pytest.mark.parametrize(("docstring", "title"), [
-    ("Return it, e.g. Paris. Then stop.\n\nRest.", "Return it, e.g. Paris."),
-    ("No full stop here\nnor here\n\nRest.", "No full stop here nor here"),
-    ("add(x, y, /, out=None)\n\nAdd arguments.\n\nRest", "Add arguments."),
-    ("Compute the sum.\nArgs:\n    x: a number", "Compute the sum."),
-    ("Args:\n    x: a number", ""),
-    ("vocab_size (`int`, *optional*):\n    Size of the vocabulary.", ""),
-    (":param x: a number\n:returns: another", ""),
-    ("display-name = phrase\n\nParse it.", ""),
-    ("", ""),
-])
+@pytest.mark.parametrize(
+    ("docstring", "title"),
+    [
+        ("Return it, e.g. Paris. Then stop.\n\nRest.", "Return it, e.g. Paris."),
+        ("No full stop here\nnor here\n\nRest.", "No full stop here nor here"),
+        ("add(x, y, /, out=None)\n\nAdd arguments.\n\nRest", "Add arguments."),
+        ("Compute the sum.\nArgs:\n    x: a number", "Compute the sum."),
+        ("Args:\n    x: a number", ""),
+        ("vocab_size (`int`, *optional*):\n    Size of the vocabulary.", ""),
+        (":param x: a number\n:returns: another", ""),
+        ("display-name = phrase\n\nParse it.", ""),
+        ("", ""),
+    ],
+)
 def test_the_summary_is_the_first_sentence_of_prose(docstring, title):
     assert split_summary(docstring)[0] == title
 

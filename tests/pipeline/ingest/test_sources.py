@@ -24,7 +24,10 @@ def write(folder, **files):
 def test_a_folder_gives_the_files_that_fit_the_format_in_order(tmp_path):
     write(tmp_path, b_DOT_jsonl="{}", a__c_DOT_jsonl="{}", _SUCCESS="", notes_DOT_txt="x")
 
-    assert [file.path for file in list_files(SourceConfig("s", "jsonl", path=str(tmp_path)))] == ["a/c.jsonl", "b.jsonl"]
+    assert [file.path for file in list_files(SourceConfig("s", "jsonl", path=str(tmp_path)))] == [
+        "a/c.jsonl",
+        "b.jsonl",
+    ]
 
 
 def test_a_glob_and_a_file_name_what_they_name(tmp_path):
@@ -40,11 +43,20 @@ def test_relative_paths_start_at_the_recipe(tmp_path):
     assert found.path == str(tmp_path / "data/a.jsonl")
 
 
-@pytest.mark.parametrize(("source", "fault"), [
-    ({"format": "jsonl", "path": "/no/such.jsonl"}, "sources.s.path must name readable files, got '/no/such.jsonl', which does not exist"),
-    ({"format": "beir", "path": "/no/such"}, "without corpus.jsonl, queries.jsonl, qrels/train.tsv"),
-    ({"format": "pydocs", "packages": ("no_such_package",)}, "packages must be installed beside pairwright, got no_such_package"),
-])
+@pytest.mark.parametrize(
+    ("source", "fault"),
+    [
+        (
+            {"format": "jsonl", "path": "/no/such.jsonl"},
+            "sources.s.path must name readable files, got '/no/such.jsonl', which does not exist",
+        ),
+        ({"format": "beir", "path": "/no/such"}, "without corpus.jsonl, queries.jsonl, qrels/train.tsv"),
+        (
+            {"format": "pydocs", "packages": ("no_such_package",)},
+            "packages must be installed beside pairwright, got no_such_package",
+        ),
+    ],
+)
 def test_what_is_missing_is_said(source, fault):
     with pytest.raises(RecipeError, match=re.escape(fault)):
         list_files(SourceConfig("s", **source))
@@ -120,7 +132,9 @@ def test_parquet_is_cut_by_row_group_and_gzip_is_not_cut(tmp_path):
     pq.write_table(pa.table({"text": [str(n) for n in range(10)]}), tmp_path / "a.parquet", row_group_size=4)
     (tmp_path / "b.jsonl.gz").write_bytes(gzip.compress(b"{}\n" * 10))
 
-    units = plan_units([SourceConfig("p", "parquet", path=str(tmp_path)), SourceConfig("j", "jsonl", path=str(tmp_path))])
+    units = plan_units(
+        [SourceConfig("p", "parquet", path=str(tmp_path)), SourceConfig("j", "jsonl", path=str(tmp_path))]
+    )
 
     assert [(unit.start, unit.end, unit.line) for unit in units[:3]] == [(0, 1, 1), (1, 2, 5), (2, 3, 9)]
     assert len(units) == 4

@@ -11,15 +11,24 @@ from pipeline.ingest.sources import SourceConfig
 from pipeline.ingest.tables import name_targets, read_records, select_documents, select_judgements, select_rejects
 from pipeline.ingest.units import plan_units, unit_frame
 
-PANDAS = ["pandas.core.frame.DataFrame.join", "pandas.core.frame.DataFrame.merge", "pandas.core.reshape.merge.merge",
-          "pandas.core.series.Series.sum", "pandas.merge"]
+PANDAS = [
+    "pandas.core.frame.DataFrame.join",
+    "pandas.core.frame.DataFrame.merge",
+    "pandas.core.reshape.merge.merge",
+    "pandas.core.series.Series.sum",
+    "pandas.merge",
+]
 
 
 def ingest(spark, *sources, partitions=None, seed=1):
     units = unit_frame(spark, plan_units(sources))
     records = read_records(units if partitions is None else units.repartition(partitions), sources)
-    targets = name_targets(records)
-    return (select_documents(records, targets, sources, seed), select_judgements(records, targets), select_rejects(records))
+    targets = name_targets(records) if any(source.format == "pydocs" for source in sources) else None
+    return (
+        select_documents(records, targets, sources, seed),
+        select_judgements(records, targets),
+        select_rejects(records),
+    )
 
 
 def lines(path, *rows):
@@ -28,8 +37,13 @@ def lines(path, *rows):
 
 
 def test_a_document_carries_its_place_its_hashes_and_its_reason(spark, tmp_path):
-    lines(tmp_path / "a.jsonl", {"id": 1, "title": " A  title ", "text": "Long enough,\r\n\x07to be kept.  "}, {"text": "short"},
-          {"text": "12345 67890 !!! 12345 67890"}, {"text": "long " * 30})
+    lines(
+        tmp_path / "a.jsonl",
+        {"id": 1, "title": " A  title ", "text": "Long enough,\r\n\x07to be kept.  "},
+        {"text": "short"},
+        {"text": "12345 67890 !!! 12345 67890"},
+        {"text": "long " * 30},
+    )
     source = SourceConfig("s", "jsonl", path=str(tmp_path), max_chars=100, license="CC0")
 
     rows = {row.line: row for row in ingest(spark, source)[0].collect()}
@@ -44,7 +58,11 @@ def test_a_document_carries_its_place_its_hashes_and_its_reason(spark, tmp_path)
 
 
 def test_the_domain_is_the_recipes_then_the_rows_then_the_name(spark, tmp_path):
-    lines(tmp_path / "a.jsonl", {"text": "A text that is kept as it is.", "domain": "own"}, {"text": "Another that is kept."})
+    lines(
+        tmp_path / "a.jsonl",
+        {"text": "A text that is kept as it is.", "domain": "own"},
+        {"text": "Another that is kept."},
+    )
 
     def domains(**settings):
         found = ingest(spark, SourceConfig("s", "jsonl", path=str(tmp_path), **settings))[0].orderBy("line")
@@ -57,15 +75,24 @@ def test_the_domain_is_the_recipes_then_the_rows_then_the_name(spark, tmp_path):
 @pytest.mark.parametrize("partitions", [1, 7])
 def test_of_one_id_the_first_by_path_and_line_stays_however_the_input_is_partitioned(spark, tmp_path, partitions):
     lines(tmp_path / "b.jsonl", {"id": "x", "text": "The third text of this id."})
-    lines(tmp_path / "a.jsonl", {"id": "y", "text": "Of another id altogether."}, {"id": "x", "text": "The first text of this id."},
-          {"id": "x", "text": "The second text of this id."}, {"id": "x", "text": "The first text of this id."})
+    lines(
+        tmp_path / "a.jsonl",
+        {"id": "y", "text": "Of another id altogether."},
+        {"id": "x", "text": "The first text of this id."},
+        {"id": "x", "text": "The second text of this id."},
+        {"id": "x", "text": "The first text of this id."},
+    )
 
     found = ingest(spark, SourceConfig("s", "jsonl", path=str(tmp_path)), partitions=partitions)[0].collect()
 
     assert len({row.doc_id for row in found}) == 5
     assert {(row.path, row.line): row.drop_reason for row in found} == {
-        ("a.jsonl", 1): None, ("a.jsonl", 2): None, ("a.jsonl", 3): "duplicate_id", ("a.jsonl", 4): "duplicate_id",
-        ("b.jsonl", 1): "duplicate_id"}
+        ("a.jsonl", 1): None,
+        ("a.jsonl", 2): None,
+        ("a.jsonl", 3): "duplicate_id",
+        ("a.jsonl", 4): "duplicate_id",
+        ("b.jsonl", 1): "duplicate_id",
+    }
 
 
 def test_equal_rows_without_an_id_are_all_kept_apart_for_dedupe(spark, tmp_path):
@@ -79,8 +106,13 @@ def test_equal_rows_without_an_id_are_all_kept_apart_for_dedupe(spark, tmp_path)
 
 
 def test_limits_draw_whole_families_by_hash(spark, tmp_path):
-    lines(tmp_path / "a.jsonl", *[
-        {"text": f"The text with number {n} of them.", "domain": "ab"[n % 2], "family": str(n // 4)} for n in range(80)])
+    lines(
+        tmp_path / "a.jsonl",
+        *[
+            {"text": f"The text with number {n} of them.", "domain": "ab"[n % 2], "family": str(n // 4)}
+            for n in range(80)
+        ],
+    )
 
     def taken(seed, **limits):
         found = ingest(spark, SourceConfig("s", "jsonl", path=str(tmp_path), **limits), seed=seed)[0].collect()
@@ -117,26 +149,32 @@ def split(a):
     More about splitting things, at length. More about splitting things."""
 ''')
     monkeypatch.setattr("pipeline.ingest.sources._installed", lambda: {"pkg": tmp_path})
-    monkeypatch.setattr("pipeline.ingest.sources._walk_python",
-                        lambda *_: [("pkg/core.py", str(tmp_path / "core.py"), (tmp_path / "core.py").stat().st_size)])
+    monkeypatch.setattr(
+        "pipeline.ingest.sources._walk_python",
+        lambda *_: [("pkg/core.py", str(tmp_path / "core.py"), (tmp_path / "core.py").stat().st_size)],
+    )
 
     documents, judgements, _ = ingest(spark, SourceConfig("s", "pydocs", packages=("pkg",), min_docstring=60))
 
     links = {row.native_id: row.links for row in documents.collect()}
     assert links == {"pkg.core.join": ["pkg.core.merge", "pkg.core.split"], "pkg.core.merge": [], "pkg.core.split": []}
     assert [tuple(row) for row in judgements.collect()] == [
-        ("s", "pkg.core.join see also merge", "Merge things by their keys.", "pkg.core.merge", 1.0)]
+        ("s", "pkg.core.join see also merge", "Merge things by their keys.", "pkg.core.merge", 1.0)
+    ]
 
 
-@pytest.mark.parametrize(("name", "said_by", "meant"), [
-    ("DataFrame.merge", "pandas.core.frame.DataFrame.join", "pandas.core.frame.DataFrame.merge"),
-    ("merge", "pandas.core.frame.DataFrame.join", "pandas.core.frame.DataFrame.merge"),
-    ("merge", "pandas.core.reshape.concat.concat", "pandas.core.reshape.merge.merge"),
-    ("pandas.merge", "pandas.core.frame.DataFrame.join", "pandas.merge"),
-    ("Series.sum", "pandas.core.frame.DataFrame.join", "pandas.core.series.Series.sum"),
-    ("Series.join", "pandas.core.frame.DataFrame.merge", None),
-    ("join", "pandas.core.frame.DataFrame.join", None),
-])
+@pytest.mark.parametrize(
+    ("name", "said_by", "meant"),
+    [
+        ("DataFrame.merge", "pandas.core.frame.DataFrame.join", "pandas.core.frame.DataFrame.merge"),
+        ("merge", "pandas.core.frame.DataFrame.join", "pandas.core.frame.DataFrame.merge"),
+        ("merge", "pandas.core.reshape.concat.concat", "pandas.core.reshape.merge.merge"),
+        ("pandas.merge", "pandas.core.frame.DataFrame.join", "pandas.merge"),
+        ("Series.sum", "pandas.core.frame.DataFrame.join", "pandas.core.series.Series.sum"),
+        ("Series.join", "pandas.core.frame.DataFrame.merge", None),
+        ("join", "pandas.core.frame.DataFrame.join", None),
+    ],
+)
 def test_a_name_means_the_nearest_symbol_that_fits(name, said_by, meant):
     index = {}
     for symbol in PANDAS:
@@ -159,12 +197,15 @@ def test_qrels_meet_their_queries_once(spark, tmp_path, partitions):
 
 
 def test_rejects_keep_place_reason_and_bytes(spark, tmp_path):
-    (tmp_path / "a.jsonl").write_bytes(b'{"text": "good and long enough to keep"}\n{broken\n' + b"[" + b"1" * 100_000 + b"]\n")
+    (tmp_path / "a.jsonl").write_bytes(
+        b'{"text": "good and long enough to keep"}\n{broken\n' + b"[" + b"1" * 100_000 + b"]\n"
+    )
 
     _, _, rejects = ingest(spark, SourceConfig("s", "jsonl", path=str(tmp_path)))
 
     found = rejects.orderBy("line").select("path", "line", "reason", "raw").collect()
     assert [tuple(row)[:3] for row in found] == [("a.jsonl", 2, "not_json"), ("a.jsonl", 3, "not_json")] or [
-        tuple(row)[:3] for row in found] == [("a.jsonl", 2, "not_json"), ("a.jsonl", 3, "not_an_object")]
+        tuple(row)[:3] for row in found
+    ] == [("a.jsonl", 2, "not_json"), ("a.jsonl", 3, "not_an_object")]
     assert bytes(found[0].raw) == b"{broken\n"
     assert rejects.agg(F.max(F.length("raw"))).collect()[0][0] == 64 << 10

@@ -1,0 +1,273 @@
+"""Bad input, one row a case: good rows go on, the rest is kept and counted, and each failure is one clear line."""
+
+import gzip
+import hashlib
+import json
+import re
+import tracemalloc
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from jobs.stages import Workspace, load_stage, run_stage
+from pipeline.ingest.formats import read_lines
+from pipeline.ingest.sources import SourceConfig
+from pipeline.ingest.units import plan_units
+from pipeline.recipe import load_recipe
+from schemas.errors import RecipeError
+
+JSONL = {"format": "jsonl", "path": "in"}
+GOOD = b'{"id": "good", "text": "A good document, long enough to be kept."}\n'
+
+
+@dataclass(frozen=True)
+class Input:
+    """Files, the format that reads them, and what must come of them besides one good document."""
+
+    name: str
+    files: dict[str, bytes | Callable[[Path], None]]
+    rejects: list[tuple[str, int, str]] = field(default_factory=list)
+    drops: dict[str, int] = field(default_factory=dict)
+    kept: int = 1
+    format: str = "jsonl"
+
+
+def parquet(**columns: list[object]) -> Callable[[Path], None]:
+    return lambda path: pq.write_table(pa.table(columns), path)
+
+
+def truncated_parquet(path: Path) -> None:
+    pq.write_table(pa.table({"text": ["some text"] * 1000}), path)
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+def line(**row: object) -> bytes:
+    return json.dumps(row).encode() + b"\n"
+
+
+def broken_gzip() -> bytes:
+    """Ten good lines, and a compressed line that ends in the middle."""
+    noise = "".join(hashlib.sha512(str(n).encode()).hexdigest() for n in range(2000))
+    packed = gzip.compress(b"".join(line(id=n, text=f"Good document number {n} of ten.") for n in range(10)), mtime=0)
+    return packed + gzip.compress(line(text=noise), mtime=0)[:50_000]
+
+
+LONG_ENOUGH = "A good document, long enough to be kept."
+LARGE = b"long " * (10 << 20)
+GOOD_TEXT, GOOD_PARQUET = LONG_ENOUGH.encode(), parquet(text=[LONG_ENOUGH])
+WRONG_TYPES = (
+    line(text=5) + line(text=["a"]) + line(text="t", id={}) + line(text="t", title=1) + line(text="t", links=[[]])
+)
+
+INPUTS = [
+    Input("empty file", {"a.jsonl": GOOD, "b.jsonl": b""}, [("b.jsonl", 0, "empty_file")]),
+    Input(
+        "wrong encoding", {"a.jsonl": GOOD + '{"text": "Käse"}\n'.encode("latin-1")}, [("a.jsonl", 2, "wrong_encoding")]
+    ),
+    Input(
+        "UTF-16",
+        {"a.jsonl": GOOD, "b.jsonl": '{"text": "wide"}\n'.encode("utf-16-le")},
+        [("b.jsonl", 1, "nul_bytes"), ("b.jsonl", 2, "nul_bytes")],
+    ),
+    Input("broken gzip", {"a.jsonl.gz": broken_gzip()}, [("a.jsonl.gz", 11, "broken_gzip")], kept=10),
+    Input("gzip that is none", {"a.jsonl": GOOD, "b.jsonl.gz": b"plain text"}, [("b.jsonl.gz", 1, "broken_gzip")]),
+    Input(
+        "truncated Parquet",
+        {"a.parquet": GOOD_PARQUET, "b.parquet": truncated_parquet},
+        [("b.parquet", 0, "unreadable")],
+        format="parquet",
+    ),
+    Input(
+        "Parquet without the column",
+        {"a.parquet": GOOD_PARQUET, "b.parquet": parquet(body=["x"])},
+        [("b.parquet", 0, "missing_field")],
+        format="parquet",
+    ),
+    Input(
+        "Parquet of the wrong type",
+        {"a.parquet": GOOD_PARQUET, "b.parquet": parquet(text=[1, 2])},
+        [("b.parquet", 1, "wrong_type"), ("b.parquet", 2, "wrong_type")],
+        format="parquet",
+    ),
+    Input(
+        "Parquet without rows",
+        {"a.parquet": GOOD_PARQUET, "b.parquet": parquet(text=pa.array([], pa.string()))},
+        [("b.parquet", 0, "empty_file")],
+        format="parquet",
+    ),
+    Input(
+        "a line that is no object",
+        {"a.jsonl": b'[1]\n"text"\nnull\n' + GOOD},
+        [("a.jsonl", n, "not_an_object") for n in (1, 2, 3)],
+    ),
+    Input(
+        "broken JSON",
+        {"a.jsonl": b'{"text": "cut\n' + GOOD + b"[" * 100_000 + b"\n"},
+        [("a.jsonl", 1, "not_json"), ("a.jsonl", 3, "not_json")],
+    ),
+    Input(
+        "missing field",
+        {"a.jsonl": b'{"body": "x"}\n{"text": null}\n{}\n' + GOOD},
+        [("a.jsonl", n, "missing_field") for n in (1, 2, 3)],
+    ),
+    Input(
+        "fields of the wrong type",
+        {"a.jsonl": WRONG_TYPES + GOOD},
+        [("a.jsonl", n, "wrong_type") for n in (1, 2, 3, 4, 5)],
+    ),
+    Input("a document of 50 MB", {"a.jsonl": b'{"text": "' + LARGE + b'"}\n' + GOOD}, [("a.jsonl", 1, "too_large")]),
+    Input("a text file of 50 MB", {"a.txt": LARGE, "b.txt": GOOD_TEXT}, [("a.txt", 0, "too_large")], format="text"),
+    Input("a long document", {"a.jsonl": line(text="long " * 30_000) + GOOD}, drops={"too_long": 1}),
+    Input(
+        "zero letters",
+        {"a.jsonl": line(text="12345 !!! 67890 ??? 12345 ...") + line(text="") + GOOD},
+        drops={"no_letters": 1, "too_short": 1},
+    ),
+    Input("NUL bytes in a line", {"a.jsonl": b'{"text": "a\0b"}\n' + GOOD}, [("a.jsonl", 1, "nul_bytes")]),
+    Input(
+        "NUL bytes in a text file",
+        {"a.txt": b"\x7fELF\0\0", "b.txt": GOOD_TEXT},
+        [("a.txt", 0, "nul_bytes")],
+        format="text",
+    ),
+    Input(
+        "duplicate ids with other text",
+        {"a.jsonl": GOOD + line(id="good", text="Another text under the same id.")},
+        drops={"duplicate_id": 1},
+    ),
+    Input("a lone surrogate", {"a.jsonl": b'{"text": "A document with half \\ud83d a sign.", "title": "\\udc00"}\n'}),
+    Input("an escaped NUL", {"a.jsonl": b'{"text": "A document with a \\u0000 in its midst.", "id": "\\u0000x"}\n'}),
+    Input(
+        "an id beyond all numbers", {"a.jsonl": b'{"text": "A document with a long id.", "id": ' + b"9" * 4000 + b"}\n"}
+    ),
+]
+
+
+def fill(folder: Path, files: dict[str, bytes | Callable[[Path], None]]) -> None:
+    folder.mkdir(parents=True)
+    for name, content in files.items():
+        path = folder / name
+        path.write_bytes(content) if isinstance(content, bytes) else content(path)
+
+
+def place_of(folder: Path, sources: list[dict[str, object]], spark: object) -> Workspace:
+    (folder / "recipe.yaml").write_text(yaml.safe_dump({"name": "bad", "sources": sources}))
+    place = Workspace.open(load_recipe(folder / "recipe.yaml"), folder / "workspace")
+    place._spark = spark
+    return place
+
+
+def short(name: str) -> str:
+    return name.replace(" ", "-")
+
+
+@pytest.fixture(scope="module")
+def ingested(spark, tmp_path_factory):
+    """One build in which every case is a source of its own."""
+    folder = tmp_path_factory.mktemp("bad")
+    for case in INPUTS:
+        fill(folder / short(case.name), case.files)
+    sources = [{"name": short(case.name), "format": case.format, "path": short(case.name)} for case in INPUTS]
+    place = place_of(folder, sources, spark)
+    manifest = run_stage(load_stage("ingest"), place)
+    rejects = spark.read.parquet(str(place.open_output("ingest", "rejects"))).collect()
+    return {told["name"]: told for told in manifest["notes"]["sources"]}, rejects
+
+
+@pytest.mark.parametrize("case", INPUTS, ids=lambda case: case.name)
+def test_good_rows_go_on_and_bad_ones_are_kept_and_counted(ingested, case):
+    told, rejects = ingested[0][short(case.name)], [row for row in ingested[1] if row.source == short(case.name)]
+
+    assert (told["kept"], told["dropped"]) == (case.kept, case.drops)
+    assert sorted((row.path, row.line, row.reason) for row in rejects) == sorted(case.rejects)
+    assert sum(told["rejected"].values()) == len(case.rejects)
+    assert all(row.detail and len(row.raw) <= 64 << 10 for row in rejects)
+
+
+def test_a_line_of_50_mb_is_not_held_in_memory(tmp_path):
+    fill(tmp_path / "in", {"a.jsonl": b'{"text": "' + LARGE + b'"}\n' + GOOD})
+    source = SourceConfig("s", "jsonl", path=str(tmp_path / "in"), max_bytes=1 << 20)
+    tracemalloc.start()
+    try:
+        found = [record.reason for unit in plan_units([source]) for record in read_lines(unit, source)]
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert found == ["too_large", None]
+    assert peak < 10 << 20
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A source that must fail, and the one line it fails with."""
+
+    name: str
+    source: dict[str, object]
+    says: str
+
+
+# Found out before anything is read.
+EARLY = [
+    Refusal(
+        "missing path",
+        {"format": "jsonl", "path": "none.jsonl"},
+        "sources.s.path must name readable files, got .*none.jsonl.*does not exist",
+    ),
+    Refusal("no path", {"format": "jsonl"}, "path must be set for jsonl"),
+    Refusal("an unknown setting", {**JSONL, "formatt": "x"}, r"sources\[0\].formatt must be one of the known settings"),
+    Refusal("an impossible value", {**JSONL, "limit": 0}, "limit must be at least 1, got 0"),
+    Refusal("an unknown format", {"format": "csv", "path": "in"}, "format must be one of pydocs, jsonl, parquet"),
+    Refusal(
+        "a package that is not installed",
+        {"format": "pydocs", "packages": ["no_such"]},
+        "packages must be installed beside pairwright, got no_such",
+    ),
+    Refusal("no BEIR folder", {"format": "beir", "path": "in"}, "must be a BEIR folder, got .* without corpus.jsonl"),
+]
+
+
+@pytest.mark.parametrize("case", EARLY, ids=lambda case: case.name)
+def test_a_wrong_recipe_is_refused_in_one_line(tmp_path, case):
+    fill(tmp_path / "in", {"a.jsonl": GOOD})
+
+    with pytest.raises(RecipeError) as caught:
+        place_of(tmp_path, [{"name": "s", **case.source}], None).fingerprint("ingest")
+
+    assert re.search(case.says, str(caught.value))
+    assert "\n" not in str(caught.value)
+
+
+LATE = [
+    Refusal("empty", {"path": "empty"}, r"got none \(1 empty_file\); first: a.jsonl: empty_file"),
+    Refusal(
+        "renamed",
+        {"path": "renamed"},
+        r"got none \(2 missing_field\); first: a.jsonl:1: missing_field: no field "
+        r"'text'; the row has: body; try sources.renamed.fields.text",
+    ),
+    Refusal(
+        "titled", {"path": "in", "fields": {"title": "headline"}}, "titled.fields.title must name a field of the rows"
+    ),
+    Refusal("short", {"path": "in", "min_chars": 500}, r"sources.short must give documents, got none \(1 too_short\)"),
+]
+
+
+def test_sources_that_give_nothing_are_refused_together_and_leave_no_table(spark, tmp_path):
+    fill(tmp_path / "in", {"a.jsonl": GOOD})
+    fill(tmp_path / "empty", {"a.jsonl": b""})
+    fill(tmp_path / "renamed", {"a.jsonl": b'{"body": "x"}\n{"body": "y"}\n'})
+    place = place_of(tmp_path, [{"name": case.name, "format": "jsonl", **case.source} for case in LATE], spark)
+
+    with pytest.raises(RecipeError) as caught:
+        run_stage(load_stage("ingest"), place)
+
+    assert len(caught.value.faults) == len(LATE)
+    for case, fault in zip(LATE, caught.value.faults, strict=True):
+        assert re.search(case.says, fault)
+    assert not list((tmp_path / "workspace" / "tables").rglob("_manifest.json"))

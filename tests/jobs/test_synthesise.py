@@ -1,0 +1,291 @@
+"""The stage over a small corpus: with a server that a function plays, and once with the real vLLM."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+import jobs.synthesise as stage
+from jobs.engines.lucene import build_lucene, in_order
+from jobs.engines.vllm import why_no_vllm
+from pipeline.contract import frame_of, kept
+from pipeline.guard import GuardConfig
+from pipeline.ids import hash_id
+from pipeline.mine.bm25 import IndexConfig
+from pipeline.pair import PairConfig
+from pipeline.synthesise.config import SynthesiseConfig
+from pipeline.text import normal_form
+from schemas.documents import DOCUMENTS, DOMAINS, EVAL_CORPUS, EVAL_QUERIES
+from schemas.errors import EngineError, RecipeError
+from schemas.pairs import NEGATIVE, POSITIVES, QUERY, REPLIES, REQUESTS, SYNTHETICS
+
+pytestmark = pytest.mark.engine
+
+# (doc_id, gold query or None, text)
+CORPUS = [
+    (
+        "bees",
+        "how do bees talk",
+        (
+            "Bees returning to the hive perform a waggle dance whose angle shows the direction of flowers, "
+            "and whose duration shows how far away they are. Other bees follow the dancer."
+        ),
+    ),
+    (
+        "honey",
+        "what is honey made of",
+        (
+            "Nectar is collected by worker insects, reduced by evaporation in the combs and sealed "
+            "under wax, where it keeps for years because it holds so little water."
+        ),
+    ),
+    (
+        "locks",
+        "how does a canal lock work",
+        (
+            "The boat enters the chamber, the gates close behind it, and water is let in or "
+            "out until the level equals that of the next stretch of the canal."
+        ),
+    ),
+    (
+        "bread",
+        None,
+        (
+            "Dough rises because yeast ferments the sugars of flour and gives off carbon dioxide, which the gluten "
+            "network holds in bubbles. Cold slows the yeast down considerably."
+        ),
+    ),
+    (
+        "tides",
+        None,
+        (
+            "The pull of the moon raises the sea on the near side and on the far side of the earth, so that most "
+            "coasts see high water about twice in every lunar day."
+        ),
+    ),
+    (
+        "glass",
+        None,
+        (
+            "Sand melts at about seventeen hundred degrees; soda lowers that point, and lime makes the cooled glass "
+            "stable against water. Colours come from traces of metals."
+        ),
+    ),
+]
+WRITTEN = {
+    "bread": "why dough rises with yeast",
+    "tides": "moon pull and high water on coasts",
+    "glass": "melting sand",
+}
+INVENTED = "A text about wool, which sheep grow all year and which is shorn before the warm months begin."
+
+
+class Run:
+    """What a stage is handed, over plain folders."""
+
+    def __init__(self, spark, home: Path, frames, **settings) -> None:
+        self.spark, self.home, self.frames, self.notes = spark, home, frames, {}
+        cfg = SynthesiseConfig(**{"shots": 1, "negative_shots": 1, "concurrency": 4} | settings)
+        self.recipe = SimpleNamespace(synthesise=cfg, guard=GuardConfig(), pair=PairConfig(), seed=7, model_path=Path)
+        self.cache_dir, self.log_dir, self.scratch = (
+            home / "cache",
+            home / "logs",
+            home / f"scratch{len(list(home.iterdir()))}",
+        )
+        self.scratch.mkdir()
+
+    def read(self, table):
+        return self.frames[table.name]
+
+    def source_of(self, _) -> Path:
+        return self.home / "lucene"
+
+    def write(self, frame, table) -> None:
+        frame.write.parquet(str(self.scratch / "out" / table.name))
+
+    def written(self, table):
+        return self.spark.read.parquet(str(self.scratch / "out" / table.name))
+
+    def note(self, **figures) -> None:
+        self.notes |= figures
+
+    def progress(self, *_) -> None:
+        pass
+
+    def rows(self, table) -> list[tuple]:
+        return sorted(map(tuple, self.written(table).select(*table.names).collect()), key=str)
+
+
+@pytest.fixture(scope="module")
+def place(spark, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Run]:
+    """Make runs over one corpus; ``home`` decides which of them share a cache."""
+    lucene = tmp_path_factory.mktemp("index") / "lucene"
+    documents = frame_of(
+        spark,
+        DOCUMENTS,
+        [
+            (doc, "s", "f", i, None, "", text, [], doc, "facts", None, len(text), doc, None)
+            for i, (doc, _, text) in enumerate(CORPUS)
+        ],
+    )
+    positives = [
+        (hash_id(normal_form(query)), query, doc, "title", 1.0, "facts", None) for doc, query, _ in CORPUS if query
+    ]
+    frames = {
+        "documents": documents,
+        "domains": frame_of(spark, DOMAINS, [(doc, "facts") for doc, _, _ in CORPUS]),
+        "positives": frame_of(spark, POSITIVES, positives),
+        "eval_corpus": frame_of(spark, EVAL_CORPUS, []),
+        "eval_queries": frame_of(spark, EVAL_QUERIES, [("e", "q", "melting sand", "facts")]),
+    }
+    build_lucene(in_order(documents), lucene, IndexConfig())
+
+    def make(home: Path, **settings) -> Run:
+        if not (home / "lucene").exists():
+            (home / "lucene").symlink_to(lucene)
+        return Run(spark, home, frames, **settings)
+
+    return make
+
+
+@contextmanager
+def server(answer: Callable[[dict], tuple[int, str]]) -> Iterator[tuple[dict, list[str]]]:
+    """Serve completions by a function of the body; yield settings that name the server, and the prompts it saw."""
+    seen: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            seen.append(body["prompt"])
+            status, text = answer(body)
+            raw = json.dumps(
+                {"choices": [{"text": text, "finish_reason": "stop"}]} if status == 200 else {"error": text}
+            )
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(raw)))
+            self.end_headers()
+            self.wfile.write(raw.encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as found:
+        threading.Thread(target=found.serve_forever, daemon=True).start()
+        try:
+            yield {"url": f"http://127.0.0.1:{found.server_port}/v1", "model_name": "m"}, seen
+        finally:
+            found.shutdown()
+
+
+def asked_about(prompt: str) -> str:
+    return next(doc for doc, _, text in CORPUS if text[:20] in prompt.split('"')[-2])
+
+
+def well(body: dict) -> tuple[int, str]:
+    """Write what a good model would."""
+    if body["prompt"].endswith("=>"):
+        return 200, " " + WRITTEN.get(asked_about(body["prompt"]), "nothing in particular here")
+    return 200, f' "{INVENTED}"'
+
+
+def test_texts_are_asked_for_judged_and_join_the_gold(place, tmp_path):
+    with server(well) as (at, seen):
+        run = place(tmp_path, queries=3, negatives=2, **at)
+        stage.run(run)
+    assert len(run.rows(REQUESTS)) == len(run.rows(REPLIES)) == len(run.rows(SYNTHETICS)) == len(seen) == 5
+    reasons = {(row.kind, row.text): row.drop_reason for row in run.written(SYNTHETICS).collect()}
+    assert reasons[(QUERY, WRITTEN["bread"])] is None
+    assert reasons[(QUERY, WRITTEN["tides"])] is None
+    assert reasons[(QUERY, "melting sand")] is not None  # two words, and protected
+    assert sorted(row.drop_reason or "" for row in run.written(SYNTHETICS).where("kind = 'negative'").collect()) == [
+        "",
+        "duplicate_text",
+    ]
+    united = {(row.query, row.doc_id): row.rule for row in run.written(POSITIVES).collect()}
+    gold = {(query, doc): "title" for doc, query, _ in CORPUS if query}
+    assert united == gold | {(WRITTEN[doc], doc): "synthetic" for doc in ("bread", "tides")}
+    assert run.notes["written"][QUERY]["kept"] == 2
+
+
+def test_negatives_are_asked_for_with_a_penalty_and_queries_without(place, tmp_path):
+    bodies = []
+    with server(lambda body: (bodies.append(body), well(body))[1]) as (at, _):
+        stage.run(place(tmp_path, queries=1, negatives=1, **at))
+    penalties = {body["prompt"].endswith("=>"): body.get("repetition_penalty") for body in bodies}
+    assert penalties == {True: None, False: 1.15}
+
+
+def test_a_rerun_asks_nothing_and_writes_the_same(place, tmp_path):
+    with server(well) as (at, seen):
+        first = place(tmp_path, queries=3, negatives=2, **at)
+        stage.run(first)
+        again = place(tmp_path, queries=3, negatives=2, **at)
+        stage.run(again)
+    assert len(seen) == 5
+    assert again.notes["remembered"] == 5
+    for table in (REQUESTS, REPLIES, SYNTHETICS, POSITIVES):
+        assert again.rows(table) == first.rows(table)
+
+
+def test_a_server_that_dies_half_way_loses_nothing_and_the_rerun_asks_the_rest(place, tmp_path):
+    answers = iter([True, True])
+
+    def dying(body):
+        return well(body) if next(answers, False) else (401, "gone")
+
+    with server(lambda body: dying(body) if alive else well(body)) as (at, seen):
+        alive = True
+        with pytest.raises(EngineError, match="are kept"):
+            stage.run(place(tmp_path, queries=3, negatives=2, concurrency=1, **at))
+        alive, before = False, len(seen)
+        run = place(tmp_path, queries=3, negatives=2, concurrency=1, **at)
+        stage.run(run)
+    assert len(seen) - before == 3
+    assert run.notes["remembered"] == 2
+    assert len(run.rows(SYNTHETICS)) == 5
+
+
+def test_a_server_that_refuses_everything_ends_the_stage(place, tmp_path):
+    with server(lambda _: (400, "no such thing")) as (at, _), pytest.raises(EngineError, match="refuses every request"):
+        stage.run(place(tmp_path, queries=2, negatives=0, **at))
+
+
+@pytest.mark.parametrize("why", ["off in the recipe", "vLLM cannot be had"])
+def test_without_a_model_the_gold_goes_on_alone_and_one_line_says_why(place, tmp_path, monkeypatch, why):
+    monkeypatch.setattr(stage, "why_no_vllm", lambda: "vLLM cannot be had")
+    run = place(tmp_path, enabled="off" not in why)
+    stage.run(run)
+    assert why in run.notes["headline"]
+    assert "\n" not in run.notes["headline"]
+    assert [len(run.rows(table)) for table in (REQUESTS, REPLIES, SYNTHETICS)] == [0, 0, 0]
+    assert run.rows(POSITIVES) == sorted(map(tuple, run.read(POSITIVES).collect()), key=str)
+
+
+def test_a_model_that_is_not_there_is_a_fault_of_the_recipe(place, tmp_path, monkeypatch):
+    monkeypatch.setattr(stage, "why_no_vllm", lambda: None)
+    with pytest.raises(RecipeError, match="model"):
+        stage.run(place(tmp_path, model=str(tmp_path / "missing")))
+
+
+def test_the_real_model_writes_through_the_real_server(place, tmp_path, models):
+    if (reason := why_no_vllm()) is not None:
+        pytest.skip(reason)
+    settings = {"model": str(models / "gemma-3-270m"), "queries": 3, "negatives": 2}
+    run = place(tmp_path, **settings)
+    stage.run(run)
+    assert run.notes["asked"] == 5
+    assert {row.finish_reason for row in run.written(REPLIES).collect()} <= {"stop", "length"}
+    assert all(row.reply.strip() for row in run.written(REPLIES).collect())
+    written = run.written(SYNTHETICS)
+    assert written.where(f"kind = '{NEGATIVE}'").count() == 2
+    assert kept(run.written(POSITIVES)).count() >= 3
+
+    again = place(tmp_path, **settings)
+    stage.run(again)  # no server is started: everything is remembered
+    assert "server_seconds" not in again.notes
+    assert again.rows(SYNTHETICS) == run.rows(SYNTHETICS)
