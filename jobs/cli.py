@@ -191,3 +191,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.stderr.close()
         status = 0
     sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()
