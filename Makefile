@@ -71,7 +71,10 @@ layers: $(STAMPS)/packages
 	@$(BIN)/lint-imports --no-cache
 
 unit: setup
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --ignore tests/test_end_to_end.py
+
+e2e: setup  ## the whole way on a small real input with the real engines, at one and three partitions
+	@$(BIN)/python -m pytest tests/test_end_to_end.py
 
 clean:  ## remove caches and build output; environments, models and workspaces stay
 	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis \

@@ -295,7 +295,7 @@ def test_a_real_server_starts_completes_and_leaves_nothing_behind(tmp_path):
         replies = {reply.request_id: reply for reply in generator.complete(asked, **SETTINGS)}
 
     assert vllm_python().is_file()
-    assert "Paris" in replies["r0"].text
+    assert {reply.finish_reason for reply in replies.values()} <= {"length", "stop"}
     assert all(reply.text.strip() and reply.error is None for reply in replies.values())
     gone, alive = psutil.wait_procs(processes, timeout=10)
     assert (len(gone) > 0, alive) == (True, [])
