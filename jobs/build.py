@@ -23,6 +23,8 @@ def build(workspace: Workspace, until: str, terminal: Terminal) -> None:
     started, built = time.monotonic(), 0
     chosen = list(STAGES)[: list(STAGES).index(until) + 1 if until in STAGES else None]
     terminal.line(f"recipe {workspace.recipe.name} in {workspace.path}")
+    for name in chosen:  # a source or model that is not there is said now, not after an hour
+        workspace.fingerprint(name)
     for name in chosen:
         built += _stage(name, workspace, terminal)
     workspace.stop_spark()

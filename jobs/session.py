@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
 from jobs.java import use_java
@@ -53,6 +54,23 @@ def output_to(log: Path) -> Iterator[None]:
             os.close(saved[1])
 
 
+def under_spark_submit() -> bool:
+    """Return whether spark-submit started this process; then the JVM and its settings are its own."""
+    return "PYSPARK_GATEWAY_PORT" in os.environ
+
+
+def stop_session(session: SparkSession) -> None:
+    """Stop Spark, and the JVM that this process started for it: a stopped session keeps its heap otherwise."""
+    session.stop()
+    gateway = SparkContext._gateway
+    if gateway is None or under_spark_submit():
+        return
+    gateway.shutdown()
+    gateway.proc.stdin.close()  # the JVM ends when its input does
+    gateway.proc.wait(timeout=30)
+    SparkContext._gateway = SparkContext._jvm = None  # the next session starts another
+
+
 def start_session(
     name: str, log: Path, conf: Path | None = None, extra: Mapping[str, str] | None = None
 ) -> SparkSession:
@@ -61,7 +79,7 @@ def start_session(
     Raises: EngineError when no fitting Java is found or Spark does not start.
     """
     builder = SparkSession.builder.appName(f"pairwright-{name}")
-    if "PYSPARK_GATEWAY_PORT" in os.environ:  # under spark-submit: its settings hold
+    if under_spark_submit():  # its settings hold
         return builder.getOrCreate()
     use_java()
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)

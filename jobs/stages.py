@@ -14,12 +14,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jobs.memory import PeakMemory
-from jobs.session import start_session
+from jobs.session import start_session, stop_session, under_spark_submit
 from jobs.store import Store, count_rows, digest_of
 from pipeline.contract import spark_schema
 from pipeline.recipe import Recipe, load_recipe
@@ -157,7 +158,7 @@ class Workspace:
     def stop_spark(self) -> None:
         """Stop Spark, so that its memory is free for a trainer or a server."""
         if self._spark is not None:
-            self._spark.stop()
+            stop_session(self._spark)
             self._spark = None
 
 
@@ -210,8 +211,12 @@ class StageRun:
         return self._scratch
 
     def stop_spark(self) -> None:
-        """Stop Spark for a stage that needs the memory elsewhere; the next use starts it again."""
-        self._workspace.stop_spark()
+        """Stop Spark for a stage that needs the memory elsewhere; the next use starts it again.
+
+        Under spark-submit it stays: a cluster takes a driver whose Spark stopped for one that has finished.
+        """
+        if not under_spark_submit():
+            self._workspace.stop_spark()
 
     def read(self, table: Table) -> DataFrame:
         """Return an input table, dropped rows included. Raises: ShardError when it is damaged."""
@@ -321,7 +326,8 @@ def explained(error: Exception, stage: str, logs: Path) -> PairwrightError:
     import traceback
 
     log = logs / f"{stage}.error.log"
-    log.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+    with suppress(OSError):  # the disk may be full
+        log.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
     text = str(error)
     for sign, line in (
         ("No space left on device", "the disk is full; try freeing space or another --workspace"),

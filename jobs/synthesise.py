@@ -35,18 +35,17 @@ _OFF = "off"  # no model: the digest of a build without synthesis
 
 def run(run: StageRun) -> None:
     """Plan the prompts, have them answered, judge the answers; without a model pass the gold positives on."""
-    cfg, gold = run.recipe.synthesise, run.read(POSITIVES)
-    reason = why_off(cfg)
+    reason = why_off(run.recipe.synthesise)
     if reason:
         run.note(headline=reason)
         for table in (REQUESTS, REPLIES, SYNTHETICS):
             run.write(frame_of(run.spark, table, []), table)
-        run.write(gold, POSITIVES)
+        run.write(run.read(POSITIVES), POSITIVES)
         return
     run.write(plan(run), REQUESTS)
     run.write(answer(run), REPLIES)
     run.write(judge(run), SYNTHETICS)
-    run.write(unite_positives(gold, run.written(SYNTHETICS), run.read(DOMAINS)), POSITIVES)
+    run.write(unite_positives(run.read(POSITIVES), run.written(SYNTHETICS), run.read(DOMAINS)), POSITIVES)
     rates = _rates(run.written(SYNTHETICS))
     run.note(model=model_digest(run.recipe)["model"], written=rates, headline="; ".join(map(_said, rates.items())))
 
@@ -145,6 +144,7 @@ def generators_for(run: StageRun) -> Iterator[Mapping[str, Generator]]:
     settings = ServerSettings(run.recipe.model_path(cfg.model), max_model_len=cfg.context_tokens,
                               max_num_seqs=cfg.concurrency, start_seconds=float(cfg.startup_seconds))
     run.progress(0, 1, "starting vLLM")
+    run.stop_spark()  # frames read before this are dead
     with VllmServer(settings, run.log_dir / "vllm.log") as server:
         yield _by_kind(OpenAiGenerator(server.base_url, settings.served_name, in_flight=cfg.concurrency,
                                        alive=lambda: server.alive), cfg)

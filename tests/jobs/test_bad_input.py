@@ -3,23 +3,31 @@
 import gzip
 import hashlib
 import json
+import os
 import re
+import shutil
+import socket
+import subprocess
+import sys
 import tracemalloc
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Thread
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from jobs.engines.vllm import OpenAiGenerator, ServerSettings, VllmServer
 from jobs.stages import Workspace, load_stage, run_stage
 from pipeline.ingest.formats import read_lines
 from pipeline.ingest.sources import SourceConfig
 from pipeline.ingest.units import plan_units
+from pipeline.ports import GenerationRequest
 from pipeline.recipe import load_recipe
-from schemas.errors import RecipeError
+from schemas.errors import EngineError, RecipeError
 
 JSONL = {"format": "jsonl", "path": "in"}
 GOOD = b'{"id": "good", "text": "A good document, long enough to be kept."}\n'
@@ -271,3 +279,114 @@ def test_sources_that_give_nothing_are_refused_together_and_leave_no_table(spark
     for case, fault in zip(LATE, caught.value.faults, strict=True):
         assert re.search(case.says, fault)
     assert not list((tmp_path / "workspace" / "tables").rglob("_manifest.json"))
+
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILD = [sys.executable, "-m", "jobs.cli", "build", "recipe.yaml", "--until", "ingest"]
+RECIPE = "name: bad\nsources:\n  - {name: s, format: jsonl, path: in}\n"
+
+
+def ends(folder: Path, command: list[str]) -> str:
+    """Run a command that must fail with status 1 and one line on stderr; return that line."""
+    done = subprocess.run(
+        command, cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    said = done.stderr.strip()
+    assert "\n" not in said, said
+    return said
+
+
+def building(recipe: str | None, *options: str) -> Callable[[Path], str]:
+    """Build a recipe from the command line."""
+
+    def act(folder: Path) -> str:
+        if recipe is not None:
+            (folder / "recipe.yaml").write_text(recipe)
+        return ends(folder, [*BUILD, *options])
+
+    return act
+
+
+def on_a_full_disk(folder: Path) -> str:
+    """Build where the workspace is a file system of its own, of one megabyte."""
+    alone = ["unshare", "--user", "--map-root-user", "--mount"]
+    if shutil.which("unshare") is None or subprocess.run([*alone, "true"], check=False).returncode:
+        pytest.skip("a small file system needs user namespaces")
+    (folder / "recipe.yaml").write_text(RECIPE)
+    with (folder / "in" / "more.jsonl").open("w") as more:
+        for n in range(20_000):
+            more.write(json.dumps({"id": n, "text": hashlib.sha512(str(n).encode()).hexdigest()}) + "\n")
+    (folder / "full").mkdir()
+    script = 'mount -t tmpfs -o size=1m none full && exec "$@"'
+    said = ends(folder, [*alone, "sh", "-c", script, "sh", *BUILD, "--workspace", "full"])
+    assert not list((folder / "full").rglob("_manifest.json"))
+    return said
+
+
+def on_a_busy_port(folder: Path) -> str:
+    (folder / "config.json").write_text("{}")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        server = VllmServer(ServerSettings(folder, port=taken.getsockname()[1]), folder / "log")
+        with pytest.raises(EngineError) as caught:
+            server.__enter__()
+    return str(caught.value)
+
+
+def with_a_server_that_dies(_: Path) -> str:
+    """Ask three things of a server that answers one and is gone."""
+    answer = json.dumps({"choices": [{"text": "one", "finish_reason": "stop"}]}).encode()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
+
+        def once() -> None:
+            with listening.accept()[0] as client:
+                client.recv(1 << 16)
+                head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(answer)}\r\nConnection: close\r\n\r\n"
+                client.sendall(head.encode() + answer)
+            listening.close()
+
+        thread = Thread(target=once)
+        thread.start()
+        generator = OpenAiGenerator(url, "m", in_flight=1, alive=thread.is_alive)
+        asked = [GenerationRequest(f"r{n}", "p") for n in range(3)]
+        replies = generator.complete(asked, max_tokens=4, temperature=0.0, seed=1, stop=[])
+        assert next(replies).text == "one"
+        with pytest.raises(EngineError) as caught:
+            next(replies)
+        thread.join()
+    return str(caught.value)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What is done, and the one line that it ends with."""
+
+    name: str
+    act: Callable[[Path], str]
+    says: str
+
+
+FAILURES = [
+    Failure("no recipe", building(None), "recipe.yaml"),
+    Failure("a recipe that is no YAML", building("name: [bad"), "recipe.yaml"),
+    Failure("an unknown key", building(RECIPE + "dedup: {}\n"), r"dedup .*known settings"),
+    Failure("an impossible value", building(RECIPE + "dedupe: {threshold: 2}\n"), r"dedupe.threshold must be .*got 2"),
+    Failure(
+        "a model that does not exist",
+        building(RECIPE + "encoder: {model: nowhere}\n", "--until", "index"),
+        "model must be an existing directory.*nowhere.*; try",
+    ),
+    Failure(
+        "a workspace that cannot be written", building(RECIPE, "--workspace", "in/good.jsonl"), "cannot be written.*try"
+    ),
+    Failure("a full disk", on_a_full_disk, "the disk is full; try freeing space or another --workspace"),
+    Failure("a busy port", on_a_busy_port, "port must be free, got .*; try another"),
+    Failure("a vLLM server that dies", with_a_server_that_dies, "after 1 of 3 replies, which are kept; check"),
+]
+
+
+@pytest.mark.parametrize("case", FAILURES, ids=lambda case: case.name)
+def test_a_failure_is_one_line_that_says_what_and_the_way_out(tmp_path, case):
+    fill(tmp_path / "in", {"good.jsonl": GOOD})
+    assert re.search(case.says, case.act(tmp_path))

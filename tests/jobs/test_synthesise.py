@@ -117,6 +117,9 @@ class Run:
     def progress(self, *_) -> None:
         pass
 
+    def stop_spark(self) -> None:
+        """Keep the session, which other tests share."""
+
     def rows(self, table) -> list[tuple]:
         return sorted(map(tuple, self.written(table).select(*table.names).collect()), key=str)
 
