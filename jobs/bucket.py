@@ -13,7 +13,9 @@ def run(run: StageRun) -> None:
     """Give every kept document its domain, and note the sizes."""
     run.write(assign_domains(run.read(DOCUMENTS), run.recipe.bucket), DOMAINS)
     sizes = run.written(DOMAINS).groupBy("domain").count().orderBy(F.desc("count"), "domain").collect()
-    run.note(domains={row["domain"]: row["count"] for row in sizes})
+    named = {row["domain"]: row["count"] for row in sizes}
+    word = "domain" if len(named) == 1 else "domains"
+    run.note(domains=named, headline=f"{sum(named.values()):,} documents in {len(named)} {word}")
 
 
 STAGE = Stage(

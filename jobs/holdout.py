@@ -61,7 +61,7 @@ def _read_sets(run: StageRun) -> DataFrame:
 
 def _check(run: StageRun) -> None:
     """Note the size of each set. Raises: RecipeError for a set without queries, which would measure nothing."""
-    wanted = [run.recipe.holdout.name] if run.recipe.holdout.fraction > 0 else []
+    wanted = [run.recipe.holdout.name] if run.recipe.holdout.fraction else []
     wanted += [each.name for each in run.recipe.evaluation]
     counts = {
         name: {row["eval_name"]: row["count"] for row in run.written(table).groupBy("eval_name").count().collect()}

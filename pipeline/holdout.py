@@ -36,7 +36,9 @@ class HoldoutConfig(Config):
     """The evaluation set that is cut from the sources."""
 
     name: str = setting("heldout", "name of the evaluation set")
-    fraction: float = setting(0.15, "share of the families held out; 0 = no such set", low=0.0, high=0.9)
+    fraction: float | None = setting(
+        None, "share of the families held out; 0 = none; null = 0.15, or 0 where the recipe names evaluation sets",
+        low=0.0, high=0.9)
     max_queries: int = setting(2000, "queries, drawn by hash", low=1)
     max_group: int = setting(20, "documents of a group of families; larger ones always train", low=1)
     min_words: int = setting(4, "words a query must have", low=1)
@@ -59,6 +61,11 @@ class EvalSetConfig(Config):
 def resolve_sets(sets: Sequence[EvalSetConfig], folder: Path) -> tuple[EvalSetConfig, ...]:
     """Return the evaluation sets with relative paths taken from the recipe's folder."""
     return tuple(dataclasses.replace(each, path=str(folder / Path(each.path).expanduser())) for each in sets)
+
+
+def resolve_holdout(cfg: HoldoutConfig, sets: Sequence[EvalSetConfig]) -> HoldoutConfig:
+    """Return the settings with the share that holds when the recipe says none."""
+    return cfg if cfg.fraction is not None else dataclasses.replace(cfg, fraction=0.0 if sets else 0.15)
 
 
 def source_of_set(evaluation: EvalSetConfig) -> SourceConfig:
@@ -87,7 +94,7 @@ def hold_out(
     Ties:  none: a group of families is drawn by the hash of seed and its name.
     Cost:  the groups take one job, see connect_components.
     """
-    if cfg.fraction == 0.0:
+    if not cfg.fraction:
         return conform(documents, DOCUMENTS)
     groups = group_families(documents, duplicates, cut)
     grouped = documents.join(groups, "family", how="left").withColumn("_group", F.coalesce("group", "family"))

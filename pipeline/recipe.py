@@ -13,7 +13,7 @@ from pipeline.assemble import AssembleConfig
 from pipeline.bucket import BucketConfig
 from pipeline.dedupe.config import DedupeConfig
 from pipeline.guard import GuardConfig
-from pipeline.holdout import EvalSetConfig, HoldoutConfig, resolve_sets
+from pipeline.holdout import EvalSetConfig, HoldoutConfig, resolve_holdout, resolve_sets
 from pipeline.ingest.sources import SourceConfig, resolve_sources
 from pipeline.judge import JudgeConfig
 from pipeline.label import LabelConfig
@@ -114,4 +114,5 @@ def load_recipe(path: Path) -> Recipe:
         models=models,
         sources=resolve_sources(recipe.sources, folder),
         evaluation=resolve_sets(recipe.evaluation, folder),
+        holdout=resolve_holdout(recipe.holdout, recipe.evaluation),
     )

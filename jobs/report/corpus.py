@@ -103,10 +103,12 @@ def _place_of(document: Row) -> str:
 
 def rejects_section(data: ReportData) -> Html | None:
     """Return some of the records that could not be read."""
-    tables = next((stage.tables for stage in data.stages if stage.name == "ingest"), {})
+    tables = next((stage.tables for stage in data.stages if stage.name == "ingest"), None)
+    if tables is None:
+        return None
     count = int(tables.get("rejects", {}).get("rows", 0))
     if not count:
-        return None
+        return Html(tag("p", "Every record could be read.", class_="lead"))
     rows = [
         [row["source"], clip(row["path"], 60), row["line"], row["reason"], clip(row["detail"], 120)]
         for row in data.rejects
