@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
 from jobs.java import use_java
@@ -60,15 +59,14 @@ def under_spark_submit() -> bool:
 
 
 def stop_session(session: SparkSession) -> None:
-    """Stop Spark, and the JVM that this process started for it: a stopped session keeps its heap otherwise."""
+    """Stop Spark and its Python workers, and have the JVM give its heap back.
+
+    The JVM itself stays: functions registered with it would be lost.
+    """
+    jvm = session._jvm
     session.stop()
-    gateway = SparkContext._gateway
-    if gateway is None or under_spark_submit():
-        return
-    gateway.shutdown()
-    gateway.proc.stdin.close()  # the JVM ends when its input does
-    gateway.proc.wait(timeout=30)
-    SparkContext._gateway = SparkContext._jvm = None  # the next session starts another
+    if jvm is not None and not under_spark_submit():
+        jvm.System.gc()
 
 
 def start_session(
