@@ -59,7 +59,7 @@ def test_the_fingerprint_follows_the_files(spark, questions):
 
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory):
-    """Paragraphs of the language reference: first sentence as headline, the rest as body; and a line that is no JSON."""
+    """Paragraphs of the language reference: first sentence as headline, the rest as body; one line is no JSON."""
     folder = tmp_path_factory.mktemp("reference")
     lines = {}
     for topic, text in sorted(topics.items()):
