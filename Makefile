@@ -13,7 +13,7 @@ LOG := $(STAMPS)/setup.log
 STEP := LOG=$(LOG) bash jobs/setup/step.sh
 FAISS := $(shell command -v nvidia-smi >/dev/null 2>&1 && echo gpu || echo cpu)
 
-.PHONY: help setup demo pydocs test lint types layers unit e2e test-cluster doctor clean distclean
+.PHONY: help setup demo pydocs test lint types layers unit e2e test-cluster test-crash doctor clean distclean
 .DEFAULT_GOAL := help
 
 help:  ## say what the targets do
@@ -71,13 +71,16 @@ layers: $(STAMPS)/packages
 	@$(BIN)/lint-imports --no-cache
 
 unit: setup
-	@$(BIN)/python -m pytest --ignore tests/test_end_to_end.py --ignore tests/test_cluster.py
+	@$(BIN)/python -m pytest --ignore tests/test_end_to_end.py --ignore tests/test_cluster.py --ignore tests/test_crash.py
 
 e2e: setup  ## the whole way on a small real input with the real engines, at one and three partitions
 	@$(BIN)/python -m pytest tests/test_end_to_end.py
 
 test-cluster: setup  ## the demo's dataset on a standalone Spark cluster, through spark-submit: the same bytes
 	@$(BIN)/python -m pytest tests/test_cluster.py
+
+test-crash: setup  ## kill a small build in every stage, and compare what it publishes in the end (most of an hour)
+	@$(BIN)/python -m pytest tests/test_crash.py
 
 clean:  ## remove caches and build output; environments, models and workspaces stay
 	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis \
