@@ -19,6 +19,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs.audit import audit_dataset
+from jobs.croissant import FILE as CROISSANT
+from jobs.croissant import write_croissant
 from jobs.dataset_card import write_card
 from jobs.shard_files import write_eval_sets, write_shards
 from jobs.stages import STAGES, Stage, StageRun, Workspace, main
@@ -56,6 +58,7 @@ def run(run: StageRun) -> None:
         manifest = _manifest(run, examples, shards, evals)
         write_json(partial / "manifest.json", manifest)
         write_card(partial / "README.md", manifest)
+        write_croissant(partial / CROISSANT, manifest)
         publish_version(partial, home, manifest["version"])
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -217,7 +220,7 @@ def _encoder(recipe: Recipe) -> Mapping[str, str]:
 
 
 STAGE = Stage(
-    name="publish", version=1, settings=("name", *SECTIONS),
+    name="publish", version=2, settings=("name", *SECTIONS),
     inputs={
         EXAMPLES: "assemble", DOCUMENTS: "guard", VERDICTS: "judge", REPLIES: "synthesise",
         EVAL_CORPUS: "holdout", EVAL_QUERIES: "holdout", EVAL_QRELS: "holdout",

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import datasets
+import mlcroissant
+import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 import yaml
@@ -162,7 +164,7 @@ def test_the_manifest_accounts_for_every_file_and_names_no_place(version):
 
     listed = {file["path"]: file["bytes"] for file in manifest["files"]}
     assert listed == {path: len(raw) for path, raw in contents(version).items()
-                      if path not in ("manifest.json", "README.md")}
+                      if path not in ("manifest.json", "README.md", "croissant.json")}
     assert [(r["stage"], r["domain"], r["rows"], r["negatives"]) for r in manifest["rows"]][3:5] == [
         (1, "dom3", 3, 0), (2, "dom0", 3, 6)]
     assert manifest["models"]["writer"] == ["digest-of-llm"]
@@ -196,6 +198,17 @@ def test_datasets_loads_the_shards(version, tmp_path):
     assert by_file.num_rows == by_card.num_rows == 12
     assert by_file[0]["negatives"] == ["text of n0", "text of m0"]
     assert by_card.column_names == list(SHARDS.names)
+
+
+def test_croissant_readers_load_every_row(version):
+    described = mlcroissant.Dataset(jsonld=str(version / "croissant.json"))
+
+    for stage in ("stage1", "stage2"):
+        shards = ds.dataset(version / stage, format="parquet").to_table()
+        names = [each.id for each in described.metadata.record_sets if each.id.startswith(stage)]
+        rows = [row for name in names for row in described.records(name)]
+        assert [row[f"{names[0]}/query"].decode() for row in rows] == shards["query"].to_pylist()
+        assert len(rows[0]) == len(shards.column_names)
 
 
 def test_publishing_the_same_again_changes_nothing_and_makes_a_damaged_version_good(publish, version):
