@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jobs.lineage import told_lineage
 from jobs.memory import PeakMemory
 from jobs.session import start_session, stop_session, under_spark_submit
 from jobs.store import Store, count_rows, digest_of
@@ -289,6 +290,15 @@ def run_stage(stage: Stage, workspace: Workspace, progress: Progress = lambda *_
     """
     for maker in dict.fromkeys(stage.inputs.values()):
         _complete(workspace, maker)
+    inputs = {f"{maker}/{name_of(what)}": workspace.fingerprint(maker) for what, maker in stage.inputs.items()}
+    with told_lineage(f"{workspace.recipe.name}.{stage.name}", workspace.path, inputs) as events:
+        manifest = _run_stage(stage, workspace, progress)
+        if events is not None:
+            events.completed(manifest, stage.outputs)
+    return manifest
+
+
+def _run_stage(stage: Stage, workspace: Workspace, progress: Progress) -> dict[str, Any]:
     fingerprint = workspace.fingerprint(stage.name)
     run = StageRun(stage, workspace, workspace.store.begin(stage.name, fingerprint), progress)
     started = time.monotonic()
