@@ -22,7 +22,7 @@ from schemas.table import Table
 if TYPE_CHECKING:
     from openlineage.client.event_v2 import InputDataset, OutputDataset
 
-PRODUCER = "https://github.com/pairwright/pairwright"
+PRODUCER = "urn:pairwright"
 _PREFIX = "OPENLINEAGE_"
 _log = logging.getLogger(__name__)
 
