@@ -8,12 +8,13 @@ export PAIRWRIGHT_MODELS
 VENV := .venv
 BIN := $(VENV)/bin
 VLLM_VENV := .venv-vllm
+AIRFLOW_VENV := .venv-airflow
 STAMPS := .setup
 LOG := $(STAMPS)/setup.log
 STEP := LOG=$(LOG) bash jobs/setup/step.sh
 FAISS := $(shell command -v nvidia-smi >/dev/null 2>&1 && echo gpu || echo cpu)
 
-.PHONY: help setup demo pydocs test lint types layers unit e2e test-cluster test-crash doctor clean distclean
+.PHONY: help setup demo pydocs test lint types layers unit e2e test-cluster test-crash test-airflow doctor clean distclean
 .DEFAULT_GOAL := help
 
 help:  ## say what the targets do
@@ -40,6 +41,11 @@ $(STAMPS)/packages: constraints.txt pyproject.toml $(STAMPS)/torch
 
 $(STAMPS)/models: jobs/setup/models.py $(STAMPS)/packages
 	@$(STEP) "models ($(PAIRWRIGHT_MODELS))" $(BIN)/python -m jobs.setup.models "$(PAIRWRIGHT_MODELS)"
+	@touch $@
+
+$(STAMPS)/airflow: constraints-airflow.txt jobs/setup/venv.sh | $(STAMPS)/venv
+	@$(STEP) "Airflow ($(AIRFLOW_VENV))" bash jobs/setup/venv.sh "$(PYTHON)" $(AIRFLOW_VENV)
+	@$(STEP) "Airflow packages" $(AIRFLOW_VENV)/bin/python -m pip install --no-deps -r constraints-airflow.txt
 	@touch $@
 
 $(STAMPS)/vllm: constraints-vllm.txt jobs/setup/vllm.sh jobs/setup/venv.sh | $(STAMPS)/venv
@@ -71,7 +77,8 @@ layers: $(STAMPS)/packages
 	@$(BIN)/lint-imports --no-cache
 
 unit: setup
-	@$(BIN)/python -m pytest --ignore tests/test_end_to_end.py --ignore tests/test_cluster.py --ignore tests/test_crash.py
+	@$(BIN)/python -m pytest --ignore tests/test_end_to_end.py --ignore tests/test_cluster.py --ignore tests/test_crash.py \
+	    --ignore tests/test_airflow.py
 
 e2e: setup  ## the whole way on a small real input with the real engines, at one and three partitions
 	@$(BIN)/python -m pytest tests/test_end_to_end.py
@@ -82,10 +89,13 @@ test-cluster: setup  ## the demo's dataset on a standalone Spark cluster, throug
 test-crash: setup  ## kill a small build in every stage, and compare what it publishes in the end (most of an hour)
 	@$(BIN)/python -m pytest tests/test_crash.py
 
+test-airflow: setup $(STAMPS)/airflow  ## run the Airflow DAG with `airflow dags test` on the demo's recipe
+	@PAIRWRIGHT_AIRFLOW=$(CURDIR)/$(AIRFLOW_VENV)/bin/airflow $(BIN)/python -m pytest tests/test_airflow.py
+
 clean:  ## remove caches and build output; environments, models and workspaces stay
 	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis \
 	    spark-warehouse metastore_db derby.log
 	find schemas pipeline jobs trainer tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean  ## clean, and remove what set-up made
-	rm -rf $(VENV) $(VLLM_VENV) $(STAMPS) .models *.egg-info
+	rm -rf $(VENV) $(VLLM_VENV) $(AIRFLOW_VENV) $(STAMPS) .models *.egg-info

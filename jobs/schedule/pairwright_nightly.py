@@ -1,0 +1,87 @@
+"""The nightly build as an Airflow 3 DAG: one task a stage, retries, a publish gate, a pool for the costly stages.
+
+Airflow lives in an environment of its own and calls the ``pairwright`` command of another. Copy or link this file
+into the DAGs folder, make the pool once (``airflow pools set pairwright_gpu 1 "one costly stage at a time"``) and set
+
+    PAIRWRIGHT_COMMAND    the command, e.g. /srv/pairwright/.venv/bin/pairwright
+    PAIRWRIGHT_RECIPE     the recipe
+    PAIRWRIGHT_WORKSPACE  where it is built
+
+A task is safe to repeat, because a stage that is complete is not built again. The gate lets training begin only when
+the published version has changed; a night with nothing new ends there, with the training tasks skipped.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from airflow.sdk import XComArg, dag, task
+from airflow.sdk.exceptions import AirflowFailException
+
+DATASET = (
+    "ingest", "dedupe", "holdout", "guard", "bucket", "pair", "index", "synthesise", "mine", "label", "judge",
+    "assemble", "publish",
+)
+MODEL = ("train1", "train2", "evaluate")
+COSTLY = frozenset({"index", "synthesise", "mine", "label", *MODEL})
+POOL = "pairwright_gpu"
+AUDIT_FAILED = 4  # the exit status of a dataset that broke its expectations
+
+
+def settings() -> tuple[str, str, str]:
+    """Return command, recipe and workspace."""
+    return (
+        os.environ.get("PAIRWRIGHT_COMMAND", "pairwright"),
+        os.environ["PAIRWRIGHT_RECIPE"],
+        os.environ.get("PAIRWRIGHT_WORKSPACE", "workspace"),
+    )
+
+
+def current_version(workspace: str) -> str:
+    """Return what every CURRENT of the workspace names."""
+    pointers = sorted(Path(workspace).glob("datasets/*/CURRENT"))
+    return " ".join(pointer.read_text(encoding="utf-8").strip() for pointer in pointers)
+
+
+def run_stage(stage: str) -> None:
+    """Run one stage; a failed audit is not tried again."""
+    command, recipe, workspace = settings()
+    done = subprocess.run([command, "stage", stage, recipe, "--workspace", workspace], check=False)
+    if done.returncode == AUDIT_FAILED:
+        raise AirflowFailException(f"stage {stage}: the audit failed; nothing was published")
+    done.check_returncode()
+
+
+@dag(
+    schedule="30 2 * * *", start_date=datetime(2026, 1, 1), catchup=False, max_active_runs=1, tags=["pairwright"],
+    default_args={"retries": 2, "retry_delay": timedelta(minutes=5), "retry_exponential_backoff": True},
+)
+def pairwright_nightly() -> None:
+    """Build, publish, and train when what is published has changed."""
+
+    @task
+    def remember() -> str:
+        return current_version(settings()[2])
+
+    @task.short_circuit
+    def gate(before: str) -> bool:
+        return current_version(settings()[2]) != before
+
+    def stage_task(name: str) -> XComArg:
+        pool = {"pool": POOL} if name in COSTLY else {}
+        return task(task_id=name, **pool)(run_stage)(name)
+
+    before = remember()
+    last = before
+    for name in DATASET:
+        last = last >> stage_task(name)
+    opened = gate(before)
+    last = last >> opened
+    for name in MODEL:
+        last = last >> stage_task(name)
+
+
+pairwright_nightly()

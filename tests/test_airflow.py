@@ -1,0 +1,57 @@
+"""The nightly DAG, run by Airflow: every stage a task, a dataset and a model at the end; then a night without news."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+RECIPE = Path(os.environ.get("PAIRWRIGHT_AIRFLOW_RECIPE", ROOT / "jobs" / "recipes" / "pydocs-demo.yaml")).resolve()
+DAG = "pairwright_nightly"
+
+
+@pytest.fixture(scope="module")
+def airflow(tmp_path_factory: pytest.TempPathFactory):
+    """Run the airflow command in a home of its own; the workspace of its builds is ``airflow.workspace``."""
+    if (command := os.environ.get("PAIRWRIGHT_AIRFLOW")) is None:
+        pytest.skip("Airflow is not set up; run: make test-airflow")
+    home = tmp_path_factory.mktemp("airflow")
+    environment = os.environ | {
+        "AIRFLOW_HOME": str(home), "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "jobs" / "schedule"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "PAIRWRIGHT_COMMAND": str(Path(sys.executable).parent / "pairwright"), "PAIRWRIGHT_RECIPE": str(RECIPE),
+        "PAIRWRIGHT_WORKSPACE": str(home / "workspace"),
+    }
+
+    def run(*arguments: str) -> str:
+        done = subprocess.run([command, *arguments], capture_output=True, text=True, env=environment, check=False)
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+        return done.stdout
+
+    run.workspace = home / "workspace"
+    run("db", "migrate")
+    run("pools", "set", "pairwright_gpu", "1", "one costly stage at a time")
+    return run
+
+
+def states(airflow, night: str) -> dict[str, str]:
+    """Run the DAG for one night; return the state of every task."""
+    airflow("dags", "test", DAG, night)
+    (run_id,) = [run["run_id"] for run in json.loads(airflow("dags", "list-runs", DAG, "--output", "json"))
+                 if night in run["run_id"]]
+    found = json.loads(airflow("tasks", "states-for-dag-run", DAG, run_id, "--output", "json"))
+    return {task["task_id"]: task["state"] for task in found}
+
+
+def test_a_night_publishes_and_trains_and_the_next_has_nothing_to_do(airflow):
+    first = states(airflow, "2026-03-01")
+    assert set(first.values()) == {"success"}, first
+    assert len(list(airflow.workspace.glob("datasets/*/CURRENT"))) == 1
+    assert len(list(airflow.workspace.glob("tables/train2/*/model/*.safetensors"))) == 1
+
+    second = states(airflow, "2026-03-02")
+    assert {second[name] for name in ("train1", "train2", "evaluate")} == {"skipped"}
+    assert {second[name] for name in ("ingest", "publish", "gate")} == {"success"}
