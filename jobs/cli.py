@@ -88,9 +88,13 @@ def _report(args: argparse.Namespace) -> int:
     return 0
 
 
-def _doctor(_: argparse.Namespace) -> int:
+def _doctor(args: argparse.Namespace) -> int:
     from jobs.doctor import run_doctor
+    from jobs.java import find_java
 
+    if args.java_home:
+        print(find_java().home)
+        return 0
     return run_doctor()
 
 
@@ -158,7 +162,10 @@ def make_parser() -> argparse.ArgumentParser:
     command.add_argument("--recipe-name", help="which recipe's build to ask (default: the latest)")
     command = add("report", _report, "write the report of a build again", "pairwright report my.yaml")
     add_place(command)
-    add("doctor", _doctor, "say what this machine has, and the way out where something is missing", "pairwright doctor")
+    command = add(
+        "doctor", _doctor, "say what this machine has, and the way out where something is missing", "pairwright doctor"
+    )
+    command.add_argument("--java-home", action="store_true", help="print the JAVA_HOME to give to spark-submit")
     command = add(
         "recipe",
         _recipe,
