@@ -39,12 +39,14 @@ _EXAMPLES = """examples:
 
 def _build(args: argparse.Namespace) -> int:
     from jobs.build import build
+    from jobs.lease import Lease
     from jobs.terminal import Terminal
 
     terminal = Terminal()
     place = open_place(args)
     try:
-        build(place, args.until, terminal)
+        with Lease(place.path, f"pairwright build {place.recipe.name}"):
+            build(place, args.until, terminal)
     except PairwrightError as error:
         terminal.fail(str(error))
         return 1
@@ -57,17 +59,19 @@ def _build(args: argparse.Namespace) -> int:
 
 
 def _stage(args: argparse.Namespace) -> int:
+    from jobs.lease import Lease
     from jobs.terminal import Terminal, stage_line
 
     terminal = Terminal()
     stage = load_stage(args.name)
     place = open_place(args)
-    manifest = None if args.force else place.manifest(stage.name)
-    ran = manifest is None
     try:
-        if manifest is None:
-            with terminal.stage(stage.name, place.logs / "build.log"):
-                manifest = run_stage(stage, place, terminal.progress)
+        with Lease(place.path, f"pairwright stage {stage.name} {place.recipe.name}"):
+            manifest = None if args.force else place.manifest(stage.name)
+            ran = manifest is None
+            if manifest is None:
+                with terminal.stage(stage.name, place.logs / "build.log"):
+                    manifest = run_stage(stage, place, terminal.progress)
     finally:
         place.stop_spark()
     terminal.line(stage_line(stage.name, manifest, ran))

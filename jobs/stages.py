@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jobs.lease import Lease
 from jobs.memory import PeakMemory
 from jobs.session import start_session, stop_session, under_spark_submit
 from jobs.store import Store, count_rows, digest_of
@@ -391,8 +392,9 @@ def main(stage: Stage, argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     try:
         place = open_place(args)
-        manifest = place.manifest(stage.name) or run_stage(stage, place)
-        place.stop_spark()
+        with Lease(place.path, f"jobs/{stage.name}.py {place.recipe.name}"):
+            manifest = place.manifest(stage.name) or run_stage(stage, place)
+            place.stop_spark()
     except PairwrightError as error:
         sys.exit(f"pairwright: {error}")
     rows = ", ".join(f"{name} {facts['rows']:,} rows" for name, facts in manifest["outputs"].items() if "rows" in facts)
