@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from jobs.stages import STAGES, Workspace, load_stage, run_stage
+from jobs.stages import STAGES, Workspace, load_stage, run_stage, stages_until
 from jobs.store import write_json
 from jobs.terminal import Terminal, stage_line
 from schemas.errors import RecipeError
@@ -21,7 +21,7 @@ def build(workspace: Workspace, until: str, terminal: Terminal) -> None:
     if until not in (*STAGES, LAST):
         raise RecipeError(f"--until must be one of {', '.join((*STAGES, LAST))}, got {until!r}")
     started, built = time.monotonic(), 0
-    chosen = list(STAGES)[: list(STAGES).index(until) + 1 if until in STAGES else None]
+    chosen = stages_until(until)
     terminal.line(f"recipe {workspace.recipe.name} in {workspace.path}")
     for name in chosen:  # a source or model that is not there is said now, not after an hour
         workspace.fingerprint(name)

@@ -78,6 +78,28 @@ def _stage(args: argparse.Namespace) -> int:
     return 0
 
 
+def _gc(args: argparse.Namespace) -> int:
+    from jobs.gc import run_gc
+    from jobs.lease import Lease
+
+    places = [open_place(argparse.Namespace(**{**vars(args), "recipe": recipe})) for recipe in args.recipe]
+    with Lease(places[0].path, "pairwright gc"):
+        for line in run_gc(places, args):
+            print(line)
+    return 0
+
+
+def _rollback(args: argparse.Namespace) -> int:
+    from jobs.history import roll_back
+    from jobs.lease import Lease
+
+    place = open_place(args)
+    with Lease(place.path, f"pairwright rollback {place.recipe.name}"):
+        before, now = roll_back(place.path / "datasets" / place.recipe.name, args.to)
+    print(f"{place.recipe.name}: CURRENT was {before}, is {now}")
+    return 0
+
+
 def _explain(args: argparse.Namespace) -> int:
     from jobs.explain import explain
 
@@ -151,6 +173,27 @@ def make_parser() -> argparse.ArgumentParser:
     command.add_argument("name", choices=STAGES, metavar="STAGE", help=", ".join(STAGES))
     add_place(command)
     command.add_argument("--force", action="store_true", help="run it even when its output is complete")
+    command = add(
+        "gc",
+        _gc,
+        "remove what no current build and no kept version needs, and say what that frees",
+        "pairwright gc my.yaml --dry-run",
+    )
+    add_place(command, "+")
+    command.add_argument("--dry-run", action="store_true", help="only say what would go")
+    command.add_argument(
+        "--keep", type=int, default=7, metavar="N", help="versions of each recipe that stay (default: 7); CURRENT stays"
+    )
+    command = add(
+        "rollback",
+        _rollback,
+        "make the version published before current again. The versions after it are withdrawn: they stay readable, and "
+        "nightly leaves CURRENT where it is until the sources or the recipe give something else; a build by hand "
+        "(pairwright build) publishes a withdrawn version again",
+        "pairwright rollback my.yaml --to 0a1b2c3d4e5f6071",
+    )
+    add_place(command)
+    command.add_argument("--to", metavar="VERSION", help="which version (default: the one published before)")
     command = add(
         "explain",
         _explain,

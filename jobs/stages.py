@@ -52,6 +52,11 @@ STAGES: dict[str, str] = {
 }
 
 
+def stages_until(name: str) -> list[str]:
+    """Return the stages up to and including one, in the order of the build; all of them for any other name."""
+    return list(STAGES)[: list(STAGES).index(name) + 1 if name in STAGES else None]
+
+
 def name_of(what: Table | str) -> str:
     """Return the name of a table or artefact."""
     return what if isinstance(what, str) else what.name
@@ -360,9 +365,9 @@ def _last_words(error: Exception) -> str:
     return f"{type(error).__name__}: {(python or lines or ['no message'])[-1 if python else 0][:300]}"
 
 
-def add_place(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments that every command over a recipe takes."""
-    parser.add_argument("recipe", type=Path, help="recipe file (YAML)")
+def add_place(parser: argparse.ArgumentParser, recipes: str | None = None) -> None:
+    """Add the arguments that every command over a recipe takes; ``recipes`` "+" = one or more of them."""
+    parser.add_argument("recipe", type=Path, nargs=recipes, help="recipe file (YAML)")
     parser.add_argument(
         "--workspace",
         type=Path,
