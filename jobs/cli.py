@@ -78,6 +78,12 @@ def _stage(args: argparse.Namespace) -> int:
     return 0
 
 
+def _nightly(args: argparse.Namespace) -> int:
+    from jobs.nightly import command
+
+    return command(args)
+
+
 def _gc(args: argparse.Namespace) -> int:
     from jobs.gc import run_gc
     from jobs.lease import Lease
@@ -174,6 +180,16 @@ def make_parser() -> argparse.ArgumentParser:
     add_place(command)
     command.add_argument("--force", action="store_true", help="run it even when its output is complete")
     command = add(
+        "nightly",
+        _nightly,
+        "build what is new in the sources, audit it, publish it and say what changed since the last version; "
+        "exit status: 0 published (with --train: or a new model measured), 3 nothing new, 4 the audit failed and "
+        "CURRENT stays where it was, 1 failed, 130 stopped",
+        "pairwright nightly my.yaml --workspace /data/pw",
+    )
+    add_place(command)
+    command.add_argument("--train", action="store_true", help="also train and measure a model on what was published")
+    command = add(
         "gc",
         _gc,
         "remove what no current build and no kept version needs, and say what that frees",
@@ -219,7 +235,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command; exit status 0 done, 1 failed, 2 wrong arguments, 130 stopped."""
+    """Run the command; exit status 0 done, 1 failed, 2 wrong arguments, 130 stopped; nightly has more (its help)."""
     os.environ.update({key: value for key, value in _QUIET.items() if key not in os.environ})
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     parser = make_parser()

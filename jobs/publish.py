@@ -119,9 +119,14 @@ def dataset_of(run: StageRun) -> Path:
     return _version_at(run.workspace, run.source_of(ARTEFACT))
 
 
+def published_by(workspace: Workspace) -> Path:
+    """Return the directory of the version that this build published. Raises: ShardError when it has been deleted."""
+    return _version_at(workspace.path, workspace.open_output("publish", ARTEFACT))
+
+
 def point_current(workspace: Workspace) -> Path:
-    """Point ``CURRENT`` at the version that this build published and return its directory."""
-    version = _version_at(workspace.path, workspace.open_output("publish", ARTEFACT))
+    """Point ``CURRENT`` at the version that this build published, withdrawn or not, and return its directory."""
+    version = published_by(workspace)
     make_current(version.parent, version.name, {name: workspace.fingerprint(name) for name in stages_until("publish")})
     return version
 
