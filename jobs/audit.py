@@ -17,7 +17,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from pipeline.contract import spark_schema
-from schemas.errors import ContractError
+from schemas.errors import AuditError
 from schemas.shards import PAIR_TASK, SHARDS, TRIPLET_TASK
 
 SAMPLES = 5
@@ -37,7 +37,7 @@ def audit_dataset(spark: SparkSession, home: Path, rows: Mapping[int, int], homo
     """Check the shards below ``home`` and return how many expectations held.
 
     ``rows`` says how many rows each stage must have, ``homogeneous`` which stages hold one domain a batch.
-    Raises: ContractError that names each failed expectation, with keys of some rows that broke it.
+    Raises: AuditError that names each failed expectation, with keys of some rows that broke it.
     """
     import great_expectations.expectations as gxe
 
@@ -126,7 +126,7 @@ def _known_among_others(shards: DataFrame, standing: Column) -> DataFrame:
 def run_checkpoint(suites: Sequence[Suite]) -> int:
     """Run all suites as one checkpoint and return how many expectations held.
 
-    Raises: ContractError that names every expectation that did not.
+    Raises: AuditError that names every expectation that did not.
     """
     import great_expectations as gx
     from great_expectations.data_context.types.base import ProgressBarsConfig
@@ -152,7 +152,7 @@ def run_checkpoint(suites: Sequence[Suite]) -> int:
             held += sum(bool(result.success) for result in validation.results)
             faults += [_fault(suite, result) for result in validation.results if not result.success]
     if faults:
-        raise ContractError("; ".join(faults))
+        raise AuditError("; ".join(faults))
     return held
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
-from jobs.stages import STAGES, Workspace, load_stage, run_stage
+from jobs.publish import point_current, published_by
+from jobs.stages import STAGES, Workspace, load_stage, run_stage, stages_until
 from jobs.store import write_json
 from jobs.terminal import Terminal, stage_line
 from schemas.errors import RecipeError
@@ -20,18 +22,26 @@ def build(workspace: Workspace, until: str, terminal: Terminal) -> None:
     """
     if until not in (*STAGES, LAST):
         raise RecipeError(f"--until must be one of {', '.join((*STAGES, LAST))}, got {until!r}")
-    started, built = time.monotonic(), 0
-    chosen = list(STAGES)[: list(STAGES).index(until) + 1 if until in STAGES else None]
+    started, chosen = time.monotonic(), stages_until(until)
     terminal.line(f"recipe {workspace.recipe.name} in {workspace.path}")
+    built = len(build_stages(workspace, chosen, terminal))
+    workspace.stop_spark()
+    if "publish" in chosen:
+        point_current(workspace)
+        finish(workspace, terminal)
+    terminal.line(f"{built} stages built, {len(chosen) - built} kept, {time.monotonic() - started:.0f} s")
+
+
+def build_stages(workspace: Workspace, chosen: Sequence[str], terminal: Terminal) -> list[str]:
+    """Run the chosen stages that are not complete and return their names; Spark stays up.
+
+    Raises: PairwrightError from the first stage that fails; what was complete before it stays complete.
+    """
     for name in chosen:  # a source or model that is not there is said now, not after an hour
         workspace.fingerprint(name)
-    for name in chosen:
-        built += _stage(name, workspace, terminal)
-    workspace.stop_spark()
+    built = [name for name in chosen if _stage(name, workspace, terminal)]
     write_json(workspace.logs / "stages.json", {name: workspace.fingerprint(name) for name in chosen})
-    if "publish" in chosen:
-        _finish(workspace, terminal)
-    terminal.line(f"{built} stages built, {len(chosen) - built} kept, {time.monotonic() - started:.0f} s")
+    return built
 
 
 def _stage(name: str, workspace: Workspace, terminal: Terminal) -> bool:
@@ -48,13 +58,11 @@ def _stage(name: str, workspace: Workspace, terminal: Terminal) -> bool:
     return ran
 
 
-def _finish(workspace: Workspace, terminal: Terminal) -> None:
-    """Point CURRENT at the version of this build, write the report, say where things are."""
-    from jobs.publish import point_current
+def finish(workspace: Workspace, terminal: Terminal) -> None:
+    """Write the report, say where things are."""
     from jobs.report import write_report
 
-    dataset = point_current(workspace)
-    terminal.line(f"dataset     {dataset}")
+    terminal.line(f"dataset     {published_by(workspace)}")
     evaluated = workspace.manifest("evaluate")
     if evaluated is not None:
         model = workspace.open_output("train2", "model")

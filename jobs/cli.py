@@ -39,12 +39,14 @@ _EXAMPLES = """examples:
 
 def _build(args: argparse.Namespace) -> int:
     from jobs.build import build
+    from jobs.lease import Lease
     from jobs.terminal import Terminal
 
     terminal = Terminal()
     place = open_place(args)
     try:
-        build(place, args.until, terminal)
+        with Lease(place.path, f"pairwright build {place.recipe.name}"):
+            build(place, args.until, terminal)
     except PairwrightError as error:
         terminal.fail(str(error))
         return 1
@@ -57,20 +59,50 @@ def _build(args: argparse.Namespace) -> int:
 
 
 def _stage(args: argparse.Namespace) -> int:
+    from jobs.lease import Lease
     from jobs.terminal import Terminal, stage_line
 
     terminal = Terminal()
     stage = load_stage(args.name)
     place = open_place(args)
-    manifest = None if args.force else place.manifest(stage.name)
-    ran = manifest is None
     try:
-        if manifest is None:
-            with terminal.stage(stage.name, place.logs / "build.log"):
-                manifest = run_stage(stage, place, terminal.progress)
+        with Lease(place.path, f"pairwright stage {stage.name} {place.recipe.name}"):
+            manifest = None if args.force else place.manifest(stage.name)
+            ran = manifest is None
+            if manifest is None:
+                with terminal.stage(stage.name, place.logs / "build.log"):
+                    manifest = run_stage(stage, place, terminal.progress)
     finally:
         place.stop_spark()
     terminal.line(stage_line(stage.name, manifest, ran))
+    return 0
+
+
+def _nightly(args: argparse.Namespace) -> int:
+    from jobs.nightly import command
+
+    return command(args)
+
+
+def _gc(args: argparse.Namespace) -> int:
+    from jobs.gc import run_gc
+    from jobs.lease import Lease
+
+    places = [open_place(argparse.Namespace(**{**vars(args), "recipe": recipe})) for recipe in args.recipe]
+    with Lease(places[0].path, "pairwright gc"):
+        for line in run_gc(places, args):
+            print(line)
+    return 0
+
+
+def _rollback(args: argparse.Namespace) -> int:
+    from jobs.history import roll_back
+    from jobs.lease import Lease
+
+    place = open_place(args)
+    with Lease(place.path, f"pairwright rollback {place.recipe.name}"):
+        before, now = roll_back(place.path / "datasets" / place.recipe.name, args.to)
+    print(f"{place.recipe.name}: CURRENT was {before}, is {now}")
     return 0
 
 
@@ -152,6 +184,37 @@ def make_parser() -> argparse.ArgumentParser:
     add_place(command)
     command.add_argument("--force", action="store_true", help="run it even when its output is complete")
     command = add(
+        "nightly",
+        _nightly,
+        "build what is new in the sources, audit it, publish it and say what changed since the last version; "
+        "exit status: 0 published (with --train: or a new model measured), 3 nothing new, 4 the audit failed and "
+        "CURRENT stays where it was, 1 failed, 130 stopped",
+        "pairwright nightly my.yaml --workspace /data/pw",
+    )
+    add_place(command)
+    command.add_argument("--train", action="store_true", help="also train and measure a model on what was published")
+    command = add(
+        "gc",
+        _gc,
+        "remove what no current build and no kept version needs, and say what that frees",
+        "pairwright gc my.yaml --dry-run",
+    )
+    add_place(command, "+")
+    command.add_argument("--dry-run", action="store_true", help="only say what would go")
+    command.add_argument(
+        "--keep", type=int, default=7, metavar="N", help="versions of each recipe that stay (default: 7); CURRENT stays"
+    )
+    command = add(
+        "rollback",
+        _rollback,
+        "make the version published before current again. The versions after it are withdrawn: they stay readable, and "
+        "nightly leaves CURRENT where it is until the sources or the recipe give something else; a build by hand "
+        "(pairwright build) publishes a withdrawn version again",
+        "pairwright rollback my.yaml --to 0a1b2c3d4e5f6071",
+    )
+    add_place(command)
+    command.add_argument("--to", metavar="VERSION", help="which version (default: the one published before)")
+    command = add(
         "explain",
         _explain,
         "tell the story of one document, query, pair (QUERY:DOC) or synthetic text",
@@ -179,7 +242,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command; exit status 0 done, 1 failed, 2 wrong arguments, 130 stopped."""
+    """Run the command; exit status 0 done, 1 failed, 2 wrong arguments, 130 stopped; nightly has more (its help)."""
     os.environ.update({key: value for key, value in _QUIET.items() if key not in os.environ})
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     parser = make_parser()

@@ -22,8 +22,9 @@ from jobs.audit import audit_dataset
 from jobs.croissant import FILE as CROISSANT
 from jobs.croissant import write_croissant
 from jobs.dataset_card import write_card
+from jobs.history import is_withdrawn, make_current, sync
 from jobs.shard_files import write_eval_sets, write_shards
-from jobs.stages import STAGES, Stage, StageRun, Workspace, main
+from jobs.stages import Stage, StageRun, Workspace, main, stages_until
 from jobs.store import Store, digest_of, directory_digest, file_sha256, write_json
 from pipeline.contract import kept
 from pipeline.recipe import Recipe
@@ -33,7 +34,7 @@ from schemas.mining import VERDICTS
 from schemas.pairs import REPLIES
 from schemas.shards import EXAMPLES
 
-ARTEFACT, POINTER, CURRENT = "dataset", "dataset.json", "CURRENT"
+ARTEFACT, POINTER = "dataset", "dataset.json"
 SECTIONS = (
     "sources", "evaluation", "dedupe", "holdout", "guard", "bucket", "pair", "encoder", "synthesise", "mine", "label",
     "judge", "assemble",
@@ -59,7 +60,7 @@ def run(run: StageRun) -> None:
         write_json(partial / "manifest.json", manifest)
         write_card(partial / "README.md", manifest)
         write_croissant(partial / CROISSANT, manifest)
-        publish_version(partial, home, manifest["version"])
+        publish_version(partial, home, manifest["version"], _makers(run))
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     write_json(run.artefact(ARTEFACT) / POINTER, {"name": run.recipe.name, "version": manifest["version"]})
@@ -71,15 +72,22 @@ def _rows_of(shards: list[dict[str, Any]], stage: int) -> int:
     return sum(int(file["rows"]) for file in shards if file["path"].startswith(f"stage{stage}/"))
 
 
-def publish_version(partial: Path, home: Path, version: str) -> Path:
+def _makers(run: StageRun) -> dict[str, str]:
+    """Return the fingerprints of the stages up to this one."""
+    return {name: run.fingerprint_of(name) for name in stages_until("publish")}
+
+
+def publish_version(partial: Path, home: Path, version: str, stages: Mapping[str, str]) -> Path:
     """Move complete files to their version and point ``CURRENT`` at it; a version that is there already stays.
+
+    A version that was rolled back does not become current by itself.
 
     Raises: EngineError when the file system refuses.
     """
     target = home / version
     try:
         for file in sorted(partial.rglob("*")):
-            _sync(file)
+            sync(file)
         if target.exists() and not _is_sound(target):
             damaged = home / f".damaged-{version}"
             shutil.rmtree(damaged, ignore_errors=True)
@@ -87,29 +95,13 @@ def publish_version(partial: Path, home: Path, version: str) -> Path:
             shutil.rmtree(damaged, ignore_errors=True)
         if not target.exists():
             partial.replace(target)
-            _sync(home)
-        _swap(home, version)
+            sync(home)
+        if not is_withdrawn(home, version):
+            make_current(home, version, stages)
     except OSError as error:
         way_out = "try freeing space, then build again"
         raise EngineError(f"cannot publish to {target}: {error.strerror}; {way_out}") from error
     return target
-
-
-def _swap(home: Path, version: str) -> None:
-    """Replace ``CURRENT`` so that a reader sees the old version or the new one."""
-    pointer = home / f".{CURRENT}.{os.getpid()}"
-    pointer.write_text(f"{version}\n", encoding="utf-8")
-    _sync(pointer)
-    pointer.replace(home / CURRENT)
-    _sync(home)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _is_sound(version: Path) -> bool:
@@ -130,12 +122,15 @@ def dataset_of(run: StageRun) -> Path:
     return _version_at(run.workspace, run.source_of(ARTEFACT))
 
 
+def published_by(workspace: Workspace) -> Path:
+    """Return the directory of the version that this build published. Raises: ShardError when it has been deleted."""
+    return _version_at(workspace.path, workspace.open_output("publish", ARTEFACT))
+
+
 def point_current(workspace: Workspace) -> Path:
-    """Point ``CURRENT`` at the version that this build published and return its directory."""
-    version = _version_at(workspace.path, workspace.open_output("publish", ARTEFACT))
-    pointer = version.parent / CURRENT
-    if not pointer.is_file() or pointer.read_text(encoding="utf-8").strip() != version.name:
-        _swap(version.parent, version.name)
+    """Point ``CURRENT`` at the version that this build published, withdrawn or not, and return its directory."""
+    version = published_by(workspace)
+    make_current(version.parent, version.name, {name: workspace.fingerprint(name) for name in stages_until("publish")})
     return version
 
 
@@ -190,7 +185,7 @@ def _sources(documents: DataFrame) -> list[dict[str, Any]]:
 def _funnel(run: StageRun) -> dict[str, dict[str, dict[str, int]]]:
     """Return the counts by drop_reason of every table that the stages before this one wrote."""
     store, found = Store(run.workspace), {}
-    for name in list(STAGES)[: list(STAGES).index("publish")]:
+    for name in stages_until("publish")[:-1]:
         manifest = store.manifest(name, run.fingerprint_of(name))
         outputs = manifest["outputs"] if manifest else {}
         found[name] = {table: dict(facts["reasons"]) for table, facts in outputs.items() if "reasons" in facts}

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jobs.lease import Lease
 from jobs.lineage import told_lineage
 from jobs.memory import PeakMemory
 from jobs.session import start_session, stop_session, under_spark_submit
@@ -50,6 +51,11 @@ STAGES: dict[str, str] = {
     "train2": "jobs.train:STAGE_2",
     "evaluate": "jobs.evaluate:STAGE",
 }
+
+
+def stages_until(name: str) -> list[str]:
+    """Return the stages up to and including one, in the order of the build; all of them for any other name."""
+    return list(STAGES)[: list(STAGES).index(name) + 1 if name in STAGES else None]
 
 
 def name_of(what: Table | str) -> str:
@@ -369,9 +375,9 @@ def _last_words(error: Exception) -> str:
     return f"{type(error).__name__}: {(python or lines or ['no message'])[-1 if python else 0][:300]}"
 
 
-def add_place(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments that every command over a recipe takes."""
-    parser.add_argument("recipe", type=Path, help="recipe file (YAML)")
+def add_place(parser: argparse.ArgumentParser, recipes: str | None = None) -> None:
+    """Add the arguments that every command over a recipe takes; ``recipes`` "+" = one or more of them."""
+    parser.add_argument("recipe", type=Path, nargs=recipes, help="recipe file (YAML)")
     parser.add_argument(
         "--workspace",
         type=Path,
@@ -401,8 +407,9 @@ def main(stage: Stage, argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     try:
         place = open_place(args)
-        manifest = place.manifest(stage.name) or run_stage(stage, place)
-        place.stop_spark()
+        with Lease(place.path, f"jobs/{stage.name}.py {place.recipe.name}"):
+            manifest = place.manifest(stage.name) or run_stage(stage, place)
+            place.stop_spark()
     except PairwrightError as error:
         sys.exit(f"pairwright: {error}")
     rows = ", ".join(f"{name} {facts['rows']:,} rows" for name, facts in manifest["outputs"].items() if "rows" in facts)

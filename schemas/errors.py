@@ -22,6 +22,10 @@ class ContractError(PairwrightError):
     """A table broke its schema: the stage that wrote it is at fault."""
 
 
+class AuditError(ContractError):
+    """A finished dataset is not what was expected of it: look at what was named; nothing was published."""
+
+
 class EngineError(PairwrightError):
     """An engine (Java, Lucene, faiss, a model, a server) failed: check the engine, then run again."""
 

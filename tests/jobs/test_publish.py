@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from jobs.publish import CURRENT, run
+from jobs.history import CURRENT, HISTORY
+from jobs.publish import run
 from pipeline.assemble import AssembleConfig
 from schemas.documents import DOCUMENTS, EVAL_CORPUS, EVAL_QRELS, EVAL_QUERIES
 from schemas.errors import ContractError
@@ -216,7 +217,7 @@ def test_publishing_the_same_again_changes_nothing_and_makes_a_damaged_version_g
 
     assert publish(EVERY_ROW, version.parents[2]) == version
     assert {path: path.stat().st_mtime_ns for path in version.rglob("*")} == before
-    assert sorted(each.name for each in version.parent.iterdir()) == sorted([CURRENT, version.name])
+    assert sorted(each.name for each in version.parent.iterdir()) == sorted([CURRENT, HISTORY, version.name])
 
     shard = next((version / "stage1").iterdir())
     sound = shard.read_bytes()

@@ -1,0 +1,123 @@
+"""The scheduled build: what is new in the sources becomes the next version, or nothing changes; the status says which.
+
+    pairwright nightly RECIPE [--train]      or      spark-submit jobs/nightly.py RECIPE --workspace DIR
+
+Exit status: 0 a new version is published (with ``--train``: or a new model measured), 3 nothing new, 4 the audit failed
+and ``CURRENT`` is untouched, 1 failed, 130 stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from jobs.build import build_stages, finish
+from jobs.diff import diff_lines, diff_versions
+from jobs.history import current_version, is_withdrawn, read_history
+from jobs.lease import Lease
+from jobs.publish import point_current, published_by
+from jobs.stages import Workspace, add_place, open_place, stages_until
+from jobs.store import write_json
+from jobs.terminal import Terminal
+from schemas.errors import AuditError, PairwrightError
+
+PUBLISHED, FAILED, NOTHING_NEW, AUDIT_FAILED, STOPPED = 0, 1, 3, 4, 130
+DIFF, PENDING = "diff.json", "nightly.json"
+STATUS = (
+    "exit status: 0 published (with --train: or a new model measured), 3 nothing new, 4 the audit failed and CURRENT "
+    "stays where it was, 1 failed, 130 stopped"
+)
+
+
+def run_nightly(place: Workspace, terminal: Terminal, train: bool = False) -> int:
+    """Build, audit, publish and say what changed; return the exit status.
+
+    Raises: PairwrightError for a failure that is no failed audit.
+    """
+    home, pending = place.path / "datasets" / place.recipe.name, place.logs / PENDING
+    before = _baseline(home, pending)
+    try:
+        built = build_stages(place, stages_until("publish"), terminal)
+    except AuditError as error:
+        pending.unlink()
+        terminal.fail(f"the audit failed, CURRENT stays at {before}: {error}")
+        return AUDIT_FAILED
+    version = published_by(place).name
+    if is_withdrawn(home, version):
+        pending.unlink()
+        terminal.line(f"nothing new: {version} was rolled back, CURRENT stays at {current_version(home)}; "
+                      "pairwright build publishes it again")
+        return NOTHING_NEW
+    point_current(place)
+    if before != version:
+        _show_diff(place, before, version, terminal)
+    if train:
+        built += build_stages(place, stages_until("evaluate"), terminal)
+    if built or before != version:
+        finish(place, terminal)
+    pending.unlink()
+    if before != version or (train and built):
+        return PUBLISHED
+    terminal.line(f"nothing new: CURRENT is {version}")
+    return NOTHING_NEW
+
+
+def _baseline(home: Path, pending: Path) -> str | None:
+    """Return the version that was current when the last nightly that ended had ended.
+
+    A nightly that is killed after the swap has told nobody of the new version: the next one does.
+    """
+    if not pending.is_file():
+        write_json(pending, {"from": current_version(home)})
+    found: str | None = json.loads(pending.read_text(encoding="utf-8"))["from"]
+    return found
+
+
+def _show_diff(place: Workspace, before: str | None, after: str, terminal: Terminal) -> None:
+    published = {entry.version: entry for entry in read_history(place.path / "datasets" / place.recipe.name)}
+    diff = diff_versions(place, published.get(before or ""), published[after])
+    write_json(place.logs / DIFF, diff)
+    for line in diff_lines(diff):
+        terminal.line(line)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    add_place(parser)
+    parser.add_argument("--train", action="store_true", help="also train and measure a model on what was published")
+
+
+def command(args: argparse.Namespace) -> int:
+    """Run the command over parsed arguments and return the exit status."""
+    terminal = Terminal()
+    place = open_place(args)
+    try:
+        with Lease(place.path, f"pairwright nightly {place.recipe.name}"):
+            return run_nightly(place, terminal, args.train)
+    except PairwrightError as error:
+        terminal.fail(str(error))
+        return FAILED
+    except KeyboardInterrupt:
+        terminal.fail("stopped; finished stages are kept, run the same command again to go on")
+        return STOPPED
+    finally:
+        place.stop_spark()
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the nightly build through spark-submit."""
+    parser = argparse.ArgumentParser(prog="jobs/nightly.py", description="The scheduled build.", epilog=STATUS)
+    add_arguments(parser)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        sys.exit(command(parser.parse_args(argv)))
+    except PairwrightError as error:
+        sys.exit(f"pairwright: {error}")
+
+
+if __name__ == "__main__":
+    main()
