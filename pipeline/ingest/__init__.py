@@ -12,6 +12,8 @@ formats: the readers of files of lines (JSON lines, BEIR, TSV, MS MARCO) and Par
 delimited: CSV; rows between tabs
 json_arrays: JSON arrays and SQuAD, item by item
 texts: text and Markdown files
+web: HTML and WARC
+pdf: the text layer of PDF files
 readers: which reader reads which format
 docstrings: the reader of Python files
 markup: reST, numpydoc and Markdown marks out of docstrings; summaries; "See Also"

@@ -7,10 +7,10 @@ nobody can say where the next one begins.
 
 from __future__ import annotations
 
-import io
+import codecs
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any, TextIO
+from typing import Any
 
 from pipeline.ingest.fields import read_row
 from pipeline.ingest.packing import PackError, open_unit
@@ -50,11 +50,13 @@ class _Item:
 
 
 class _Window:
-    """A text file, seen through a window that holds an item of at most ``limit`` characters."""
+    """A file's text, seen through a window that holds an item of at most ``limit`` characters."""
 
-    def __init__(self, handle: TextIO, limit: int) -> None:
+    def __init__(self, handle: Any, encoding: str, limit: int) -> None:
         self._handle, self._limit = handle, limit
+        self._decoder = codecs.getincrementaldecoder(encoding)("surrogateescape")
         self._text, self._at, self._ended = "", 0, False
+        self._break: PackError | None = None
 
     def peek(self) -> str:
         """Return the next character that is no white space, or the empty string at the end."""
@@ -102,10 +104,28 @@ class _Window:
         held = len(self._text) - self._at
         if held > self._limit:
             raise OverflowError
-        chunk = "" if self._ended else self._handle.read(max(_CHUNK, held))
+        chunk = "" if self._ended else self._read(max(_CHUNK, held))
         self._ended = not chunk
         self._text, self._at = self._text[self._at :] + chunk, 0
         return bool(chunk)
+
+    def _read(self, size: int) -> str:
+        """Return about ``size`` characters; what comes before a break first, then the break."""
+        if self._break:
+            raise self._break
+        found: list[str] = []
+        while sum(map(len, found)) < size:
+            try:
+                data = self._handle.read1(size)
+            except PackError as error:
+                if not found:
+                    raise
+                self._break = error
+                break
+            found.append(self._decoder.decode(data, not data))
+            if not data:
+                break
+        return "".join(found)
 
 
 def read_json(unit: Unit, source: SourceConfig) -> Iterator[Record]:
@@ -129,8 +149,7 @@ def _items(unit: Unit, source: SourceConfig, names: list[str]) -> Iterator[tuple
     number, window = 0, None
     try:
         with open_unit(unit, source) as plain:
-            handle = io.TextIOWrapper(plain, source.encoding, errors="surrogateescape", newline="")
-            window = _Window(handle, source.max_bytes)
+            window = _Window(plain, source.encoding, source.max_bytes)
             for number, (value, text) in enumerate(_walk(window, names), 1):
                 yield number, _checked(_Item(value, text, source.encoding), number, unit, source)
     except (ValueError, RecursionError) as error:

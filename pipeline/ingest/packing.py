@@ -7,10 +7,11 @@ times, seldom twenty.
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, cast
@@ -23,8 +24,13 @@ from pipeline.ingest.units import Unit
 
 _RATIO = 100
 _BUFFER = 1 << 18
+_PIECE = 1 << 16
 _BROKEN = {".gz": BROKEN_GZIP, ".bz2": BROKEN_BZIP2, ".zst": BROKEN_ZSTD}
-_ARROW = {".bz2": "bz2", ".zst": "zstd"}
+_OPEN: dict[str, Callable[[IO[bytes]], Any]] = {
+    ".gz": lambda plain: gzip.GzipFile(fileobj=plain),
+    ".bz2": bz2.BZ2File,
+    ".zst": lambda plain: pa.CompressedInputStream(plain, "zstd"),
+}
 
 
 class PackError(Exception):
@@ -55,8 +61,7 @@ class _Unpacked(io.RawIOBase):
     """The unpacked bytes of a file, as far as it is whole and no bomb."""
 
     def __init__(self, plain: IO[bytes], suffix: str, size: int, source: SourceConfig) -> None:
-        self._stream: Any = (
-            gzip.GzipFile(fileobj=plain) if suffix == ".gz" else pa.CompressedInputStream(plain, _ARROW[suffix]))
+        self._stream: Any = _OPEN[suffix](plain)
         self._broken = _BROKEN[suffix]
         self._most = max(source.max_unpacked, _RATIO * size)
         self._bomb = (f"more than {_RATIO} times its {size} bytes and more than {source.max_unpacked} bytes unpacked; "
@@ -68,13 +73,14 @@ class _Unpacked(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         try:
-            data = self._stream.read1(len(buffer))  # read() would lose what comes before a break
+            # What is unpacked within one call is lost when the call meets a break: so read1(), and little at a time.
+            data = self._stream.read1(min(len(buffer), _PIECE))
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise PackError(self._broken, str(error)) from error
         except OSError as error:
             if error.errno is not None:
                 raise
-            raise PackError(self._broken, str(error)) from error  # Arrow's way to say that the data is damaged
+            raise PackError(self._broken, str(error)) from error  # the way of bz2 and Arrow to say: damaged
         self._read += len(data)
         if self._read > self._most:
             raise PackError(BOMB, self._bomb)

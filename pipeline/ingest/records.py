@@ -30,6 +30,15 @@ NOT_A_QREL = "not_a_qrel"
 NOT_CSV = "not_csv"
 NOT_SQUAD = "not_squad"
 WRONG_COLUMNS = "wrong_columns"
+BROKEN_PAGE = "broken_page"
+NO_MAIN_TEXT = "no_main_text"
+NOT_A_PAGE = "not_a_page"
+HTTP_STATUS = "http_status"
+NOT_WARC = "not_warc"
+CUT_RECORD = "cut_record"
+BROKEN_PDF = "broken_pdf"
+ENCRYPTED = "encrypted"
+NO_TEXT_LAYER = "no_text_layer"
 
 
 @dataclass

@@ -19,8 +19,9 @@ from pipeline.ingest.packages import python_files
 from schemas.config import Config, setting
 from schemas.errors import RecipeError
 
-FORMATS = PYDOCS, JSONL, PARQUET, TEXT, BEIR, JSON, CSV, TSV, MARKDOWN, MSMARCO, SQUAD = (
-    "pydocs", "jsonl", "parquet", "text", "beir", "json", "csv", "tsv", "markdown", "msmarco", "squad")
+FORMATS = PYDOCS, JSONL, PARQUET, TEXT, BEIR, JSON, CSV, TSV, MARKDOWN, MSMARCO, SQUAD, HTML, WARC, PDF = (
+    "pydocs", "jsonl", "parquet", "text", "beir", "json", "csv", "tsv", "markdown", "msmarco", "squad", "html", "warc",
+    "pdf")
 FIELDS = ("id", "title", "text", "domain", "license", "links", "family")
 PACKED = (".gz", ".bz2", ".zst")
 _SUFFIXES = {
@@ -32,8 +33,11 @@ _SUFFIXES = {
     PARQUET: (".parquet",),
     TEXT: (".txt", ".text", ".md", ".markdown", ".rst"),
     MARKDOWN: (".md", ".markdown", ".mdx"),
+    HTML: (".html", ".htm", ".xhtml"),
+    WARC: (".warc", ".wet"),
+    PDF: (".pdf",),
 }
-_NEVER_PACKED = frozenset({PARQUET, TEXT, MARKDOWN})
+_NEVER_PACKED = frozenset({PARQUET, TEXT, MARKDOWN, HTML, PDF})
 # Folders of a fixed layout: the files of each role, {} for the split.
 _LAYOUTS = {
     BEIR: {"documents": "corpus.jsonl", "queries": "queries.jsonl", "qrels": "qrels/{}.tsv"},

@@ -78,6 +78,11 @@ LONG_ENOUGH = "A good document, long enough to be kept."
 LARGE = b"long " * (10 << 20)
 GOOD_TEXT, GOOD_PARQUET = LONG_ENOUGH.encode(), parquet(text=[LONG_ENOUGH])
 GOOD_CSV = b"id,text\n1," + LONG_ENOUGH.replace(",", ";").encode() + b"\n"
+GOOD_PAGE = b"<html><body><h1>Tea</h1><p>" + GOOD_TEXT + b"</p></body></html>"
+GOOD_WET = b"\r\n".join([
+    b"WARC/1.0", b"WARC-Type: conversion", b"WARC-Target-URI: http://a", b"Content-Length: %d" % len(GOOD_TEXT), b"",
+    GOOD_TEXT, b"", b"",
+])
 GOOD_ARRAY = b'[{"text": "' + GOOD_TEXT + b'"}]\n'
 GOOD_SQUAD = json.dumps({"data": [{"paragraphs": [{"context": LONG_ENOUGH, "qas": []}]}]}).encode()
 WRONG_TYPES = (
@@ -245,6 +250,19 @@ INPUTS = [
         [("collection.tsv", 2, "wrong_columns"), ("queries.train.tsv", 2, "missing_field"),
          ("qrels.train.tsv", 2, "not_a_qrel"), ("qrels.train.tsv", 3, "not_a_qrel")],
         format="msmarco",
+    ),
+    Input(
+        "pages without text",
+        {"a.html": GOOD_PAGE, "b.html": b"", "c.html": b"<html><body></body></html>", "d.html": b"\0\xff" * 100},
+        [("b.html", 0, "empty_file"), ("c.html", 1, "no_main_text"), ("d.html", 1, "no_main_text")],
+        format="html",
+    ),
+    Input(
+        "archives that are none",
+        {"a.wet": GOOD_WET, "b.warc": b"", "c.warc": b"0" * (1 << 20), "d.warc.gz": b"plain", "e.wet": GOOD_WET[:-30]},
+        [("b.warc", 0, "empty_file"), ("c.warc", 0, "not_warc"), ("d.warc.gz", 1, "broken_gzip"),
+         ("e.wet", 1, "cut_record")],
+        format="warc",
     ),
     Input(
         "Markdown of other bytes",
