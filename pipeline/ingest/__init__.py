@@ -4,7 +4,17 @@ sources: what a recipe says about a source, and which files that means
 units: the work list: files, or spans of large files, that one task reads at a go
 records: what a reader yields, and the table that holds it between reading and writing
 fields: a row with the user's names becomes a record
-formats: the readers of JSON lines, Parquet, text files and BEIR folders
+packages: the Python files of installed packages
+packing: gzip, bzip2 and zstd as streams, bombs refused
+lines: numbered lines, none beyond a limit
+rejects: the rejects that several readers give
+formats: the readers of files of lines (JSON lines, BEIR, TSV, MS MARCO) and Parquet
+delimited: CSV; rows between tabs
+json_arrays: JSON arrays and SQuAD, item by item
+texts: text and Markdown files
+web: HTML and WARC
+pdf: the text layer of PDF files
+readers: which reader reads which format
 docstrings: the reader of Python files
 markup: reST, numpydoc and Markdown marks out of docstrings; summaries; "See Also"
 clean: a record becomes a row: normalised text, ids and reasons to drop it

@@ -15,6 +15,9 @@ RAW_LIMIT = 64 << 10
 EMPTY_FILE = "empty_file"
 UNREADABLE = "unreadable"  # the operating system, or the file's format, says no
 BROKEN_GZIP = "broken_gzip"
+BROKEN_BZIP2 = "broken_bzip2"
+BROKEN_ZSTD = "broken_zstd"
+BOMB = "bomb"  # unpacks to more than 100 times its size, and more than the source allows
 WRONG_ENCODING = "wrong_encoding"
 NUL_BYTES = "nul_bytes"
 NOT_JSON = "not_json"
@@ -24,6 +27,18 @@ WRONG_TYPE = "wrong_type"
 TOO_LARGE = "too_large"
 SYNTAX_ERROR = "syntax_error"
 NOT_A_QREL = "not_a_qrel"
+NOT_CSV = "not_csv"
+NOT_SQUAD = "not_squad"
+WRONG_COLUMNS = "wrong_columns"
+BROKEN_PAGE = "broken_page"
+NO_MAIN_TEXT = "no_main_text"
+NOT_A_PAGE = "not_a_page"
+HTTP_STATUS = "http_status"
+NOT_WARC = "not_warc"
+CUT_RECORD = "cut_record"
+BROKEN_PDF = "broken_pdf"
+ENCRYPTED = "encrypted"
+NO_TEXT_LAYER = "no_text_layer"
 
 
 @dataclass

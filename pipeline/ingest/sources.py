@@ -10,25 +10,40 @@ import dataclasses
 import glob
 import hashlib
 import os
-import sysconfig
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.ingest.packages import python_files
 from schemas.config import Config, setting
 from schemas.errors import RecipeError
 
-PYDOCS, JSONL, PARQUET, TEXT, BEIR = FORMATS = ("pydocs", "jsonl", "parquet", "text", "beir")
+FORMATS = PYDOCS, JSONL, PARQUET, TEXT, BEIR, JSON, CSV, TSV, MARKDOWN, MSMARCO, SQUAD, HTML, WARC, PDF = (
+    "pydocs", "jsonl", "parquet", "text", "beir", "json", "csv", "tsv", "markdown", "msmarco", "squad", "html", "warc",
+    "pdf")
 FIELDS = ("id", "title", "text", "domain", "license", "links", "family")
-STDLIB = "stdlib"
+PACKED = (".gz", ".bz2", ".zst")
 _SUFFIXES = {
-    JSONL: (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz"),
+    JSONL: (".jsonl", ".ndjson"),
+    JSON: (".json",),
+    SQUAD: (".json",),
+    CSV: (".csv",),
+    TSV: (".tsv", ".tab"),
     PARQUET: (".parquet",),
     TEXT: (".txt", ".text", ".md", ".markdown", ".rst"),
+    MARKDOWN: (".md", ".markdown", ".mdx"),
+    HTML: (".html", ".htm", ".xhtml"),
+    WARC: (".warc", ".wet"),
+    PDF: (".pdf",),
 }
-_OURS = frozenset({"schemas", "pipeline", "jobs", "trainer"})
-_NEVER = frozenset({"__pycache__", "site-packages", "dist-packages"})
+_NEVER_PACKED = frozenset({PARQUET, TEXT, MARKDOWN, HTML, PDF})
+# Folders of a fixed layout: the files of each role, {} for the split.
+_LAYOUTS = {
+    BEIR: {"documents": "corpus.jsonl", "queries": "queries.jsonl", "qrels": "qrels/{}.tsv"},
+    MSMARCO: {"documents": "collection.tsv", "queries": "queries.{}.tsv", "qrels": "qrels.{}.tsv"},
+}
+_FOLDERS = {BEIR: "a BEIR folder", MSMARCO: "an MS MARCO folder"}
 
 
 @dataclass(frozen=True)
@@ -44,17 +59,23 @@ class SourceConfig(Config):
     min_docstring: int = setting(120, "pydocs: characters that make a docstring a document", low=1)
     signature: bool = setting(True, "pydocs: the text begins with the symbol's name and its arguments")
     fields: dict[str, str] = setting(
-        factory=dict, doc="jsonl, parquet: your names of " + ", ".join(FIELDS) + "; default: the same names")
-    encoding: str = setting("utf-8", "jsonl, text: encoding of the files; one that extends ASCII")
+        factory=dict,
+        doc="jsonl, json, csv, tsv, parquet: your names of " + ", ".join(FIELDS) + "; default: the same names")
+    items: str = setting("", "json: where the array is in the object, as in response.docs; empty = the file is one")
+    columns: tuple[str, ...] = setting((), "csv, tsv: names of the columns, for files without a header row")
+    delimiter: str = setting(",", "csv: what parts the columns")
+    encoding: str = setting("utf-8", "files of lines, json and text: their encoding; one that extends ASCII")
     domain: str | None = setting(None, "domain of all its documents; null = fields.domain, the package, or the name")
     license: str | None = setting(None, "licence of documents that state none")
     title_in_text: bool | None = setting(None, "put the title before the text; null = for beir only")
-    split: str | None = setting("train", "beir: qrels/<split>.tsv gives the positives; null = none")
+    split: str | None = setting("train", "beir, msmarco: the qrels that give the positives; null = none")
     limit: int | None = setting(None, "documents taken, drawn by hash of their family; null = all", low=1)
     limit_per_domain: int | None = setting(None, "the same for each domain", low=1)
     min_chars: int = setting(20, "shorter texts are dropped: too_short", low=1)
     max_chars: int = setting(100_000, "longer texts are dropped: too_long", low=1)
     max_bytes: int = setting(8 << 20, "larger lines and text files are rejected unread: too_large", low=1 << 10)
+    max_unpacked: int = setting(
+        256 << 20, "packed files that unpack to more bytes and to 100 times their size are bombs", low=1 << 20)
 
     @property
     def with_title(self) -> bool:
@@ -71,6 +92,10 @@ class SourceConfig(Config):
             f"fields.{key} must be one of {', '.join(FIELDS)} on the left, your name on the right, got {key}: {value!r}"
             for key, value in self.fields.items() if key not in FIELDS or not isinstance(value, str) or not value
         ]
+        if len(self.delimiter) != 1 or not self.delimiter.isascii() or self.delimiter in '"\r\n':
+            found.append(f"delimiter must be one ASCII character but no quote, got {self.delimiter!r}")
+        if len(set(self.columns)) < len(self.columns):
+            found.append(f"columns must have names of their own, got {', '.join(self.columns)}")
         if not _extends_ascii(self.encoding):
             found.append(f"encoding must be known and extend ASCII, got {self.encoding!r}; try converting to utf-8")
         if self.min_chars > self.max_chars:
@@ -102,23 +127,13 @@ def list_files(source: SourceConfig) -> list[SourceFile]:
 
     Raises: RecipeError when the path, a package or a file of a BEIR folder is missing, or nothing fits the format.
     """
+    where = f"sources.{source.name}"
     if source.format == PYDOCS:
-        return _python_files(source)
-    if source.format == BEIR:
-        return beir_files(Path(source.path), source.split, f"sources.{source.name}")
-    root = Path(source.path)
-    if root.is_dir():
-        found = [path for path in sorted(root.rglob("*")) if _wanted(path, root, _SUFFIXES[source.format])]
-        base = root
-    else:
-        matches = [str(root)] if root.is_file() else sorted(glob.glob(source.path, recursive=True))  # noqa: PTH207
-        found = [path for path in map(Path, matches) if path.is_file()]
-        base = Path(os.path.commonpath([path.parent for path in found])) if found else root
-    if not found:
-        kinds = ", ".join(_SUFFIXES[source.format])
-        hint = f"holds no file ending in {kinds}" if root.is_dir() else "does not exist"
-        raise RecipeError(f"sources.{source.name}.path must name readable files, got {source.path!r}, which {hint}")
-    return [_file(path.relative_to(base).as_posix(), path) for path in found]
+        found = python_files(source.packages, source.exclude, where)
+        return [SourceFile(each.path, each.location, each.size, domain=each.package) for each in found]
+    if source.format in _LAYOUTS:
+        return _layout_files(source.format, Path(source.path), source.split, where)
+    return _matching_files(source, where)
 
 
 def beir_files(root: Path, split: str | None, where: str) -> list[SourceFile]:
@@ -126,21 +141,43 @@ def beir_files(root: Path, split: str | None, where: str) -> list[SourceFile]:
 
     Raises: RecipeError that names every missing file.
     """
-    wanted = [("documents", "corpus.jsonl")]
-    if split is not None:
-        wanted += [("queries", "queries.jsonl"), ("qrels", f"qrels/{split}.tsv")]
+    return _layout_files(BEIR, root, split, where)
+
+
+def _matching_files(source: SourceConfig, where: str) -> list[SourceFile]:
+    plain = _SUFFIXES[source.format]
+    packed = () if source.format in _NEVER_PACKED else tuple(name + pack for name in plain for pack in PACKED)
+    root = Path(source.path)
+    if root.is_dir():
+        found = [path for path in sorted(root.rglob("*")) if _wanted(path, root, (*plain, *packed))]
+        base = root
+    else:
+        matches = [str(root)] if root.is_file() else sorted(glob.glob(source.path, recursive=True))  # noqa: PTH207
+        found = [path for path in map(Path, matches) if path.is_file()]
+        base = Path(os.path.commonpath([path.parent for path in found])) if found else root
+    if not found:
+        kinds = ", ".join(plain) + (f", plain or packed ({', '.join(PACKED)})" if packed else "")
+        hint = f"holds no file ending in {kinds}" if root.is_dir() else "does not exist"
+        raise RecipeError(f"{where}.path must name readable files, got {source.path!r}, which {hint}")
+    return [_file(path.relative_to(base).as_posix(), path) for path in found]
+
+
+def _layout_files(layout: str, root: Path, split: str | None, where: str) -> list[SourceFile]:
     found, missing = [], []
-    for role, name in wanted:
-        plain = root / name
-        path = plain if plain.is_file() else plain.with_name(plain.name + ".gz")
-        if path.is_file():
+    for role, pattern in _LAYOUTS[layout].items():
+        if role != "documents" and split is None:
+            continue
+        plain = root / pattern.format(split)
+        packed = [plain.with_name(plain.name + pack) for pack in PACKED]
+        path = next((each for each in (plain, *packed) if each.is_file()), None)
+        if path is not None:
             found.append(_file(path.relative_to(root).as_posix(), path, role))
         else:
-            missing.append(name)
+            missing.append(pattern.format(split))
     if missing:
         way_out = "check the path and the split" if root.is_dir() else "check the path"
-        lacks = ", ".join(missing)
-        raise RecipeError(f"{where}.path must be a BEIR folder, got {str(root)!r} without {lacks}; try to {way_out}")
+        must = f"{where}.path must be {_FOLDERS[layout]}, got {str(root)!r} without {', '.join(missing)}"
+        raise RecipeError(f"{must}; try to {way_out}")
     return found
 
 
@@ -166,52 +203,6 @@ def _digest_file(location: str) -> str:
         while chunk := handle.read(1 << 20):
             digest.update(chunk)
     return digest.hexdigest()
-
-
-def _python_files(source: SourceConfig) -> list[SourceFile]:
-    places = {STDLIB: Path(sysconfig.get_paths()["stdlib"]), **_installed()}
-    if "*" in source.packages:
-        chosen = sorted(places)
-    else:
-        chosen = sorted(set(source.packages))
-        missing = [name for name in chosen if name not in places]
-        if missing or not chosen:
-            got = ", ".join(missing) or "none"
-            raise RecipeError(f"sources.{source.name}.packages must be installed beside pairwright, got {got}; "
-                              "try the name that is imported, stdlib or *")
-    return [
-        SourceFile(f"{name}/{path}" if name == STDLIB else path, location, size, domain=name)
-        for name in chosen
-        for path, location, size in _walk_python(places[name], name, frozenset(source.exclude))
-    ]
-
-
-def _installed() -> dict[str, Path]:
-    """Return the importable top-level names beside pairwright, and where they are."""
-    paths = sysconfig.get_paths()
-    found: dict[str, Path] = {}
-    for home in (Path(paths["platlib"]), Path(paths["purelib"])):
-        for entry in home.iterdir() if home.is_dir() else ():
-            name = entry.name.removesuffix(".py") if entry.is_file() else entry.name
-            is_python = entry.is_dir() or entry.suffix == ".py"
-            if is_python and name.isidentifier() and not name.startswith("__") and name not in _OURS:
-                found[name] = entry
-    return found
-
-
-def _walk_python(place: Path, name: str, exclude: frozenset[str]) -> Iterator[tuple[str, str, int]]:
-    if place.is_file():
-        yield place.name, str(place), place.stat().st_size
-        return
-    base = str(place) if name == STDLIB else str(place.parent)
-    for folder, folders, files in os.walk(place):
-        folders[:] = sorted(each for each in folders if each not in exclude and each not in _NEVER)
-        for file in sorted(files):
-            # A test module beside the code is a test all the same, unless tests are wanted.
-            is_test = "tests" in exclude and (file.startswith("test_") or file == "conftest.py")
-            if file.endswith(".py") and not is_test:
-                location = os.path.join(folder, file)  # noqa: PTH118 -- 24,000 times
-                yield os.path.relpath(location, base), location, os.stat(location).st_size  # noqa: PTH116
 
 
 def _wanted(path: Path, root: Path, suffixes: tuple[str, ...]) -> bool:

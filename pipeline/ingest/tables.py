@@ -13,17 +13,13 @@ from pyspark.sql.pandas.types import to_arrow_schema
 from pipeline.contract import conform, spark_schema
 from pipeline.ids import hash_column, unit_column
 from pipeline.ingest.clean import Row, clean_record
-from pipeline.ingest.docstrings import read_docstrings
-from pipeline.ingest.formats import Reader, read_lines, read_parquet, read_text
 from pipeline.ingest.links import resolve_links
+from pipeline.ingest.readers import READERS
 from pipeline.ingest.records import DOCUMENT, QREL, QUERY, RECORDS, REJECT, SEE_ALSO
-from pipeline.ingest.sources import BEIR, JSONL, PARQUET, PYDOCS, TEXT, SourceConfig
+from pipeline.ingest.sources import SourceConfig
 from pipeline.ingest.units import Unit
 from schemas.documents import DOCUMENTS, DUPLICATE_ID, JUDGEMENTS, REJECTS
 
-READERS: dict[str, Reader] = {
-    PYDOCS: read_docstrings, JSONL: read_lines, BEIR: read_lines, PARQUET: read_parquet, TEXT: read_text,
-}
 SEE_ALSO_MARK = " see also "
 _BATCH_ROWS = 512
 _BATCH_CHARS = 4 << 20

@@ -9,10 +9,11 @@ import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as T
 
-from pipeline.ingest.sources import BEIR, JSONL, PARQUET, SourceConfig, SourceFile, list_files
+from pipeline.ingest.sources import BEIR, JSONL, MSMARCO, PACKED, PARQUET, TSV, SourceConfig, SourceFile, list_files
 
 SPAN = 16 << 20
 _BLOCK = 1 << 20
+_LINES = frozenset({JSONL, BEIR, TSV, MSMARCO})  # one row a line, always: a CSV row may be many
 _TASK_BYTES = 4 << 20
 
 
@@ -57,7 +58,7 @@ def unit_frame(spark: SparkSession, units: Sequence[Unit]) -> DataFrame:
 
 def _spans(source: SourceConfig, file: SourceFile) -> Iterator[tuple[int, int, int, int]]:
     """Yield start, end, first line and weight of the parts of a file."""
-    is_lines = source.format in (JSONL, BEIR) and not file.path.endswith(".gz")
+    is_lines = source.format in _LINES and not file.path.lower().endswith(PACKED)
     if is_lines and file.size > SPAN:
         yield from line_spans(file.location, file.size, SPAN)
     elif source.format == PARQUET:

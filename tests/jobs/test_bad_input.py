@@ -1,5 +1,6 @@
 """Bad input, one row a case: good rows go on, the rest is kept and counted, and each failure is one clear line."""
 
+import bz2
 import gzip
 import hashlib
 import json
@@ -23,6 +24,7 @@ import yaml
 from jobs.engines.vllm import OpenAiGenerator, ServerSettings, VllmServer
 from jobs.stages import Workspace, load_stage, run_stage
 from pipeline.ingest.formats import read_lines
+from pipeline.ingest.readers import READERS
 from pipeline.ingest.sources import SourceConfig
 from pipeline.ingest.units import plan_units
 from pipeline.ports import GenerationRequest
@@ -65,9 +67,24 @@ def broken_gzip() -> bytes:
     return packed + gzip.compress(line(text=noise), mtime=0)[:50_000]
 
 
+def zstd(data: bytes) -> bytes:
+    packed = pa.BufferOutputStream()
+    with pa.CompressedOutputStream(packed, "zstd") as stream:
+        stream.write(data)
+    return packed.getvalue().to_pybytes()
+
+
 LONG_ENOUGH = "A good document, long enough to be kept."
 LARGE = b"long " * (10 << 20)
 GOOD_TEXT, GOOD_PARQUET = LONG_ENOUGH.encode(), parquet(text=[LONG_ENOUGH])
+GOOD_CSV = b"id,text\n1," + LONG_ENOUGH.replace(",", ";").encode() + b"\n"
+GOOD_PAGE = b"<html><body><h1>Tea</h1><p>" + GOOD_TEXT + b"</p></body></html>"
+GOOD_WET = b"\r\n".join([
+    b"WARC/1.0", b"WARC-Type: conversion", b"WARC-Target-URI: http://a", b"Content-Length: %d" % len(GOOD_TEXT), b"",
+    GOOD_TEXT, b"", b"",
+])
+GOOD_ARRAY = b'[{"text": "' + GOOD_TEXT + b'"}]\n'
+GOOD_SQUAD = json.dumps({"data": [{"paragraphs": [{"context": LONG_ENOUGH, "qas": []}]}]}).encode()
 WRONG_TYPES = (
     line(text=5) + line(text=["a"]) + line(text="t", id={}) + line(text="t", title=1) + line(text="t", links=[[]])
 )
@@ -153,6 +170,106 @@ INPUTS = [
     Input(
         "an id beyond all numbers", {"a.jsonl": b'{"text": "A document with a long id.", "id": ' + b"9" * 4000 + b"}\n"}
     ),
+    Input("truncated zstd", {"a.jsonl": GOOD, "b.jsonl.zst": zstd(GOOD)[:-9]}, [("b.jsonl.zst", 1, "broken_zstd")]),
+    Input("zstd that is none", {"a.jsonl": GOOD, "b.jsonl.zst": b"plain"}, [("b.jsonl.zst", 1, "broken_zstd")]),
+    Input("bzip2 that is none", {"a.jsonl": GOOD, "b.jsonl.bz2": b"plain"}, [("b.jsonl.bz2", 1, "broken_bzip2")]),
+    Input("packed nothing", {"a.jsonl": GOOD, "b.jsonl.bz2": bz2.compress(b"")}, [("b.jsonl.bz2", 0, "empty_file")]),
+    Input(
+        "CSV with other columns",
+        {"a.csv": GOOD_CSV + b"one\n1,2,3\n", "b.csv": b"id,body\n1,x\n", "c.csv": b"text,text\n1,x\n"},
+        [("a.csv", 3, "wrong_columns"), ("a.csv", 4, "wrong_columns"), ("b.csv", 0, "missing_field"),
+         ("c.csv", 0, "wrong_columns")],
+        format="csv",
+    ),
+    Input(
+        "a quote that is never closed",
+        {
+            "a.csv": b'id,text\n1,"open\n' + GOOD_CSV.partition(b"\n")[2],
+            "b.csv": b'id,text\n2,"x"y\n',
+            "c.csv": b'"id\n',
+        },
+        [("a.csv", 2, "not_csv"), ("b.csv", 2, "not_csv"), ("c.csv", 1, "not_csv")],
+        format="csv",
+    ),
+    Input(
+        "CSV of other bytes",
+        {"a.csv": GOOD_CSV + "3,Käse\n".encode("latin-1") + b'4,"a\0b"\n', "b.csv": b""},
+        [("a.csv", 3, "wrong_encoding"), ("a.csv", 4, "nul_bytes"), ("b.csv", 0, "empty_file")],
+        format="csv",
+    ),
+    Input("a cell of 50 MB", {"a.csv": GOOD_CSV + b'2,"' + LARGE + b'"\n'}, [("a.csv", 3, "too_large")], format="csv"),
+    Input(
+        "TSV with other columns",
+        {
+            "a.tsv": GOOD_CSV.replace(b",", b"\t") + b"one\n",
+            "b.tsv": b"id\tbody\n1\tx\n",
+            "c.tsv": b"\xff\ttext\n1\tx\n",
+        },
+        [("a.tsv", 3, "wrong_columns"), ("b.tsv", 0, "missing_field"), ("c.tsv", 0, "wrong_encoding")],
+        format="tsv",
+    ),
+    Input(
+        "JSON that is no array",
+        {"a.json": GOOD_ARRAY, "b.json": b'{"rows": []}', "c.json": b"", "d.json": b"[", "e.json": b'[{"a" 1}]'},
+        [("b.json", 1, "not_json"), ("c.json", 0, "empty_file"), ("d.json", 1, "not_json"), ("e.json", 1, "not_json")],
+        format="json",
+    ),
+    Input(
+        "an array that breaks off",
+        {"a.json": GOOD_ARRAY[:-2] + b', {"text": "cut', "b.json": b"[" * 100_000},
+        [("a.json", 2, "not_json"), ("b.json", 1, "not_json")],
+        format="json",
+    ),
+    Input(
+        "items that are none",
+        {"a.json": b'[1, "x", null, {"body": "x"}, {"text": 5}, {"text": "\xff"}, ' + GOOD_ARRAY[1:]},
+        [*[("a.json", n, "not_an_object") for n in (1, 2, 3)], ("a.json", 4, "missing_field"),
+         ("a.json", 5, "wrong_type"), ("a.json", 6, "wrong_encoding")],
+        format="json",
+    ),
+    Input(
+        "items of 10 and 50 MB",
+        {"a.json": GOOD_ARRAY[:-2] + b', {"text": "' + LARGE[: 10 << 20] + b'"}]',
+         "b.json": b'[{"text": "' + LARGE + b'"}]'},
+        [("a.json", 2, "too_large"), ("b.json", 1, "too_large")],
+        format="json",
+    ),
+    Input(
+        "SQuAD of another kind",
+        {"a.json": GOOD_SQUAD, "b.json": b'{"version": 1}', "c.json": b'{"data": [1, {"paragraphs": [{}]}]}'},
+        [("b.json", 1, "not_json"), ("c.json", 1, "not_squad"), ("c.json", 2, "not_squad")],
+        format="squad",
+    ),
+    Input(
+        "MS MARCO of another kind",
+        {
+            "collection.tsv": b"d1\t" + GOOD_TEXT + b"\nd2\n",
+            "queries.train.tsv": b"q1\twhich?\nq2\n",
+            "qrels.train.tsv": b"q1\t0\td1\t1\nq1\td1\t1\nq1\t0\td1\tx\n",
+        },
+        [("collection.tsv", 2, "wrong_columns"), ("queries.train.tsv", 2, "missing_field"),
+         ("qrels.train.tsv", 2, "not_a_qrel"), ("qrels.train.tsv", 3, "not_a_qrel")],
+        format="msmarco",
+    ),
+    Input(
+        "pages without text",
+        {"a.html": GOOD_PAGE, "b.html": b"", "c.html": b"<html><body></body></html>", "d.html": b"\0\xff" * 100},
+        [("b.html", 0, "empty_file"), ("c.html", 1, "no_main_text"), ("d.html", 1, "no_main_text")],
+        format="html",
+    ),
+    Input(
+        "archives that are none",
+        {"a.wet": GOOD_WET, "b.warc": b"", "c.warc": b"0" * (1 << 20), "d.warc.gz": b"plain", "e.wet": GOOD_WET[:-30]},
+        [("b.warc", 0, "empty_file"), ("c.warc", 0, "not_warc"), ("d.warc.gz", 1, "broken_gzip"),
+         ("e.wet", 1, "cut_record")],
+        format="warc",
+    ),
+    Input(
+        "Markdown of other bytes",
+        {"a.md": GOOD_TEXT, "b.md": b"\xff", "c.md": b"\n", "d.md": b"a\0b"},
+        [("b.md", 0, "wrong_encoding"), ("c.md", 0, "empty_file"), ("d.md", 0, "nul_bytes")],
+        format="markdown",
+    ),
 ]
 
 
@@ -211,6 +328,24 @@ def test_a_line_of_50_mb_is_not_held_in_memory(tmp_path):
     assert peak < 10 << 20
 
 
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, zstd], ids=["gz", "bz2", "zst"])
+@pytest.mark.parametrize("form", ["jsonl", "csv", "tsv", "json"])
+def test_a_bomb_is_refused_and_never_held(tmp_path, form, pack):
+    begin = {"jsonl": b'{"text": "', "json": b'[{"text": "'}.get(form, b"text\n")
+    suffix = {gzip.compress: "gz", bz2.compress: "bz2"}.get(pack, "zst")
+    fill(tmp_path / "in", {f"a.{form}.{suffix}": pack(begin + b"0" * (48 << 20))})
+    source = SourceConfig("s", form, path=str(tmp_path / "in"), max_bytes=1 << 20, max_unpacked=8 << 20)
+    tracemalloc.start()
+    try:
+        found = [record.reason for unit in plan_units([source]) for record in READERS[form](unit, source)]
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert found == ["too_large" if form == "json" else "bomb"]  # an array is given up at its first large item
+    assert peak < 10 << 20
+
+
 @dataclass(frozen=True)
 class Refusal:
     """A source that must fail, and the one line it fails with."""
@@ -230,7 +365,7 @@ EARLY = [
     Refusal("no path", {"format": "jsonl"}, "path must be set for jsonl"),
     Refusal("an unknown setting", {**JSONL, "formatt": "x"}, r"sources\[0\].formatt must be one of the known settings"),
     Refusal("an impossible value", {**JSONL, "limit": 0}, "limit must be at least 1, got 0"),
-    Refusal("an unknown format", {"format": "csv", "path": "in"}, "format must be one of pydocs, jsonl, parquet"),
+    Refusal("an unknown format", {"format": "xlsx", "path": "in"}, "format must be one of pydocs, jsonl, parquet"),
     Refusal(
         "a package that is not installed",
         {"format": "pydocs", "packages": ["no_such"]},

@@ -7,8 +7,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.ingest.formats import read_lines, read_parquet, read_text, split_title
+from pipeline.ingest.formats import read_lines, read_parquet
 from pipeline.ingest.sources import SourceConfig
+from pipeline.ingest.texts import read_text, split_markdown, split_title
 from pipeline.ingest.units import plan_units
 
 
@@ -75,6 +76,23 @@ def test_parquet_rows_are_numbered_through_the_file(tmp_path):
 )
 def test_a_text_file_begins_with_its_title(text, parts):
     assert split_title(text) == parts
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("Badge\n\n## Brewing tea ##\nBoil water.", ("Brewing tea", "Badge\n\nBoil water.")),
+        ("Brewing tea\n---\nBoil water.", ("Brewing tea", "Boil water.")),
+        ("```sh\n# a comment\n```\n# Tea\nx", ("Tea", "```sh\n# a comment\n```\nx")),
+        ("~~~~\n~~~\n# inside\n~~~~\n# Tea", ("Tea", "~~~~\n~~~\n# inside\n~~~~")),
+        ("---\ntitle: 'Tea'\ndate: 1\n---\n# Brewing\nx", ("Tea", "# Brewing\nx")),
+        ("---\ndate: 1\n---\n# Brewing\nx", ("Brewing", "x")),
+        ("#hashtag\nno heading", ("", "#hashtag\nno heading")),
+        ("a paragraph\nof two lines\n---\nx", ("", "a paragraph\nof two lines\n---\nx")),
+    ],
+)
+def test_a_markdown_file_is_titled_by_its_front_matter_or_first_heading(text, parts):
+    assert split_markdown(text) == parts
 
 
 def test_a_text_file_is_one_document_named_by_its_path(tmp_path):

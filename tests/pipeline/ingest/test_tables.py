@@ -148,9 +148,9 @@ def split(a):
 
     More about splitting things, at length. More about splitting things."""
 ''')
-    monkeypatch.setattr("pipeline.ingest.sources._installed", lambda: {"pkg": tmp_path})
+    monkeypatch.setattr("pipeline.ingest.packages._installed", lambda: {"pkg": tmp_path})
     monkeypatch.setattr(
-        "pipeline.ingest.sources._walk_python",
+        "pipeline.ingest.packages._walk_python",
         lambda *_: [("pkg/core.py", str(tmp_path / "core.py"), (tmp_path / "core.py").stat().st_size)],
     )
 
