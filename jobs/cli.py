@@ -49,7 +49,7 @@ def _build(args: argparse.Namespace) -> int:
             build(place, args.until, terminal)
     except PairwrightError as error:
         terminal.fail(str(error))
-        return 1
+        return error.exit_status
     except KeyboardInterrupt:
         terminal.fail("stopped; finished stages are kept, run the same command again to go on")
         return 130
@@ -242,7 +242,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command; exit status 0 done, 1 failed, 2 wrong arguments, 130 stopped; nightly has more (its help)."""
+    """Run the command; exit status 0 done, 1 failed, 2 wrong arguments, 4 audit failed, 130 stopped; nightly has one more."""
     os.environ.update({key: value for key, value in _QUIET.items() if key not in os.environ})
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     parser = make_parser()
@@ -254,7 +254,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     except PairwrightError as error:
         for fault in getattr(error, "faults", [str(error)]):
             sys.stderr.write(f"pairwright: {fault}\n")
-        status = 1
+        status = error.exit_status
     except KeyboardInterrupt:
         status = 130
     except BrokenPipeError:

@@ -25,7 +25,7 @@ from jobs.store import write_json
 from jobs.terminal import Terminal
 from schemas.errors import AuditError, PairwrightError
 
-PUBLISHED, FAILED, NOTHING_NEW, AUDIT_FAILED, STOPPED = 0, 1, 3, 4, 130
+PUBLISHED, FAILED, NOTHING_NEW, AUDIT_FAILED, STOPPED = 0, 1, 3, AuditError.exit_status, 130
 DIFF, PENDING = "diff.json", "nightly.json"
 STATUS = (
     "exit status: 0 published (with --train: or a new model measured), 3 nothing new, 4 the audit failed and CURRENT "

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 class PairwrightError(Exception):
     """Any failure that pairwright explains in one line; the command line prints it without a traceback."""
 
+    exit_status = 1
+
 
 class RecipeError(PairwrightError):
     """The recipe, or a path or model it names, is wrong: fix the recipe."""
@@ -24,6 +26,8 @@ class ContractError(PairwrightError):
 
 class AuditError(ContractError):
     """A finished dataset is not what was expected of it: look at what was named; nothing was published."""
+
+    exit_status = 4
 
 
 class EngineError(PairwrightError):
