@@ -242,7 +242,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command; exit status 0 done, 1 failed, 2 wrong arguments, 4 audit failed, 130 stopped; nightly has one more."""
+    """Run the command; exit status 0 done, 1 failed, 2 wrong arguments, 4 audit failed, 130 stopped; nightly: 3 too."""
     os.environ.update({key: value for key, value in _QUIET.items() if key not in os.environ})
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     parser = make_parser()
