@@ -22,7 +22,7 @@ class LabelConfig(Config):
                               high=0.9)
     measure_queries: int = setting(100, "held-out gold queries that the teacher is measured on", low=0)
     measure_depth: int = setting(20, "of each of them, the hardest candidates scored whatever the cap", low=1)
-    cap: int = setting(20_000, "most pairs scored; measured queries first, then positives, then the hardest candidates "
+    cap: int = setting(8_000, "most pairs scored; measured queries first, then positives, then the hardest candidates "
                        "of every query in turn", low=0)
     epochs: int = setting(1, "passes over the teaching pairs", low=1, high=100)
     learning_rate: float = setting(1e-4, "peak learning rate of AdamW; it falls linearly to 0", low=0.0, high=1.0)
