@@ -8,23 +8,31 @@ from pyspark.storagelevel import StorageLevel
 
 from jobs.stages import Stage, StageRun, main
 from pipeline.ingest.sources import PYDOCS, SourceConfig, digest_source
-from pipeline.ingest.tables import name_targets, read_records, select_documents, select_judgements, select_rejects
+from pipeline.ingest.tables import (
+    name_targets,
+    read_records,
+    select_annotations,
+    select_documents,
+    select_judgements,
+    select_rejects,
+)
 from pipeline.ingest.units import plan_units, unit_frame
 from pipeline.ingest.yields import check_yields, count_yields
 from pipeline.recipe import Recipe
-from schemas.documents import DOCUMENTS, JUDGEMENTS, REJECTS
+from schemas.documents import ANNOTATIONS, DOCUMENTS, JUDGEMENTS, REJECTS
 
 
 def run(run: StageRun) -> None:
     """Read every source once, part what came of it, and refuse a source that gave nothing."""
     sources, seed = run.recipe.sources, run.recipe.seed
     units = plan_units(sources)
-    # Three outputs share one reading, and reading is the dear part; the disk holds it, memory does not.
+    # Four outputs share one reading, and reading is the dear part; the disk holds it, memory does not.
     records = read_records(unit_frame(run.spark, units), sources).persist(StorageLevel.DISK_ONLY)
     has_docstrings = any(source.format == PYDOCS for source in sources)
     targets = name_targets(records).persist(StorageLevel.DISK_ONLY) if has_docstrings else None
     try:
         run.write(select_documents(records, targets, sources, seed), DOCUMENTS)
+        run.write(select_annotations(records, sources, seed), ANNOTATIONS)
         run.write(select_judgements(records, targets), JUDGEMENTS)
         run.write(select_rejects(records), REJECTS)
     finally:
@@ -45,10 +53,10 @@ def _digests(recipe: Recipe) -> Mapping[str, str]:
 
 
 STAGE = Stage(
-    name="ingest", version=1,
+    name="ingest", version=2,
     settings=("sources",),
     inputs={},
-    outputs=(DOCUMENTS, JUDGEMENTS, REJECTS),
+    outputs=(DOCUMENTS, ANNOTATIONS, JUDGEMENTS, REJECTS),
     run=run,
     external=_digests,
 )

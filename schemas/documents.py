@@ -9,6 +9,12 @@ DUPLICATE_ID = "duplicate_id"  # the source gives this id to an earlier document
 TOO_SHORT = "too_short"
 TOO_LONG = "too_long"
 NO_LETTERS = "no_letters"
+REPEATED_LINES = "repeated_lines"
+REPEATED_NGRAMS = "repeated_ngrams"
+BOILERPLATE = "boilerplate"
+TOO_MANY_SYMBOLS = "too_many_symbols"
+ODD_WORDS = "odd_words"  # on average too short or too long to be words
+OTHER_LANGUAGE = "other_language"
 EXACT_DUPLICATE = "exact_duplicate"
 NEAR_DUPLICATE = "near_duplicate"
 HELD_OUT = "held_out"  # belongs to the evaluation set of this dataset
@@ -36,7 +42,24 @@ DOCUMENTS = Table(
         Column("text_hash", "string", "hash of the normalised text: equal means exact duplicate"),
         DROP_REASON,
     ),
-    reasons=(DUPLICATE_ID, TOO_SHORT, TOO_LONG, NO_LETTERS, EXACT_DUPLICATE, NEAR_DUPLICATE, HELD_OUT, LEAK),
+    reasons=(
+        DUPLICATE_ID, TOO_SHORT, TOO_LONG, NO_LETTERS, REPEATED_LINES, REPEATED_NGRAMS, BOILERPLATE, TOO_MANY_SYMBOLS,
+        ODD_WORDS, OTHER_LANGUAGE, EXACT_DUPLICATE, NEAR_DUPLICATE, HELD_OUT, LEAK,
+    ),
+)
+
+ANNOTATIONS = Table(
+    "annotations",
+    1,
+    key=("doc_id",),
+    columns=(
+        Column("doc_id", "string", "document of a source that asks for cleaning"),
+        Column("repaired", "boolean", "whether wrongly decoded text was repaired", nullable=True),
+        Column("language", "string", "ISO 639-1 code; null = not asked for", nullable=True),
+        Column("language_score", "double", "probability of that language", nullable=True),
+        Column("failed_rules", "array<string>", "every rule the text breaks; the first is its drop_reason"),
+        Column("pii", "array<string>", "kinds of personal data found: email, card, ip, phone"),
+    ),
 )
 
 REJECTS = Table(

@@ -17,7 +17,10 @@ pdf: the text layer of PDF files
 readers: which reader reads which format
 docstrings: the reader of Python files
 markup: reST, numpydoc and Markdown marks out of docstrings; summaries; "See Also"
-clean: a record becomes a row: normalised text, ids and reasons to drop it
+clean: a record becomes a row: repaired and normalised text, ids and reasons to drop it
+quality: rules that tell text from what only looks like it
+languages: which language a text is in
+private: personal data by their form
 tables: the Spark side: units -> records -> documents, judgements, rejects
 links: names in "See Also" become ids of documents
 yields: what each source gave; a source that gave nothing is refused

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from pipeline.ids import hash_id
+from pipeline.ingest.languages import identify_language
+from pipeline.ingest.private import redact
+from pipeline.ingest.quality import OFF, REDACT, CleanConfig, failed_rules
 from pipeline.ingest.records import DOCUMENT, Record
 from pipeline.ingest.sources import SourceConfig
 from pipeline.text import clean_text, normal_form, one_line
-from schemas.documents import NO_LETTERS, TOO_LONG, TOO_SHORT
+from schemas.documents import NO_LETTERS, OTHER_LANGUAGE, TOO_LONG, TOO_SHORT
 
 Row = dict[str, Any]
 
@@ -27,8 +30,10 @@ def clean_record(record: Record, source: SourceConfig) -> Row:
 
 
 def _document(record: Record, source: SourceConfig) -> Row:
-    title = one_line(clean_text(record.title))
-    text = clean_text(record.text)
+    title, text, notes = _repaired(record.title, record.text, source.clean)
+    title, text = one_line(clean_text(title)), clean_text(text)
+    if source.clean.pii != OFF:
+        title, text, notes["pii"] = _private(title, text, source.clean)
     native = _name(record.native_id)
     path = _plain(record.path)
     if source.with_title and title:
@@ -44,8 +49,51 @@ def _document(record: Record, source: SourceConfig) -> Row:
         "license": _name(record.license) or source.license,
         "chars": len(text),
         "text_hash": hash_id(normal_form(text)),
-        "drop_reason": drop_reason(text, source),
+        "drop_reason": drop_reason(text, source) or _judged(text, source.clean, notes),
+        **notes,
     }
+
+
+def _repaired(title: str, text: str, cfg: CleanConfig) -> tuple[str, str, Row]:
+    """Return title and text without mojibake, and the annotations to be; none where nothing is asked for."""
+    if not cfg.annotates:
+        return title, text, {}
+    notes: Row = {"failed_rules": [], "pii": []}
+    if cfg.repair:
+        fixed = fix_mojibake(title), fix_mojibake(text)
+        notes["repaired"] = fixed != (title, text)
+        title, text = fixed
+    return title, text, notes
+
+
+def fix_mojibake(text: str) -> str:
+    """Return the text with what was decoded wrongly decoded again; quotes, widths, entities and ligatures stay.
+
+    Source: ftfy (Speer 2019). Full-width signs are good Chinese and Japanese, whatever else they may be elsewhere.
+    """
+    import ftfy  # only where it is asked for
+
+    return ftfy.fix_text(
+        text, unescape_html=False, uncurl_quotes=False, fix_latin_ligatures=False, fix_character_width=False,
+        fix_line_breaks=False, remove_control_chars=False, remove_terminal_escapes=False)
+
+
+def _private(title: str, text: str, cfg: CleanConfig) -> tuple[str, str, list[str]]:
+    (new_title, in_title), (new_text, in_text) = redact(title), redact(text)
+    kinds = [*in_text, *(kind for kind in in_title if kind not in in_text)]
+    return (new_title, new_text, kinds) if cfg.pii == REDACT else (title, text, kinds)
+
+
+def _judged(text: str, cfg: CleanConfig, notes: Row) -> str | None:
+    """Add what rules and language say to the annotations; return the first reason to drop the text."""
+    if cfg.rules:
+        notes["failed_rules"] = failed_rules(text, cfg)
+    if cfg.languages:
+        notes["language"], notes["language_score"] = identify_language(text)
+        is_sure = notes["language_score"] >= cfg.min_confidence
+        if is_sure and notes["language"] not in cfg.languages:
+            notes["failed_rules"] = [*notes["failed_rules"], OTHER_LANGUAGE]
+    return next(iter(notes.get("failed_rules", ())), None)
 
 
 def drop_reason(text: str, source: SourceConfig) -> str | None:

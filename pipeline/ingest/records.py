@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from schemas.documents import DOCUMENTS, REJECTS
+from schemas.documents import ANNOTATIONS, DOCUMENTS, REJECTS
 from schemas.table import Column, Table
 
 DOCUMENT, SEE_ALSO, QUERY, QREL, REJECT = "document", "see_also", "query", "qrel", "reject"
@@ -79,5 +79,6 @@ RECORDS = Table(
         Column("grade", "double", "qrel: relevance", nullable=True),
         *(Column(c.name, c.type, c.doc, nullable=c.name not in ("source", "path", "line")) for c in DOCUMENTS.columns),
         *(Column(c.name, c.type, c.doc, nullable=True) for c in REJECTS.columns if c.name not in DOCUMENTS.names),
+        *(Column(c.name, c.type, c.doc, nullable=True) for c in ANNOTATIONS.columns if c.name not in DOCUMENTS.names),
     ),
 )

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.ingest.packages import python_files
+from pipeline.ingest.quality import CleanConfig
 from schemas.config import Config, setting
 from schemas.errors import RecipeError
 
@@ -76,6 +77,7 @@ class SourceConfig(Config):
     max_bytes: int = setting(8 << 20, "larger lines and text files are rejected unread: too_large", low=1 << 10)
     max_unpacked: int = setting(
         256 << 20, "packed files that unpack to more bytes and to 100 times their size are bombs", low=1 << 20)
+    clean: CleanConfig = setting(factory=CleanConfig, doc="repair, rules, languages and personal data; all off")
 
     @property
     def with_title(self) -> bool:

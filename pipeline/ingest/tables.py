@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 from pyspark.sql.pandas.types import to_arrow_schema
 
-from pipeline.contract import conform, spark_schema
+from pipeline.contract import conform, frame_of, spark_schema
 from pipeline.ids import hash_column, unit_column
 from pipeline.ingest.clean import Row, clean_record
 from pipeline.ingest.links import resolve_links
@@ -18,7 +18,7 @@ from pipeline.ingest.readers import READERS
 from pipeline.ingest.records import DOCUMENT, QREL, QUERY, RECORDS, REJECT, SEE_ALSO
 from pipeline.ingest.sources import SourceConfig
 from pipeline.ingest.units import Unit
-from schemas.documents import DOCUMENTS, DUPLICATE_ID, JUDGEMENTS, REJECTS
+from schemas.documents import ANNOTATIONS, DOCUMENTS, DUPLICATE_ID, JUDGEMENTS, REJECTS
 
 SEE_ALSO_MARK = " see also "
 _BATCH_ROWS = 512
@@ -68,12 +68,28 @@ def select_documents(
 
     In:    RECORDS; what name_targets made of them, None where no source is of docstrings.
     Out:   DOCUMENTS; of documents that share an id within a source, all but the first have duplicate_id.
-    Drops: too_short, too_long, no_letters, duplicate_id. Documents over a limit are not taken at all.
+    Drops: too_short, too_long, no_letters, duplicate_id, and what the sources' ``clean`` asks for. Documents over a
+           limit are not taken at all.
     Ties:  the first is by path, line and doc_id; what a limit takes is drawn by hash of seed and family.
     """
-    once = _once(records.where(F.col("kind") == DOCUMENT))
-    taken = _within_limits(once, sources, seed)
+    taken = _taken(records, sources, seed)
     return conform(taken if targets is None else _with_links(taken, targets), DOCUMENTS)
+
+
+def select_annotations(records: DataFrame, sources: Sequence[SourceConfig], seed: int) -> DataFrame:
+    """Return what cleaning found out about the documents of the sources that ask for it.
+
+    In:  RECORDS.
+    Out: ANNOTATIONS, for the documents that select_documents returns.
+    """
+    asking = [source.name for source in sources if source.clean.annotates]
+    if not asking:
+        return frame_of(records.sparkSession, ANNOTATIONS, [])
+    return conform(_taken(records.where(F.col("source").isin(asking)), sources, seed), ANNOTATIONS)
+
+
+def _taken(records: DataFrame, sources: Sequence[SourceConfig], seed: int) -> DataFrame:
+    return _within_limits(_once(records.where(F.col("kind") == DOCUMENT)), sources, seed)
 
 
 def _once(documents: DataFrame) -> DataFrame:

@@ -7,8 +7,16 @@ from pyspark.sql import functions as F
 
 from pipeline.ids import hash_id
 from pipeline.ingest.links import nearest
+from pipeline.ingest.quality import CleanConfig
 from pipeline.ingest.sources import SourceConfig
-from pipeline.ingest.tables import name_targets, read_records, select_documents, select_judgements, select_rejects
+from pipeline.ingest.tables import (
+    name_targets,
+    read_records,
+    select_annotations,
+    select_documents,
+    select_judgements,
+    select_rejects,
+)
 from pipeline.ingest.units import plan_units, unit_frame
 
 PANDAS = [
@@ -194,6 +202,22 @@ def test_qrels_meet_their_queries_once(spark, tmp_path, partitions):
 
     assert [tuple(row) for row in judgements.collect()] == [("s", "q1", "brewing tea", "d1", 2.0)]
     assert documents.select("title", "text").collect() == [("Tea", "Tea\nHow to brew it.")]
+
+
+def test_annotations_stand_beside_the_documents_of_sources_that_ask_for_them(spark, tmp_path):
+    path = lines(tmp_path / "a.jsonl", {"text": "Write to me@tea.example about the tea."}, {"text": "short"})
+    plain = SourceConfig("plain", "jsonl", path=str(path))
+    asking = SourceConfig("asking", "jsonl", path=str(path), clean=CleanConfig(pii="redact", languages=("en",)))
+    records = read_records(unit_frame(spark, plan_units([plain, asking])), [plain, asking])
+
+    documents = select_documents(records, None, [plain, asking], 1).where("source = 'asking'").orderBy("line").collect()
+    found = {row.doc_id: row for row in select_annotations(records, [plain, asking], 1).collect()}
+
+    assert [row.doc_id for row in documents if row.doc_id in found] == [row.doc_id for row in documents]
+    assert len(found) == 2
+    first = found[documents[0].doc_id]
+    assert (documents[0].text, first.pii, first.language) == ("Write to <email> about the tea.", ["email"], "en")
+    assert select_annotations(records, [plain], 1).collect() == []
 
 
 def test_rejects_keep_place_reason_and_bytes(spark, tmp_path):
