@@ -14,7 +14,7 @@ LOG := $(STAMPS)/setup.log
 STEP := LOG=$(LOG) bash jobs/setup/step.sh
 FAISS := $(shell command -v nvidia-smi >/dev/null 2>&1 && echo gpu || echo cpu)
 
-.PHONY: help setup demo pydocs test lint types layers unit e2e test-cluster test-crash test-airflow doctor clean distclean
+.PHONY: help setup demo pydocs test lint types layers unit test-cluster test-crash test-airflow doctor clean distclean
 .DEFAULT_GOAL := help
 
 help:  ## say what the targets do
@@ -77,11 +77,8 @@ layers: $(STAMPS)/packages
 	@$(BIN)/lint-imports --no-cache
 
 unit: setup
-	@$(BIN)/python -m pytest --ignore tests/test_end_to_end.py --ignore tests/test_cluster.py --ignore tests/test_crash.py \
+	@$(BIN)/python -m pytest --ignore tests/test_cluster.py --ignore tests/test_crash.py \
 	    --ignore tests/test_airflow.py
-
-e2e: setup  ## the whole way on a small real input with the real engines, at one and three partitions
-	@$(BIN)/python -m pytest tests/test_end_to_end.py
 
 test-cluster: setup  ## the demo's dataset on a standalone Spark cluster, through spark-submit: the same bytes
 	@$(BIN)/python -m pytest tests/test_cluster.py
