@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from pipeline.assemble import AssembleConfig
+from pipeline.audit import AuditConfig
 from pipeline.bucket import BucketConfig
 from pipeline.dedupe.config import DedupeConfig
 from pipeline.guard import GuardConfig
@@ -50,6 +51,7 @@ class Recipe(Config):
     label: LabelConfig = setting(factory=LabelConfig, doc="cross-encoder teacher")
     judge: JudgeConfig = setting(factory=JudgeConfig, doc="which candidates become negatives")
     assemble: AssembleConfig = setting(factory=AssembleConfig, doc="examples and planned batches")
+    audit: AuditConfig = setting(factory=AuditConfig, doc="how far a version may differ from the one before")
     train: TrainConfig = setting(factory=TrainConfig, doc="the bundled trainer")
     evaluate: EvaluateConfig = setting(factory=EvaluateConfig, doc="how models are measured")
 
