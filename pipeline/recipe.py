@@ -38,6 +38,7 @@ class Recipe(Config):
     sources: tuple[SourceConfig, ...] = setting(doc="where the documents come from")
     seed: int = setting(13, "of every draw", low=0)
     models: str = setting("", "folder of the models named without a path; empty = $PAIRWRIGHT_MODELS, else .models")
+    erase: str = setting("", "file of ids, one a line, of documents to erase; relative to the recipe")
     evaluation: tuple[EvalSetConfig, ...] = setting((), "evaluation sets from outside, protected and measured")
     dedupe: DedupeConfig = setting(factory=DedupeConfig, doc="exact and near-duplicates")
     holdout: HoldoutConfig = setting(factory=HoldoutConfig, doc="evaluation set cut from the sources themselves")
@@ -114,6 +115,7 @@ def load_recipe(path: Path) -> Recipe:
     return replace(
         recipe,
         models=models,
+        erase=str(folder / recipe.erase) if recipe.erase else "",
         sources=resolve_sources(recipe.sources, folder),
         evaluation=resolve_sets(recipe.evaluation, folder),
         holdout=resolve_holdout(recipe.holdout, recipe.evaluation),

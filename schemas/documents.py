@@ -9,6 +9,7 @@ DUPLICATE_ID = "duplicate_id"  # the source gives this id to an earlier document
 TOO_SHORT = "too_short"
 TOO_LONG = "too_long"
 NO_LETTERS = "no_letters"
+ERASED = "erased"  # on request: the row is left, its text is not
 EXACT_DUPLICATE = "exact_duplicate"
 NEAR_DUPLICATE = "near_duplicate"
 HELD_OUT = "held_out"  # belongs to the evaluation set of this dataset
@@ -36,7 +37,7 @@ DOCUMENTS = Table(
         Column("text_hash", "string", "hash of the normalised text: equal means exact duplicate"),
         DROP_REASON,
     ),
-    reasons=(DUPLICATE_ID, TOO_SHORT, TOO_LONG, NO_LETTERS, EXACT_DUPLICATE, NEAR_DUPLICATE, HELD_OUT, LEAK),
+    reasons=(DUPLICATE_ID, TOO_SHORT, TOO_LONG, NO_LETTERS, ERASED, EXACT_DUPLICATE, NEAR_DUPLICATE, HELD_OUT, LEAK),
 )
 
 REJECTS = Table(
