@@ -16,11 +16,13 @@ from typing import Any
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from pipeline.audit import AuditConfig, Drift
 from pipeline.contract import spark_schema
 from schemas.errors import AuditError
 from schemas.shards import PAIR_TASK, SHARDS, TRIPLET_TASK
 
 SAMPLES = 5
+DRIFT = "drift since the last version"
 
 
 @dataclass(frozen=True)
@@ -33,10 +35,12 @@ class Suite:
     expectations: Sequence[Any]
 
 
-def audit_dataset(spark: SparkSession, home: Path, rows: Mapping[int, int], homogeneous: Mapping[int, bool]) -> int:
+def audit_dataset(spark: SparkSession, home: Path, rows: Mapping[int, int], homogeneous: Mapping[int, bool],
+                  drift: Sequence[Drift] = (), limits: AuditConfig | None = None) -> int:
     """Check the shards below ``home`` and return how many expectations held.
 
-    ``rows`` says how many rows each stage must have, ``homogeneous`` which stages hold one domain a batch.
+    ``rows`` says how many rows each stage must have, ``homogeneous`` which stages hold one domain a batch, ``drift``
+    what differs from the last published version, ``limits`` by how much it may.
     Raises: AuditError that names each failed expectation, with keys of some rows that broke it.
     """
     import great_expectations.expectations as gxe
@@ -67,10 +71,23 @@ def audit_dataset(spark: SparkSession, home: Path, rows: Mapping[int, int], homo
                 within(column="tasks", min_value=1, max_value=1),
                 *[within(column=f"domains_of_stage{stage}", max_value=1) for stage, one in homogeneous.items() if one],
             ]),
+            *([_drift_suite(spark, drift, limits)] if drift and limits else ()),
         ])
     finally:
         examples.unpersist()
         batches.unpersist()
+
+
+def _drift_suite(spark: SparkSession, drift: Sequence[Drift], limits: AuditConfig) -> Suite:
+    """Expect of every measure that it stays within its limit: a column for each limit, a row for each measure."""
+    import great_expectations.expectations as gxe
+
+    names = sorted({each.limit for each in drift})
+    shape = "of string, before double, now double, " + ", ".join(f"{name} double" for name in names)
+    rows = [(each.of, float(each.before), float(each.now), *(each.amount if each.limit == name else None
+                                                             for name in names)) for each in drift]
+    return Suite(DRIFT, ("of", "before", "now"), spark.createDataFrame(rows, shape), [
+        gxe.ExpectColumnValuesToBeBetween(column=name, max_value=getattr(limits, name)) for name in names])
 
 
 def _read_shards(spark: SparkSession, home: Path, rows: Mapping[int, int]) -> DataFrame:
@@ -151,6 +168,8 @@ def run_checkpoint(suites: Sequence[Suite]) -> int:
         for validation in outcome.run_results.values():
             held += sum(bool(result.success) for result in validation.results)
             faults += [_fault(suite, result) for result in validation.results if not result.success]
+    if any(fault.startswith(DRIFT) for fault in faults):
+        faults.append("where that is meant, try a higher limit under audit in the recipe, or audit.compare: false")
     if faults:
         raise AuditError("; ".join(faults))
     return held

@@ -89,9 +89,12 @@ def _gc(args: argparse.Namespace) -> int:
     from jobs.lease import Lease
 
     places = [open_place(argparse.Namespace(**{**vars(args), "recipe": recipe})) for recipe in args.recipe]
-    with Lease(places[0].path, "pairwright gc"):
-        for line in run_gc(places, args):
-            print(line)
+    try:
+        with Lease(places[0].path, "pairwright gc"):
+            for line in run_gc(places, args):
+                print(line)
+    finally:
+        places[0].stop_spark()
     return 0
 
 

@@ -5,6 +5,9 @@ that the given recipes would use as they stand now, the latest versions of each 
 any other dataset, and the stage outputs that made those versions. The caller holds the workspace's lease, so whatever
 is unfinished is dead.
 
+The caches then forget the texts that no stage output holds any more (``jobs/prune.py``): with ``--keep 1`` nothing of
+an erased document is left.
+
 A stage output loses its manifest before its files, a version is renamed before it is deleted: no reader sees a part.
 """
 
@@ -17,12 +20,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from jobs.cache import SCORES, VECTORS
 from jobs.history import current_version, read_history, write_history
+from jobs.prune import prune_caches
 from jobs.stages import STAGES, Workspace
 from jobs.store import MANIFEST
 from schemas.errors import EngineError, RecipeError, rule
 
 KEEP = 7
+REPLIES = "replies"  # the journal's folder
 VERSION, OUTPUT, LEFTOVER = "versions", "stage outputs", "leftovers"
 _LEFT_BY_PUBLISH = (".partial-*", ".damaged-*", ".removed-*", ".CURRENT.*")
 
@@ -127,6 +133,7 @@ def _leftovers(root: Path, kept: set[tuple[str, str]]) -> list[Path]:
         *(path for path in _outputs(root)
           if (path.parent.name, path.name) in kept and not (path / MANIFEST).is_file()),
         *(root / "scratch").glob("*"),
+        *(path for kind in (VECTORS, SCORES, REPLIES) for path in (root / "cache" / kind).glob("*/.*")),
         *(path for name in _LEFT_BY_PUBLISH for path in (root / "datasets").glob(f"*/{name}")),
         *(path for path in (root / "cache" / "training").glob("*") if path.name not in fingerprints),
         *(path for name in (".*.json.*", "*/.*.json.*") for path in (root / "runs").glob(name)),
@@ -153,7 +160,18 @@ def _remove(each: Garbage) -> None:
 
 def run_gc(workspaces: Sequence[Workspace], args: argparse.Namespace) -> list[str]:
     """Do what the command line asks for and return the lines to print."""
-    found = find_garbage(workspaces, args.keep)
+    found, root = find_garbage(workspaces, args.keep), workspaces[0].path
     if not args.dry_run:
         remove_garbage(found)
-    return said(found, workspaces[0].path, args.dry_run)
+    return [*_pruned(workspaces, {each.path for each in found}, args.dry_run), *said(found, root, args.dry_run)]
+
+
+def _pruned(workspaces: Sequence[Workspace], gone: set[Path], dry: bool) -> list[str]:
+    """Prune the caches, unless a build that may go on has filled them for tables that are still to come."""
+    root = workspaces[0].path
+    if not any((root / "cache" / kind).is_dir() for kind in (VECTORS, SCORES, REPLIES)):
+        return []
+    open_builds = [place.recipe.name for place in workspaces if place.manifest("publish") is None]
+    if open_builds:
+        return [f"the caches are left as they are: {', '.join(open_builds)} is not built as the recipe stands now"]
+    return prune_caches(workspaces[0].spark(), root, gone, dry)

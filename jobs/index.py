@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
+from jobs.cache import VectorCache
 from jobs.engines.encoder import OpenEncoder, model_digest
 from jobs.engines.lucene import build_lucene, in_order
 from jobs.stages import Stage, StageRun, main
@@ -25,8 +26,11 @@ def run(run: StageRun) -> None:
     indexed = build_lucene(in_order(documents), run.artefact(LUCENE), run.recipe.index)
     lucene_seconds = time.monotonic() - started
     run.progress(indexed, indexed, "documents indexed")
-    run.write(embed_documents(documents, encoder, run.recipe.encoder), EMBEDDINGS)
-    run.note(documents=indexed, language=run.recipe.index.language, lucene_seconds=round(lucene_seconds, 2),
+    memory = VectorCache(run.spark, run.cache_dir, encoder)
+    run.write(embed_documents(documents, encoder, run.recipe.encoder, memory), EMBEDDINGS)
+    memory.compact()
+    run.note(vectors=memory.counts(), documents=indexed, language=run.recipe.index.language,
+             lucene_seconds=round(lucene_seconds, 2),
              encode_seconds=round(time.monotonic() - started - lucene_seconds, 2))
 
 

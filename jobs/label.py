@@ -7,6 +7,7 @@ from typing import Any
 
 from pyspark.sql import DataFrame
 
+from jobs.cache import score_cache
 from jobs.engines.cross_encoder import Lesson, OpenScorer, train_teacher
 from jobs.stages import Stage, StageRun, main
 from jobs.store import directory_digest
@@ -44,10 +45,11 @@ def run(run: StageRun) -> None:
     base = run.recipe.model_path(cfg.base)
     figures = train_teacher(lessons, base, path, cfg, run.recipe.seed, run.progress)
     pairs = _with_texts(run, choose_labelled(signals, run.read(POSITIVES), cfg, run.recipe.seed))
-    slices = run.spark.sparkContext.defaultParallelism  # stated, or Spark would join the few bytes for one worker
     opener = OpenScorer(str(path), cfg.max_length, cfg.batch)
-    run.write(attach_teacher(signals, score_pairs(pairs.repartition(slices, "query_id", "doc_id"), opener)), SCORES)
-    run.note(teacher=figures, measured=_measure(run))
+    memory = score_cache(run.spark, run.cache_dir, opener, cfg.batch)
+    run.write(attach_teacher(signals, score_pairs(pairs, opener, memory)), SCORES)
+    memory.compact()
+    run.note(teacher=figures, scores=memory.counts(), measured=_measure(run))
 
 
 def _measured(run: StageRun) -> DataFrame:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pyspark.sql import DataFrame
 
+from jobs.cache import VectorCache
 from jobs.engines.faiss import OpenFaiss, build_vectors
 from jobs.engines.lucene import search_bm25
 from jobs.index import LUCENE, encoder_files, open_encoder
@@ -21,7 +22,11 @@ def run(run: StageRun) -> None:
     queries = choose_queries(kept(run.read(POSITIVES)), cfg, run.recipe.seed)
     negatives = choose_negatives(kept(run.read(SYNTHETICS)), queries)
     texts = negatives.groupBy("text_id").agg({"text": "min"}).toDF("text_id", "text")
-    run.write(embed_texts(queries, texts, open_encoder(run.recipe), run.recipe.encoder), TEXT_EMBEDDINGS)
+    encoder = open_encoder(run.recipe)
+    memory = VectorCache(run.spark, run.cache_dir, encoder)
+    run.write(embed_texts(queries, texts, encoder, run.recipe.encoder, memory), TEXT_EMBEDDINGS)
+    memory.compact()
+    run.note(vectors=memory.counts())
     vectors = run.written(TEXT_EMBEDDINGS)
 
     hits: list[tuple[str, DataFrame]] = [(SYNTHETIC, score_negatives(negatives, vectors))]

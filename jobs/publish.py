@@ -22,10 +22,11 @@ from jobs.audit import audit_dataset
 from jobs.croissant import FILE as CROISSANT
 from jobs.croissant import write_croissant
 from jobs.dataset_card import write_card
-from jobs.history import is_withdrawn, make_current, sync
+from jobs.history import current_version, is_withdrawn, make_current, sync
 from jobs.shard_files import write_eval_sets, write_shards
 from jobs.stages import Stage, StageRun, Workspace, main, stages_until
 from jobs.store import Store, digest_of, directory_digest, file_sha256, write_json
+from pipeline.audit import Drift, describe_examples, describe_verdicts, find_drift, statistics
 from pipeline.contract import kept
 from pipeline.recipe import Recipe
 from schemas.documents import DOCUMENTS, EVAL_CORPUS, EVAL_QRELS, EVAL_QUERIES
@@ -55,8 +56,9 @@ def run(run: StageRun) -> None:
         evals = write_eval_sets(run.read(EVAL_CORPUS), run.read(EVAL_QUERIES), run.read(EVAL_QRELS), partial)
         rows = {stage: _rows_of(shards, stage) for stage in (1, 2)}
         homogeneous = {stage: run.recipe.assemble.is_homogeneous(stage) for stage in (1, 2)}
-        held = audit_dataset(run.spark, partial, rows, homogeneous)
         manifest = _manifest(run, examples, shards, evals)
+        drift = _drift(run, home, manifest)
+        held = audit_dataset(run.spark, partial, rows, homogeneous, drift, run.recipe.audit)
         write_json(partial / "manifest.json", manifest)
         write_card(partial / "README.md", manifest)
         write_croissant(partial / CROISSANT, manifest)
@@ -70,6 +72,22 @@ def run(run: StageRun) -> None:
 
 def _rows_of(shards: list[dict[str, Any]], stage: int) -> int:
     return sum(int(file["rows"]) for file in shards if file["path"].startswith(f"stage{stage}/"))
+
+
+def _drift(run: StageRun, home: Path, manifest: Mapping[str, Any]) -> list[Drift]:
+    """Compare with the current version, and note why when there is nothing to compare with."""
+    current, cfg = current_version(home), run.recipe.audit
+    if current is None or not cfg.compare:
+        run.note(baseline="the first version has none" if current is None else "audit.compare is false")
+        return []
+    try:
+        before = json.loads((home / current / "manifest.json").read_text(encoding="utf-8"))
+        found = find_drift(before, manifest, cfg)
+    except (OSError, ValueError, KeyError) as error:
+        run.note(baseline=f"{current} cannot be compared with ({type(error).__name__}: {error})")
+        return []
+    run.note(baseline=current)
+    return found
 
 
 def _makers(run: StageRun) -> dict[str, str]:
@@ -151,7 +169,7 @@ def _manifest(
         "name": recipe.name, "format": 1, "seed": recipe.seed,
         "recipe": {name: _without_places(recipe.section(name)) for name in SECTIONS},
         "files": [*evals, *shards], "rows": _row_counts(examples), "sources": _sources(run.read(DOCUMENTS)),
-        "funnel": _funnel(run), "models": _models(run),
+        "funnel": _funnel(run), "models": _models(run), "statistics": _statistics(run, examples),
     }
     return {**body, "version": digest_of(body)[:_VERSION_DIGITS]}
 
@@ -172,6 +190,12 @@ def _row_counts(examples: DataFrame) -> list[dict[str, Any]]:
         F.count_distinct("batch").alias("batches"), F.count("*").alias("rows"),
         F.sum(F.size("negative_ids")).alias("negatives"))
     return [row.asDict() for row in counted.orderBy(*keys).collect()]
+
+
+def _statistics(run: StageRun, examples: DataFrame) -> dict[str, Any]:
+    """Return what the next version is compared with."""
+    stages = [row.asDict() for row in describe_examples(examples).collect()]
+    return statistics(stages, describe_verdicts(run.read(VERDICTS)).collect()[0].asDict())
 
 
 def _sources(documents: DataFrame) -> list[dict[str, Any]]:

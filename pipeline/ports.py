@@ -13,6 +13,7 @@ from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
+from pyspark.sql import DataFrame
 
 FloatMatrix = npt.NDArray[np.float32]
 
@@ -101,5 +102,23 @@ Opener = Callable[[], AbstractContextManager[Retriever]]
 """Opens a BM25 searcher in a worker process."""
 VectorOpener = Callable[[], AbstractContextManager[VectorIndex]]
 """Opens a vector index in a worker process."""
+
+
+class VectorMemory(Protocol):
+    """Vectors that were computed before, by this model, for these texts."""
+
+    def recall(self, wanted: DataFrame, prefix: str, compute: Callable[[DataFrame], DataFrame]) -> DataFrame:
+        """Return (key, vector) for each row of ``wanted`` (key, text); ``compute`` gives it for those not known."""
+        ...
+
+
+class ScoreMemory(Protocol):
+    """Scores that were computed before, by this model, for these pairs."""
+
+    def recall(self, wanted: DataFrame, compute: Callable[[DataFrame], DataFrame]) -> DataFrame:
+        """Return keys, teacher and teacher_model of each row of ``wanted``; ``compute`` gives those not known."""
+        ...
+
+
 EncoderFactory = Callable[[], Encoder]
 ScorerFactory = Callable[[], PairScorer]

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from pipeline.assemble import AssembleConfig
+from pipeline.audit import AuditConfig
 from pipeline.bucket import BucketConfig
 from pipeline.dedupe.config import DedupeConfig
 from pipeline.guard import GuardConfig
@@ -37,6 +38,7 @@ class Recipe(Config):
     sources: tuple[SourceConfig, ...] = setting(doc="where the documents come from")
     seed: int = setting(13, "of every draw", low=0)
     models: str = setting("", "folder of the models named without a path; empty = $PAIRWRIGHT_MODELS, else .models")
+    erase: str = setting("", "file of ids, one a line, of documents to erase; relative to the recipe")
     evaluation: tuple[EvalSetConfig, ...] = setting((), "evaluation sets from outside, protected and measured")
     dedupe: DedupeConfig = setting(factory=DedupeConfig, doc="exact and near-duplicates")
     holdout: HoldoutConfig = setting(factory=HoldoutConfig, doc="evaluation set cut from the sources themselves")
@@ -50,6 +52,7 @@ class Recipe(Config):
     label: LabelConfig = setting(factory=LabelConfig, doc="cross-encoder teacher")
     judge: JudgeConfig = setting(factory=JudgeConfig, doc="which candidates become negatives")
     assemble: AssembleConfig = setting(factory=AssembleConfig, doc="examples and planned batches")
+    audit: AuditConfig = setting(factory=AuditConfig, doc="how far a version may differ from the one before")
     train: TrainConfig = setting(factory=TrainConfig, doc="the bundled trainer")
     evaluate: EvaluateConfig = setting(factory=EvaluateConfig, doc="how models are measured")
 
@@ -112,6 +115,7 @@ def load_recipe(path: Path) -> Recipe:
     return replace(
         recipe,
         models=models,
+        erase=str(folder / recipe.erase) if recipe.erase else "",
         sources=resolve_sources(recipe.sources, folder),
         evaluation=resolve_sets(recipe.evaluation, folder),
         holdout=resolve_holdout(recipe.holdout, recipe.evaluation),

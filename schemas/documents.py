@@ -15,6 +15,7 @@ BOILERPLATE = "boilerplate"
 TOO_MANY_SYMBOLS = "too_many_symbols"
 ODD_WORDS = "odd_words"  # on average too short or too long to be words
 OTHER_LANGUAGE = "other_language"
+ERASED = "erased"  # on request: the row is left, its text is not
 EXACT_DUPLICATE = "exact_duplicate"
 NEAR_DUPLICATE = "near_duplicate"
 HELD_OUT = "held_out"  # belongs to the evaluation set of this dataset
@@ -43,8 +44,8 @@ DOCUMENTS = Table(
         DROP_REASON,
     ),
     reasons=(
-        DUPLICATE_ID, TOO_SHORT, TOO_LONG, NO_LETTERS, REPEATED_LINES, REPEATED_NGRAMS, BOILERPLATE, TOO_MANY_SYMBOLS,
-        ODD_WORDS, OTHER_LANGUAGE, EXACT_DUPLICATE, NEAR_DUPLICATE, HELD_OUT, LEAK,
+        DUPLICATE_ID, TOO_SHORT, TOO_LONG, NO_LETTERS, ERASED, REPEATED_LINES, REPEATED_NGRAMS, BOILERPLATE,
+        TOO_MANY_SYMBOLS, ODD_WORDS, OTHER_LANGUAGE, EXACT_DUPLICATE, NEAR_DUPLICATE, HELD_OUT, LEAK,
     ),
 )
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
@@ -20,13 +20,14 @@ from pipeline.contract import conform, kept
 from pipeline.ids import unit_column
 from pipeline.label import LabelConfig
 from pipeline.label.signals import DECIMALS, SYNTHETIC_RULE, gold_of
-from pipeline.ports import ScorerFactory
+from pipeline.ports import ScoreMemory, ScorerFactory
 from schemas.mining import SCORES
 from schemas.pairs import NEGATIVE
 
 _CHARS_PER_TOKEN = 16  # texts are cut to this many characters a token before they travel: generous for every script
+_KEYS = ["query_key", "text_key"]
 _SCORED = T.StructType([
-    T.StructField("query_id", T.StringType()), T.StructField("doc_id", T.StringType()),
+    T.StructField("query_key", T.StringType()), T.StructField("text_key", T.StringType()),
     T.StructField("teacher", T.DoubleType()), T.StructField("teacher_model", T.StringType()),
 ])
 
@@ -140,26 +141,30 @@ def choose_labelled(scores: DataFrame, positives: DataFrame, cfg: LabelConfig, s
 
 def add_texts(pairs: DataFrame, positives: DataFrame, documents: DataFrame, synthetics: DataFrame,
               cfg: LabelConfig) -> DataFrame:
-    """Add ``query`` and ``text`` to (query_id, doc_id, ...) rows, cut to what the teacher can read.
+    """Add ``query`` and ``text`` to (query_id, doc_id, ...) rows, cut to what the teacher can read, and their keys.
 
     In:   pairs; POSITIVES; DOCUMENTS and SYNTHETICS (written negatives stand under their text_id).
-    Out:  the pairs with two columns more.
+    Out:  the pairs with four columns more; query_key and text_key are hashes of the whole texts.
     """
     queries = positives.groupBy("query_id").agg(F.min("query").alias("query"))
     written = kept(synthetics).where(F.col("kind") == NEGATIVE).groupBy("text_id").agg(F.min("text").alias("text"))
     texts = kept(documents).select("doc_id", "text").unionByName(written.withColumnRenamed("text_id", "doc_id"))
     short = cfg.max_length * _CHARS_PER_TOKEN
     return (
-        pairs.join(queries.select("query_id", F.substring("query", 1, short).alias("query")), "query_id", how="inner")
-        .join(texts.select("doc_id", F.substring("text", 1, short).alias("text")), "doc_id", how="inner")
+        pairs.join(queries.select("query_id", *_cut("query", short)), "query_id", how="inner")
+        .join(texts.select("doc_id", *_cut("text", short)), "doc_id", how="inner")
     )
 
 
-def score_pairs(pairs: DataFrame, factory: ScorerFactory) -> DataFrame:
-    """Score (query_id, doc_id, query, text) rows with one engine a partition.
+def _cut(name: str, chars: int) -> tuple[Column, Column]:
+    return F.substring(name, 1, chars).alias(name), F.sha2(name, 256).alias(f"{name}_key")
+
+
+def score_pairs(pairs: DataFrame, factory: ScorerFactory, memory: ScoreMemory | None = None) -> DataFrame:
+    """Score the rows of :func:`add_texts` with one engine a partition; equal texts are scored once, known ones not.
 
     Out:  (query_id, doc_id, teacher, teacher_model); scores rounded to 6 decimals.
-    Cost: one cross-encoder pass a row; the caller decides the partitions.
+    Cost: one cross-encoder pass a pair of texts.
     """
 
     def score(frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
@@ -167,10 +172,15 @@ def score_pairs(pairs: DataFrame, factory: ScorerFactory) -> DataFrame:
         for frame in frames:
             engine = engine or factory()  # a partition without rows opens no model
             values = engine.score(list(zip(frame["query"], frame["text"], strict=True)))
-            yield frame[["query_id", "doc_id"]].assign(
-                teacher=np.round(values, DECIMALS), teacher_model=engine.digest)
+            yield frame[_KEYS].assign(teacher=np.round(values, DECIMALS), teacher_model=engine.digest)
 
-    return pairs.select("query_id", "doc_id", "query", "text").mapInPandas(score, _SCORED)
+    def compute(texts: DataFrame) -> DataFrame:
+        slices = texts.sparkSession.sparkContext.defaultParallelism  # stated, or Spark joins them for one worker
+        return texts.repartition(slices, *_KEYS).mapInPandas(score, _SCORED)
+
+    texts = pairs.groupBy(*_KEYS).agg(F.min("query").alias("query"), F.min("text").alias("text"))
+    scored = memory.recall(texts, compute) if memory else compute(texts)
+    return pairs.join(scored, _KEYS, how="inner").select("query_id", "doc_id", "teacher", "teacher_model")
 
 
 def attach_teacher(scores: DataFrame, labels: DataFrame) -> DataFrame:

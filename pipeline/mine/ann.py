@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 
 from pipeline.contract import conform
 from pipeline.mine.hits import HITS, hit_batches, spread
-from pipeline.ports import EncoderFactory, FloatMatrix, VectorOpener
+from pipeline.ports import EncoderFactory, FloatMatrix, VectorMemory, VectorOpener
 from schemas.config import Config, setting
 from schemas.mining import EMBEDDINGS, TEXT_EMBEDDINGS
 
@@ -33,15 +33,18 @@ class EncoderConfig(Config):
     doc_prefix: str = setting("", "put before every document")
 
 
-def encode_texts(frame: DataFrame, id_col: str, text_col: str, factory: EncoderFactory, prefix: str = "") -> DataFrame:
-    """Return (id_col, vector) for every row of the frame; identical texts are encoded once.
+def encode_texts(
+    frame: DataFrame, id_col: str, text_col: str, factory: EncoderFactory, prefix: str = "",
+    memory: VectorMemory | None = None,
+) -> DataFrame:
+    """Return (id_col, vector) for every row of the frame; identical texts are encoded once, known ones not at all.
 
     In:   any frame with a unique id and a text.
     Out:  one row per row of the frame; vector is array<float>, L2-normalised, whatever the partitioning.
     Cost: the model, once per distinct text; the frame is read twice and its texts are shuffled once.
     """
     keyed = frame.select(id_col, F.col(text_col).alias("text"), F.sha2(text_col, 256).alias("key"))
-    distinct = spread(keyed.groupBy("key").agg(F.first("text").alias("text")), "key", tasks=4)
+    distinct = keyed.groupBy("key").agg(F.first("text").alias("text"))
 
     def encode(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
@@ -49,30 +52,39 @@ def encode_texts(frame: DataFrame, id_col: str, text_col: str, factory: EncoderF
                 vectors = _lists(factory().encode([prefix + text for text in batch.column("text").to_pylist()]))
                 yield pa.RecordBatch.from_arrays([batch.column("key"), vectors], ["key", "vector"])
 
-    vectors = distinct.mapInArrow(encode, _VECTORS)
+    def compute(texts: DataFrame) -> DataFrame:
+        return spread(texts, "key", tasks=4).mapInArrow(encode, _VECTORS)
+
+    vectors = memory.recall(distinct, prefix, compute) if memory else compute(distinct)
     return keyed.select(id_col, "key").join(vectors, "key", how="inner").select(id_col, "vector")
 
 
-def embed_documents(documents: DataFrame, factory: EncoderFactory, cfg: EncoderConfig) -> DataFrame:
+def embed_documents(
+    documents: DataFrame, factory: EncoderFactory, cfg: EncoderConfig, memory: VectorMemory | None = None
+) -> DataFrame:
     """Embed the text of every document.
 
     In:   DOCUMENTS, kept rows.
     Out:  EMBEDDINGS, one row per document.
     """
-    return conform(encode_texts(documents, "doc_id", "text", factory, cfg.doc_prefix), EMBEDDINGS)
+    return conform(encode_texts(documents, "doc_id", "text", factory, cfg.doc_prefix, memory), EMBEDDINGS)
 
 
-def embed_texts(queries: DataFrame, negatives: DataFrame, factory: EncoderFactory, cfg: EncoderConfig) -> DataFrame:
+def embed_texts(
+    queries: DataFrame, negatives: DataFrame, factory: EncoderFactory, cfg: EncoderConfig,
+    memory: VectorMemory | None = None,
+) -> DataFrame:
     """Embed the mined queries and the synthetic negatives.
 
     In:   (query_id, query) and (text_id, text), each id once.
     Out:  TEXT_EMBEDDINGS, one row per id.
     """
-    prefixed = F.concat(F.lit(cfg.query_prefix), "query").alias("text")
-    texts = queries.select(F.col("query_id").alias("text_id"), prefixed).unionByName(
-        negatives.select("text_id", F.concat(F.lit(cfg.doc_prefix), "text").alias("text"))
-    )
-    return conform(encode_texts(texts, "text_id", "text", factory), TEXT_EMBEDDINGS)
+    asked = queries.select(F.col("query_id").alias("text_id"), F.col("query").alias("text"))
+    encoded = [
+        encode_texts(frame.select("text_id", "text"), "text_id", "text", factory, prefix, memory)
+        for frame, prefix in ((asked, cfg.query_prefix), (negatives, cfg.doc_prefix))
+    ]
+    return conform(encoded[0].unionByName(encoded[1]), TEXT_EMBEDDINGS)
 
 
 def retrieve_nearest(vectors: DataFrame, opener: VectorOpener, depth: int) -> DataFrame:

@@ -17,8 +17,9 @@ import yaml
 from jobs.history import CURRENT, HISTORY
 from jobs.publish import run
 from pipeline.assemble import AssembleConfig
+from pipeline.audit import AuditConfig
 from schemas.documents import DOCUMENTS, EVAL_CORPUS, EVAL_QRELS, EVAL_QUERIES
-from schemas.errors import ContractError
+from schemas.errors import AuditError
 from schemas.mining import VERDICTS
 from schemas.pairs import REPLIES
 from schemas.shards import EXAMPLES, INCOMPLETE_BATCH, PAIR_TASK, SHARDS, TRIPLET_TASK
@@ -51,6 +52,7 @@ class FakeRecipe:
     models: Path
     name: str = "tiny"
     seed: int = 13
+    audit = AuditConfig(min_rows=1)
     assemble = AssembleConfig(batch_stage1=3, batch_stage2=3, min_batch=2)
     encoder = type("Encoder", (), {"model": "encoder"})
 
@@ -248,7 +250,7 @@ def test_what_breaks_expectations_is_named_all_at_once_and_not_published(publish
     (home / "v0").mkdir(parents=True)
     (home / CURRENT).write_text("v0\n")
 
-    with pytest.raises(ContractError) as caught:
+    with pytest.raises(AuditError) as caught:
         publish([broken.get(tuple(row[i] for i in place), row) for row in EVERY])
 
     for _, said in FAULTS:
@@ -259,5 +261,25 @@ def test_what_breaks_expectations_is_named_all_at_once_and_not_published(publish
 
 
 def test_a_dataset_without_a_batch_is_not_published(publish):
-    with pytest.raises(ContractError, match="expect_table_row_count_to_be_between"):
+    with pytest.raises(AuditError, match="expect_table_row_count_to_be_between"):
         publish([UNPLANNED])
+
+
+def test_a_version_far_from_the_last_one_is_not_published(publish):
+    """A domain that vanished, half the rows gone, texts three times as long: each is named with what it was and is."""
+    last = publish(EVERY_ROW)
+    changed = [example(stage, 3 * batch + position, batch, position, positive="long " * 20)
+               for stage in (1, 2) for batch in range(2) for position in range(3)]
+
+    with pytest.raises(AuditError) as caught:
+        publish(changed)
+
+    said = str(caught.value)
+    assert re.search(r"between \(rows_lost\), got 2 rows that do not, e.g. of=stage1 before=12.0 now=6.0", said)
+    assert re.search(r"between \(domain_lost\), got 2 rows that do not, e.g. of=dom2 before=0.25 now=0.0", said)
+    assert re.search(r"between \(length\), got 2 [^;]*of=stage1.mean_positive_chars before=\d+", said)
+    assert "audit.compare: false" in said
+    assert "domain_share" not in said  # of 0.25 is within 0.25
+    home = last.parent
+    assert (home / CURRENT).read_text().strip() == last.name
+    assert sorted(each.name for each in home.iterdir()) == sorted([CURRENT, HISTORY, last.name])
