@@ -1,4 +1,4 @@
-"""The stage over a small corpus: with a server that a function plays, and once with the real vLLM."""
+"""The stage over a small corpus, with a server that a function plays; the end-to-end test has the real one."""
 
 import json
 import threading
@@ -12,7 +12,6 @@ import pytest
 
 import jobs.synthesise as stage
 from jobs.engines.lucene import build_lucene, in_order
-from jobs.engines.vllm import why_no_vllm
 from pipeline.contract import frame_of, kept
 from pipeline.guard import GuardConfig
 from pipeline.ids import hash_id
@@ -311,23 +310,3 @@ def test_a_model_that_is_not_there_is_a_fault_of_the_recipe(place, tmp_path, mon
     monkeypatch.setattr(stage, "why_no_vllm", lambda: None)
     with pytest.raises(RecipeError, match="model"):
         answered(place(tmp_path, model=str(tmp_path / "missing")))
-
-
-def test_the_real_model_writes_through_the_real_server(place, tmp_path, models):
-    if (reason := why_no_vllm()) is not None:
-        pytest.skip(reason)
-    settings = {"model": str(models / "gemma-3-270m"), "queries": 3, "negatives": 2}
-    run = place(tmp_path, **settings)
-    stage.run(run)
-    assert run.notes["asked"] == 5
-    assert {row.finish_reason for row in run.written(REPLIES).collect()} <= {"stop", "length"}
-    assert any(row.reply.strip() for row in run.written(REPLIES).collect())
-    written = run.written(SYNTHETICS)
-    assert written.where(f"kind = '{NEGATIVE}'").count() == 2
-    assert kept(run.written(POSITIVES)).count() >= 3
-
-    again = place(tmp_path, **settings)
-    again.write(run.written(REQUESTS), REQUESTS)
-    again.write(stage.answer(again), REPLIES)
-    assert "server_seconds" not in again.notes  # none was started: everything is remembered
-    assert again.rows(REPLIES) == run.rows(REPLIES)
