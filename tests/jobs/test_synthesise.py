@@ -12,7 +12,7 @@ import pytest
 
 import jobs.synthesise as stage
 from jobs.engines.lucene import build_lucene, in_order
-from pipeline.contract import frame_of, kept
+from pipeline.contract import frame_of
 from pipeline.guard import GuardConfig
 from pipeline.ids import hash_id
 from pipeline.mine.bm25 import IndexConfig
