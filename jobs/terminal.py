@@ -17,6 +17,7 @@ from typing import Any
 from jobs.session import output_to
 
 _NAME, _REFRESH_SECONDS = 11, 0.2
+_NEWS_WHEN_EMPTY = frozenset({"rejects", "duplicates", "leaks"})
 
 
 class Terminal:
@@ -66,7 +67,8 @@ class Terminal:
 def stage_line(name: str, manifest: Mapping[str, Any], built: bool) -> str:
     """Return the line of a finished stage: rows, what was dropped and why, seconds and rate."""
     outputs = manifest["outputs"]
-    parts = [_rows_text(table, facts) for table, facts in outputs.items() if "rows" in facts]
+    told = {name: facts for name, facts in outputs.items() if facts.get("rows") or name in _NEWS_WHEN_EMPTY}
+    parts = [_rows_text(name, facts) for name, facts in told.items() if "rows" in facts]
     headline = manifest["notes"].get("headline")
     text = str(headline) if headline else ", ".join(parts) or "done"
     if not built:
