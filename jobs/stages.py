@@ -14,11 +14,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jobs.failures import explained
 from jobs.lease import Lease
 from jobs.lineage import told_lineage
 from jobs.memory import PeakMemory
@@ -337,44 +337,6 @@ def _run_stage(stage: Stage, workspace: Workspace, progress: Progress) -> dict[s
     return _complete(workspace, stage.name)
 
 
-def explained(error: Exception, stage: str, logs: Path) -> PairwrightError:
-    """Return any exception as one clear line; the traceback goes to the log folder."""
-    import traceback
-
-    log = logs / f"{stage}.error.log"
-    with suppress(OSError):  # the disk may be full
-        log.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
-    text = str(error)
-    for sign, line in (
-        ("No space left on device", "the disk is full; try freeing space or another --workspace"),
-        ("OutOfMemoryError", "Java ran out of memory; try a larger spark.driver.memory in spark-conf"),
-    ):
-        if sign in text:
-            return EngineError(f"stage {stage}: {line} (details: {log})")
-    return house_error(text) or EngineError(f"stage {stage} failed: {_last_words(error)} (details: {log})")
-
-
-def house_error(text: str) -> PairwrightError | None:
-    """Return the pairwright error that a Spark worker raised, found in the text of Spark's exception."""
-    import re
-
-    found = re.search(
-        r"^(?:schemas\.errors\.)?(RecipeError|ContractError|EngineError|ShardError): (.+)$", text, re.MULTILINE
-    )
-    if found is None:
-        return None
-    from schemas import errors
-
-    kind: type[PairwrightError] = getattr(errors, found.group(1))
-    return kind(found.group(2))
-
-
-def _last_words(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    python = [line for line in lines if line.split(":")[0].endswith(("Error", "Exception"))]
-    return f"{type(error).__name__}: {(python or lines or ['no message'])[-1 if python else 0][:300]}"
-
-
 def add_place(parser: argparse.ArgumentParser, recipes: str | None = None) -> None:
     """Add the arguments that every command over a recipe takes; ``recipes`` "+" = one or more of them."""
     parser.add_argument("recipe", type=Path, nargs=recipes, help="recipe file (YAML)")
@@ -411,6 +373,7 @@ def main(stage: Stage, argv: Sequence[str] | None = None) -> None:
             manifest = place.manifest(stage.name) or run_stage(stage, place)
             place.stop_spark()
     except PairwrightError as error:
-        sys.exit(f"pairwright: {error}")
+        sys.stderr.write(f"pairwright: {error}\n")
+        sys.exit(error.exit_status)
     rows = ", ".join(f"{name} {facts['rows']:,} rows" for name, facts in manifest["outputs"].items() if "rows" in facts)
     print(f"{stage.name}: {rows or 'done'} in {manifest['seconds']} s")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
-from pipeline.ingest.records import DOCUMENT, EMPTY_FILE, NUL_BYTES, Record, reject
-from pipeline.ingest.rejects import too_large, unreadable, wrong_encoding
+from pipeline.ingest.records import DOCUMENT, NUL_BYTES, Record, reject
+from pipeline.ingest.rejects import wrong_encoding
 from pipeline.ingest.sources import MARKDOWN, SourceConfig
 from pipeline.ingest.units import Unit
+from pipeline.ingest.whole_files import read_whole
 
 _TITLE_CHARS = 200
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?\n)?(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
@@ -21,16 +21,9 @@ _FRONT_TITLE = re.compile(r"^title:[ \t]*(.+?)[ \t]*$", re.MULTILINE)
 
 def read_text(unit: Unit, source: SourceConfig) -> Iterator[Record]:
     """Yield the document of a text file: its first line or heading is the title, the rest the text."""
-    try:
-        with Path(unit.location).open("rb") as handle:
-            raw = handle.read(source.max_bytes + 1)
-    except OSError as error:
-        yield unreadable(unit.path, 0, error)
-        return
-    if not raw.strip():
-        yield reject(unit.path, 0, EMPTY_FILE, "the file is empty")
-    elif len(raw) > source.max_bytes:
-        yield too_large(unit.path, 0, source, raw)
+    raw = read_whole(unit, source)
+    if isinstance(raw, Record):
+        yield raw
     elif b"\0" in raw:
         yield reject(unit.path, 0, NUL_BYTES, "the file holds NUL bytes; is it text?", raw)
     else:

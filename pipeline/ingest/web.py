@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline.ingest.packing import PackError, open_unit
@@ -29,6 +28,7 @@ from pipeline.ingest.records import (
 from pipeline.ingest.rejects import too_large, unreadable
 from pipeline.ingest.sources import SourceConfig
 from pipeline.ingest.units import Unit
+from pipeline.ingest.whole_files import read_whole
 from pipeline.text import one_line
 
 _PAGES = ("text/html", "application/xhtml+xml")
@@ -47,18 +47,8 @@ class Page(NamedTuple):
 
 def read_html(unit: Unit, source: SourceConfig) -> Iterator[Record]:
     """Yield the document of an HTML file, named by its path."""
-    try:
-        with Path(unit.location).open("rb") as handle:
-            raw = handle.read(source.max_bytes + 1)
-    except OSError as error:
-        yield unreadable(unit.path, 0, error)
-        return
-    if not raw.strip():
-        yield reject(unit.path, 0, EMPTY_FILE, "the file is empty")
-    elif len(raw) > source.max_bytes:
-        yield too_large(unit.path, 0, source, raw)
-    else:
-        yield _page_record(raw, "", unit.path, unit.path, 1)
+    raw = read_whole(unit, source)
+    yield raw if isinstance(raw, Record) else _page_record(raw, "", unit.path, unit.path, 1)
 
 
 def _page_record(raw: bytes, content_type: str, native: str, path: str, line: int) -> Record:

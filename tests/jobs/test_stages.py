@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from jobs import stages
-from jobs.stages import Stage, StageRun, Workspace, house_error, run_stage
+from jobs.failures import house_error
+from jobs.stages import Stage, StageRun, Workspace, run_stage
 from pipeline.recipe import load_recipe
 from schemas.errors import ContractError, EngineError, PairwrightError, RecipeError
 
