@@ -76,9 +76,10 @@ types: $(STAMPS)/packages
 layers: $(STAMPS)/packages
 	@$(BIN)/lint-imports --no-cache
 
+# Two at a time, the longest file first: most tests wait for a JVM or a server more than they compute.
 unit: setup
-	@$(BIN)/python -m pytest --ignore tests/test_cluster.py --ignore tests/test_crash.py \
-	    --ignore tests/test_airflow.py
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/test_end_to_end.py tests \
+	    --ignore tests/test_cluster.py --ignore tests/test_crash.py --ignore tests/test_airflow.py
 
 test-cluster: setup  ## the demo's dataset on a standalone Spark cluster, through spark-submit: the same bytes
 	@$(BIN)/python -m pytest tests/test_cluster.py

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +15,10 @@ from pipeline.contract import frame_of
 from schemas.table import Table
 
 Rows = Callable[..., DataFrame]
+
+# PySpark ends a program whose main module has no file, like a worker of pytest-xdist: it takes it for its doctests.
+if not hasattr(sys.modules["__main__"], "__file__"):
+    sys.modules["__main__"].__file__ = __file__
 
 
 @pytest.fixture(scope="session")
