@@ -12,9 +12,10 @@ AIRFLOW_VENV := .venv-airflow
 STAMPS := .setup
 LOG := $(STAMPS)/setup.log
 STEP := LOG=$(LOG) bash jobs/setup/step.sh
+SLOW := cluster crash airflow nights
 FAISS := $(shell command -v nvidia-smi >/dev/null 2>&1 && echo gpu || echo cpu)
 
-.PHONY: help setup demo pydocs test lint types layers unit test-cluster test-crash test-airflow doctor clean distclean
+.PHONY: help setup demo pydocs test lint types layers unit test-cluster test-crash test-nights test-airflow doctor clean distclean
 .DEFAULT_GOAL := help
 
 help:  ## say what the targets do
@@ -76,16 +77,19 @@ types: $(STAMPS)/packages
 layers: $(STAMPS)/packages
 	@$(BIN)/lint-imports --no-cache
 
-# Two at a time, the longest file first: most tests wait for a JVM or a server more than they compute.
+# Two files at a time: most tests wait for a JVM or a server more than they compute.
 unit: setup
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/test_end_to_end.py tests \
-	    --ignore tests/test_cluster.py --ignore tests/test_crash.py --ignore tests/test_airflow.py
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder \
+	    $(SLOW:%=--ignore tests/test_%.py)
 
 test-cluster: setup  ## the demo's dataset on a standalone Spark cluster, through spark-submit: the same bytes
 	@$(BIN)/python -m pytest tests/test_cluster.py
 
 test-crash: setup  ## kill a small build in every stage, and compare what it publishes in the end (most of an hour)
 	@$(BIN)/python -m pytest tests/test_crash.py
+
+test-nights: setup  ## five nights equal five builds from scratch; what a night with 1 % new documents costs
+	@$(BIN)/python -m pytest tests/test_nights.py
 
 test-airflow: setup $(STAMPS)/airflow  ## run the Airflow DAG with `airflow dags test` on the demo's recipe
 	@PAIRWRIGHT_AIRFLOW=$(CURDIR)/$(AIRFLOW_VENV)/bin/airflow $(BIN)/python -m pytest tests/test_airflow.py

@@ -25,6 +25,7 @@ from jobs.history import current_version, read_history, write_history
 from jobs.prune import prune_caches
 from jobs.stages import STAGES, Workspace
 from jobs.store import MANIFEST
+from jobs.teachers import TEACHERS
 from schemas.errors import EngineError, RecipeError, rule
 
 KEEP = 7
@@ -133,7 +134,7 @@ def _leftovers(root: Path, kept: set[tuple[str, str]]) -> list[Path]:
         *(path for path in _outputs(root)
           if (path.parent.name, path.name) in kept and not (path / MANIFEST).is_file()),
         *(root / "scratch").glob("*"),
-        *(path for kind in (VECTORS, SCORES, REPLIES) for path in (root / "cache" / kind).glob("*/.*")),
+        *(path for kind in (VECTORS, SCORES, REPLIES, TEACHERS) for path in (root / "cache" / kind).glob("*/.*")),
         *(path for name in _LEFT_BY_PUBLISH for path in (root / "datasets").glob(f"*/{name}")),
         *(path for path in (root / "cache" / "training").glob("*") if path.name not in fingerprints),
         *(path for name in (".*.json.*", "*/.*.json.*") for path in (root / "runs").glob(name)),

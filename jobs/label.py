@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from pyspark.sql import DataFrame
@@ -10,8 +13,10 @@ from pyspark.sql import DataFrame
 from jobs.cache import score_cache
 from jobs.engines.cross_encoder import Lesson, OpenScorer, train_teacher
 from jobs.stages import Stage, StageRun, main
-from jobs.store import directory_digest
+from jobs.store import digest_of, directory_digest
+from jobs.teachers import TEACHERS, TeacherShelf
 from pipeline.contract import spark_schema
+from pipeline.ingest.erase import read_erased
 from pipeline.judge.measure import measure_signals
 from pipeline.judge.trials import hide_positives
 from pipeline.label.signals import measure_pairs
@@ -42,14 +47,29 @@ def run(run: StageRun) -> None:
         run.note(teacher={"why": "no gold to learn from" if cfg.enabled else "label.enabled is false"})
         run.write(signals, SCORES)
         return
-    base = run.recipe.model_path(cfg.base)
-    figures = train_teacher(lessons, base, path, cfg, run.recipe.seed, run.progress)
+    with run.timed("cross_encoder"):
+        figures = _teach(run, lessons, path)
     pairs = _with_texts(run, choose_labelled(signals, run.read(POSITIVES), cfg, run.recipe.seed))
     opener = OpenScorer(str(path), cfg.max_length, cfg.batch)
-    memory = score_cache(run.spark, run.cache_dir, opener, cfg.batch)
-    run.write(attach_teacher(signals, score_pairs(pairs, opener, memory)), SCORES)
+    with run.timed("cross_encoder"):
+        memory = score_cache(run.spark, run.cache_dir, opener, cfg.batch)
+        run.write(attach_teacher(signals, score_pairs(pairs, opener, memory)), SCORES)
     memory.compact()
     run.note(teacher=figures, scores=memory.counts(), measured=_measure(run))
+
+
+def _teach(run: StageRun, lessons: list[Lesson], path: Path) -> dict[str, float]:
+    """Put a teacher into ``path``: the kept one while few of its lessons have changed, else a new one."""
+    cfg, recipe = run.recipe.label, run.recipe
+    made_of = digest_of([asdict(cfg), recipe.seed, _base_model(recipe), read_erased(recipe.erase)])
+    shelf = TeacherShelf(run.cache_dir / TEACHERS / recipe.name, made_of)
+    if kept := shelf.find(lessons, cfg.refresh):
+        shutil.copytree(kept[0], path, dirs_exist_ok=True)
+        return {"lessons": len(lessons), "steps": 0, "changed_lessons": round(kept[1], 4)}
+    figures = train_teacher(lessons, recipe.model_path(cfg.base), path, cfg, recipe.seed, run.progress)
+    if cfg.refresh:
+        shelf.keep(path, lessons)
+    return figures
 
 
 def _measured(run: StageRun) -> DataFrame:
@@ -91,7 +111,7 @@ def _base_model(recipe: Recipe) -> Mapping[str, str]:
 
 
 STAGE = Stage(
-    name="label", version=1,
+    name="label", version=2,
     settings=("label",),
     inputs={CANDIDATES: "mine", TEXT_EMBEDDINGS: "mine", POSITIVES: "synthesise", SYNTHETICS: "synthesise",
             DOCUMENTS: "guard", EMBEDDINGS: "index"},

@@ -13,7 +13,8 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -264,6 +265,14 @@ class StageRun:
     def note(self, **figures: Any) -> None:
         """Keep JSON-able figures in the stage's manifest, for the report and for later stages."""
         self.notes.update(figures)
+
+    @contextmanager
+    def timed(self, engine: str) -> Iterator[None]:
+        """Note the seconds of the block under the costly engine that works in it: encoder, cross_encoder or llm."""
+        started = time.monotonic()
+        yield
+        seconds = self.notes.setdefault("engine_seconds", {})
+        seconds[engine] = round(seconds.get(engine, 0.0) + time.monotonic() - started, 2)
 
     def _frame(self, path: Path, table: Table) -> DataFrame:
         return self.spark.read.schema(spark_schema(table)).parquet(str(path))

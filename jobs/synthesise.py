@@ -84,7 +84,7 @@ def answer(run: StageRun) -> DataFrame:
         refused: dict[str, str] = {}
         if missing:
             started = time.monotonic()
-            with generators_for(run) as generators:
+            with run.timed("llm"), generators_for(run) as generators:
                 ready = time.monotonic()
                 refused = ask(missing, keys, generators, journal, run)
             run.note(server_seconds=round(ready - started, 1), generation_seconds=round(time.monotonic() - ready, 1))

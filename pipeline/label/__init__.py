@@ -16,6 +16,9 @@ class LabelConfig(Config):
     gold_queries: int = setting(600, "most gold queries that the teacher learns from", low=1)
     mined_negatives: int = setting(2, "mined negatives a gold query", low=0, high=100)
     random_negatives: int = setting(1, "positives of other queries taken as negatives, a gold query", low=0, high=100)
+    refresh: float = setting(0.0, "share of the lessons that may change before a new teacher is trained; 0 always "
+                             "trains one; above 0 a nightly keeps its teacher in the cache, and with it the scores",
+                             low=0.0, high=1.0)
     margin: float = setting(0.05, "a mined negative for teaching must score this share below the query's positive",
                             low=0.0, high=1.0)
     held_out: float = setting(0.3, "share of the gold queries that the teacher never sees, to measure it", low=0.0,

@@ -12,6 +12,7 @@ import pytest
 
 import jobs.synthesise as stage
 from jobs.engines.lucene import build_lucene, in_order
+from jobs.stages import StageRun
 from pipeline.contract import frame_of
 from pipeline.guard import GuardConfig
 from pipeline.ids import hash_id
@@ -112,6 +113,8 @@ class Run:
 
     def note(self, **figures) -> None:
         self.notes |= figures
+
+    timed = StageRun.timed
 
     def progress(self, *_) -> None:
         pass

@@ -1,0 +1,58 @@
+"""A kept teacher comes back while its lessons have hardly changed, and never when anything else has."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from jobs.engines.cross_encoder import Lesson
+from jobs.teachers import TeacherShelf
+
+LESSONS = [Lesson(f"query {i}", f"text {i}", float(i % 2)) for i in range(20)]
+ONE_CHANGED = [*LESSONS[:-1], Lesson("query 19", "another text", 1.0)]
+
+
+def model(folder: Path, weights: bytes = b"weights") -> Path:
+    folder.mkdir()
+    (folder / "model.safetensors").write_bytes(weights)
+    (folder / "config.json").write_text("{}")
+    return folder
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> TeacherShelf:
+    kept = TeacherShelf(tmp_path / "cache" / "r", "settings")
+    kept.keep(model(tmp_path / "first"), LESSONS)
+    return kept
+
+
+def test_it_comes_back_while_few_lessons_have_changed(shelf: TeacherShelf) -> None:
+    found, changed = shelf.find(ONE_CHANGED, 0.05) or pytest.fail("no teacher")
+    assert (found / "model.safetensors").read_bytes() == b"weights"
+    assert changed == pytest.approx(0.05)
+    assert shelf.find(LESSONS[:10], 0.05) is None
+    assert shelf.find([*LESSONS, *(Lesson(f"new {i}", "t", 0.0) for i in range(5))], 0.1) is None
+
+
+def test_without_a_share_a_teacher_is_always_new(shelf: TeacherShelf) -> None:
+    assert shelf.find(LESSONS, 0.0) is None
+
+
+def test_other_settings_or_damaged_files_give_none(shelf: TeacherShelf) -> None:
+    assert TeacherShelf(shelf.home, "other settings").find(LESSONS, 0.5) is None
+    (found, _) = shelf.find(LESSONS, 0.5) or pytest.fail("no teacher")
+    (found / "model.safetensors").write_bytes(b"weightz")
+    assert shelf.find(LESSONS, 0.5) is None
+
+
+def test_a_damaged_record_gives_none(shelf: TeacherShelf) -> None:
+    (record,) = shelf.home.glob("*/lessons.json")
+    record.write_text(json.dumps({"lessons": "x"})[:-3])
+    assert shelf.find(LESSONS, 0.5) is None
+
+
+def test_one_teacher_is_kept_and_no_text(shelf: TeacherShelf, tmp_path: Path) -> None:
+    shelf.keep(model(tmp_path / "second", b"other weights"), ONE_CHANGED)
+    (left,) = shelf.home.iterdir()
+    assert (left / "model" / "model.safetensors").read_bytes() == b"other weights"
+    assert "text" not in (left / "lessons.json").read_text()
