@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -60,6 +61,7 @@ class Cache:
         self._sound: set[Path] = set()
         self._held: list[DataFrame] = []
         self.asked = self.computed = 0
+        self.seconds = 0.0  # spent computing
         folder.mkdir(parents=True, exist_ok=True)
 
     def recall(self, wanted: DataFrame, compute: Callable[[DataFrame], DataFrame]) -> DataFrame:
@@ -72,7 +74,9 @@ class Cache:
         wanted = wanted.persist(StorageLevel.DISK_ONLY)  # counted, compared and joined: its texts are shuffled once
         self._held.append(wanted)
         self.asked += wanted.count()
+        started = time.monotonic()
         self.computed += self.append(compute(wanted.join(known, self.keys, how="left_anti")))
+        self.seconds += time.monotonic() - started
         found = self.read().join(wanted.select(*self.keys), self.keys, how="left_semi")
         # A task that ran twice may have stored a value twice, in other company.
         return self._once(found)
@@ -172,11 +176,12 @@ def _is_sound(path: Path) -> bool:
 def engine_digest(spark: SparkSession, factory: Callable[[], Engine], *settings: object) -> str:
     """Return a digest of all that decides an engine's bits, asked where it runs: a worker may have another processor.
 
-    Cost: opens one engine in one worker, which the work that follows uses again.
+    Cost: opens one engine in one worker, unless the factory knows its digest without (a method ``closed_digest``).
     """
 
     def ask(_: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        found = digest_of([factory().digest, platform_facts()])
+        told = getattr(factory, "closed_digest", None)
+        found = digest_of([told() if told else factory().digest, platform_facts()])
         yield pa.RecordBatch.from_arrays([pa.array([found])], ["digest"])
 
     found = spark.range(1, numPartitions=1).mapInArrow(ask, "digest string").collect()[0]["digest"]
@@ -212,6 +217,11 @@ class VectorCache:
         """Return how many vectors were looked up and how many computed."""
         each = [cache.counts() for cache in self._caches.values()]
         return {name: sum(counts[name] for counts in each) for name in ("cached", "computed")}
+
+    @property
+    def seconds(self) -> float:
+        """Seconds spent computing."""
+        return sum(cache.seconds for cache in self._caches.values())
 
     def compact(self) -> None:
         """Make few parts of many, when the stage has written its tables."""

@@ -26,9 +26,9 @@ def run(run: StageRun) -> None:
     indexed = build_lucene(in_order(documents), run.artefact(LUCENE), run.recipe.index)
     lucene_seconds = time.monotonic() - started
     run.progress(indexed, indexed, "documents indexed")
-    with run.timed("encoder"):
-        memory = VectorCache(run.spark, run.cache_dir, encoder)
-        run.write(embed_documents(documents, encoder, run.recipe.encoder, memory), EMBEDDINGS)
+    memory = VectorCache(run.spark, run.cache_dir, encoder)
+    run.write(embed_documents(documents, encoder, run.recipe.encoder, memory), EMBEDDINGS)
+    run.spent("encoder", memory.seconds)
     memory.compact()
     run.note(vectors=memory.counts(), documents=indexed, language=run.recipe.index.language,
              lucene_seconds=round(lucene_seconds, 2))

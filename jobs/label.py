@@ -51,9 +51,9 @@ def run(run: StageRun) -> None:
         figures = _teach(run, lessons, path)
     pairs = _with_texts(run, choose_labelled(signals, run.read(POSITIVES), cfg, run.recipe.seed))
     opener = OpenScorer(str(path), cfg.max_length, cfg.batch)
-    with run.timed("cross_encoder"):
-        memory = score_cache(run.spark, run.cache_dir, opener, cfg.batch)
-        run.write(attach_teacher(signals, score_pairs(pairs, opener, memory)), SCORES)
+    memory = score_cache(run.spark, run.cache_dir, opener, cfg.batch)
+    run.write(attach_teacher(signals, score_pairs(pairs, opener, memory)), SCORES)
+    run.spent("cross_encoder", memory.seconds)
     memory.compact()
     run.note(teacher=figures, scores=memory.counts(), measured=_measure(run))
 

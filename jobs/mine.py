@@ -23,9 +23,9 @@ def run(run: StageRun) -> None:
     negatives = choose_negatives(kept(run.read(SYNTHETICS)), queries)
     texts = negatives.groupBy("text_id").agg({"text": "min"}).toDF("text_id", "text")
     encoder = open_encoder(run.recipe)
-    with run.timed("encoder"):
-        memory = VectorCache(run.spark, run.cache_dir, encoder)
-        run.write(embed_texts(queries, texts, encoder, run.recipe.encoder, memory), TEXT_EMBEDDINGS)
+    memory = VectorCache(run.spark, run.cache_dir, encoder)
+    run.write(embed_texts(queries, texts, encoder, run.recipe.encoder, memory), TEXT_EMBEDDINGS)
+    run.spent("encoder", memory.seconds)
     memory.compact()
     run.note(vectors=memory.counts())
     vectors = run.written(TEXT_EMBEDDINGS)

@@ -271,8 +271,12 @@ class StageRun:
         """Note the seconds of the block under the costly engine that works in it: encoder, cross_encoder or llm."""
         started = time.monotonic()
         yield
-        seconds = self.notes.setdefault("engine_seconds", {})
-        seconds[engine] = round(seconds.get(engine, 0.0) + time.monotonic() - started, 2)
+        self.spent(engine, time.monotonic() - started)
+
+    def spent(self, engine: str, seconds: float) -> None:
+        """Add to the seconds noted under an engine."""
+        noted = self.notes.setdefault("engine_seconds", {})
+        noted[engine] = round(noted.get(engine, 0.0) + seconds, 2)
 
     def _frame(self, path: Path, table: Table) -> DataFrame:
         return self.spark.read.schema(spark_schema(table)).parquet(str(path))

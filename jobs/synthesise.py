@@ -84,10 +84,10 @@ def answer(run: StageRun) -> DataFrame:
         refused: dict[str, str] = {}
         if missing:
             started = time.monotonic()
-            with run.timed("llm"), generators_for(run) as generators:
-                ready = time.monotonic()
-                refused = ask(missing, keys, generators, journal, run)
-            run.note(server_seconds=round(ready - started, 1), generation_seconds=round(time.monotonic() - ready, 1))
+            with generators_for(run) as generators:
+                run.note(server_seconds=round(time.monotonic() - started, 1))
+                with run.timed("llm"):
+                    refused = ask(missing, keys, generators, journal, run)
         if refused and not any(key in journal for key in keys.values()):
             why = next(iter(refused.values()))
             raise EngineError(f"the server refuses every request: {why}; check synthesise in the recipe")
@@ -199,7 +199,7 @@ def _said(counted: tuple[str, Mapping[str, int]]) -> str:
 
 
 STAGE = Stage(
-    name="synthesise", version=1,
+    name="synthesise", version=2,
     settings=("synthesise", "guard", "pair"),
     inputs={DOCUMENTS: "guard", DOMAINS: "bucket", POSITIVES: "pair", EVAL_CORPUS: "holdout", EVAL_QUERIES: "holdout",
             LUCENE: "index"},

@@ -1,9 +1,11 @@
 """A real standalone cluster on this machine: spark-submit runs every stage there and publishes the bytes of a laptop.
 
-A master and two workers are processes on loopback, from the pip-installed Spark. PAIRWRIGHT_CLUSTER_RECIPE names
-another recipe than the demo's.
+A master and two workers are processes on loopback, from the pip-installed Spark. In some stages an executor is killed
+(SIGKILL) while it works: the stage ends all the same, with the same bytes. PAIRWRIGHT_CLUSTER_RECIPE names another
+recipe than the demo's.
 """
 
+import contextlib
 import os
 import re
 import shutil
@@ -14,6 +16,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pyspark
 import pytest
 
@@ -24,6 +27,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SPARK = Path(pyspark.__file__).parent
 RECIPE = Path(os.environ.get("PAIRWRIGHT_CLUSTER_RECIPE", ROOT / "jobs" / "recipes" / "pydocs-demo.yaml")).resolve()
 CORES = 1  # of each of the two workers
+KILLED_IN = frozenset({"ingest", "dedupe", "index", "mine", "judge"})
 
 
 def environment() -> dict[str, str]:
@@ -76,17 +80,35 @@ def master(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def submit(stage: str, master: str, workspace: Path) -> str:
-    """Run one stage on the cluster; return what it printed."""
+    """Run one stage on the cluster, and kill an executor of some; return what it printed."""
     settings = {"spark.executor.cores": CORES, "spark.executor.memory": "1g", "spark.cores.max": 2 * CORES,
                 "spark.driver.host": "127.0.0.1", "spark.ui.enabled": "false", "spark.sql.shuffle.partitions": 4}
-    done = subprocess.run(
+    running = subprocess.Popen(
         [str(SPARK / "bin" / "spark-submit"), "--properties-file", str(ROOT / "spark-conf" / "standalone.conf"),
          "--master", master, *(part for key, value in settings.items() for part in ("--conf", f"{key}={value}")),
          str(ROOT / "jobs" / f"{stage}.py"), str(RECIPE), "--workspace", str(workspace)],
-        capture_output=True, text=True, env=environment() | {"SPARK_CONF_DIR": str(ROOT / "spark-conf")},
-        cwd=workspace, check=False)
-    assert done.returncode == 0, f"{stage}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
-    return done.stdout.strip().splitlines()[-1]
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=workspace,
+        env=environment() | {"SPARK_CONF_DIR": str(ROOT / "spark-conf")})
+    killed = stage in KILLED_IN and kill_an_executor(running)
+    out, err = running.communicate()
+    assert running.returncode == 0, f"{stage}\n{out[-2000:]}\n{err[-2000:]}"
+    assert killed == (stage in KILLED_IN), f"{stage} ended before an executor could be killed"
+    return out.strip().splitlines()[-1] + (", an executor killed" if killed else "")
+
+
+def kill_an_executor(running: subprocess.Popen[str]) -> bool:
+    """Wait until an executor of the cluster has a Python worker, kill the executor; return whether it came to that."""
+    started = psutil.Process(running.pid).create_time()
+    while running.poll() is None:
+        for process in psutil.process_iter(["cmdline", "create_time"]):
+            is_ours = process.info["create_time"] >= started
+            if is_ours and "CoarseGrainedExecutorBackend" in " ".join(process.info["cmdline"] or []):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    if process.children():
+                        process.kill()
+                        return True
+        time.sleep(0.1)
+    return False
 
 
 def published(workspace: Path) -> dict[str, bytes]:

@@ -51,6 +51,10 @@ class OpenScorer:
         """Return this process's scorer. Raises: EngineError."""
         return _opened(self)
 
+    def closed_digest(self) -> str:
+        """Digest of the model's files and of the length it reads; the model stays closed."""
+        return digest_of([directory_digest(Path(self.path)), self.max_length])[:16]
+
 
 @functools.lru_cache(maxsize=1)
 def _opened(opener: OpenScorer) -> TransformerScorer:
@@ -74,7 +78,7 @@ class TransformerScorer:
         self._model = _open(path, max_length)
         self._model.eval()
         self._max_length, self._batch = max_length, batch
-        self._digest = digest_of([directory_digest(path), max_length])[:16]
+        self._digest = OpenScorer(str(path), max_length, batch).closed_digest()
 
     @property
     def digest(self) -> str:

@@ -44,6 +44,10 @@ class OpenEncoder:
         """Return this process's encoder. Raises: RecipeError, EngineError."""
         return _opened(self)
 
+    def closed_digest(self) -> str:
+        """Digest of what decides the bits of a vector in this process; the model stays closed."""
+        return _digest(Path(self.path), self.config, _device())
+
 
 @functools.lru_cache(maxsize=2)
 def _opened(opener: OpenEncoder) -> SentenceEncoder:
@@ -70,8 +74,8 @@ class SentenceEncoder:
         self.device = device or _device()
         self.dtype = _dtype(config.dtype, self.device)
         self.max_length = config.max_length
-        self._tokens = config.batch or (CPU_TOKENS if self.device == "cpu" else GPU_TOKENS)
-        self._path = path
+        self._tokens = _pass_tokens(config, self.device)
+        self._path, self._config = path, config
         if self.device == "cpu":
             torch.set_num_threads(1)
         self._model = _load(path, self.device, config.max_length)
@@ -84,9 +88,7 @@ class SentenceEncoder:
     @functools.cached_property
     def digest(self) -> str:
         """Digest of the model's files and of what decides the bits of a vector."""
-        versions = {name: importlib.metadata.version(name) for name in LIBRARIES}
-        kind = self.device.partition(":")[0]
-        return digest_of([model_digest(self._path), self.max_length, self._tokens, self.dtype, kind, versions])
+        return _digest(self._path, self._config, self.device)
 
     @functools.cached_property
     def width(self) -> int:
@@ -143,6 +145,17 @@ class SentenceEncoder:
     @functools.cached_property
     def _filler(self) -> list[int]:
         return list(self._tokenizer("")["input_ids"]) or [self._tokenizer.pad_token_id or 0]
+
+
+def _digest(path: Path, config: EncoderConfig, device: str) -> str:
+    versions = {name: importlib.metadata.version(name) for name in LIBRARIES}
+    return digest_of([model_digest(path), config.max_length, _pass_tokens(config, device),
+                      _dtype(config.dtype, device), device.partition(":")[0], versions])
+
+
+def _pass_tokens(config: EncoderConfig, device: str) -> int:
+    """Return the tokens of a forward pass."""
+    return config.batch or (CPU_TOKENS if device == "cpu" else GPU_TOKENS)
 
 
 def _shapes(ids: Sequence[Sequence[int]], max_length: int, tokens: int) -> Iterator[tuple[int, list[int]]]:

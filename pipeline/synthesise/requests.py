@@ -66,12 +66,14 @@ def add_shot_negatives(shots: DataFrame, hits: DataFrame, documents: DataFrame, 
 
     In:   choose_shots' frame; hits (query_id, doc_id, rank); DOCUMENTS; POSITIVES.
     Out:  the shots and ``negative``, a text; null when the search found nothing else.
-    Ties: rank 3 and below before 2 and 1, best rank first.
+    Ties: rank 3 and below before 2 and 1; among them by hash of the ids, which new documents hardly ever move,
+          where the best rank would change with every shift of an idf, and every prompt with it.
     """
     known = positives.select("query_id", "doc_id").distinct()
     wrong = hits.join(known, ["query_id", "doc_id"], how="left_anti")
     is_early = (F.col("rank") < _NEGATIVE_FROM).cast("int")
-    chosen = _first_of(wrong, ["query_id"], [is_early, F.col("rank"), F.col("doc_id")])
+    drawn = hash_column(F.col("query_id"), F.col("doc_id"))
+    chosen = _first_of(wrong, ["query_id"], [is_early, drawn, F.col("doc_id")])
     texts = kept(documents).select("doc_id", F.col("text").alias("negative"))
     return shots.join(chosen.join(texts, "doc_id", how="inner").select("query_id", "negative"), "query_id", how="left")
 

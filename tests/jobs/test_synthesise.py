@@ -114,7 +114,7 @@ class Run:
     def note(self, **figures) -> None:
         self.notes |= figures
 
-    timed = StageRun.timed
+    timed, spent = StageRun.timed, StageRun.spent
 
     def progress(self, *_) -> None:
         pass
