@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from jobs.store import digest_of, directory_digest
+from jobs.store import digest_of, directory_digest, directory_stamp
 from pipeline.mine.ann import EncoderConfig
 from pipeline.ports import FloatMatrix
 from schemas.errors import EngineError, RecipeError, rule
@@ -42,18 +42,13 @@ class OpenEncoder:
 
     def __call__(self) -> SentenceEncoder:
         """Return this process's encoder. Raises: RecipeError, EngineError."""
-        return _opened(self)
+        return _opened(self, directory_stamp(Path(self.path)))
 
 
 @functools.lru_cache(maxsize=2)
-def _opened(opener: OpenEncoder) -> SentenceEncoder:
+def _opened(opener: OpenEncoder, _: object) -> SentenceEncoder:
+    """Return the encoder of files with this stamp: one whose files changed is opened again."""
     return SentenceEncoder(Path(opener.path), opener.config)
-
-
-@functools.lru_cache(maxsize=8)
-def model_digest(path: Path) -> str:
-    """Return a hash of the contents of a model's files."""
-    return directory_digest(path)
 
 
 class SentenceEncoder:
@@ -71,7 +66,7 @@ class SentenceEncoder:
         self.dtype = _dtype(config.dtype, self.device)
         self.max_length = config.max_length
         self._tokens = config.batch or (CPU_TOKENS if self.device == "cpu" else GPU_TOKENS)
-        self._path = path
+        self._path, self._files = path, directory_digest(path)
         if self.device == "cpu":
             torch.set_num_threads(1)
         self._model = _load(path, self.device, config.max_length)
@@ -86,7 +81,7 @@ class SentenceEncoder:
         """Digest of the model's files and of what decides the bits of a vector."""
         versions = {name: importlib.metadata.version(name) for name in LIBRARIES}
         kind = self.device.partition(":")[0]
-        return digest_of([model_digest(self._path), self.max_length, self._tokens, self.dtype, kind, versions])
+        return digest_of([self._files, self.max_length, self._tokens, self.dtype, kind, versions])
 
     @functools.cached_property
     def width(self) -> int:
