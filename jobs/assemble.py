@@ -32,7 +32,7 @@ STAGE = Stage(
         VERDICTS: "judge", POSITIVES: "synthesise", SYNTHETICS: "synthesise", DOCUMENTS: "guard", DOMAINS: "bucket",
         DUPLICATES: "dedupe",
     },
-    outputs=(EXAMPLES,), run=run,
+    outputs=(EXAMPLES,), run=run, leaves=True,
 )
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 from jobs.publish import point_current, published_by
@@ -24,7 +23,7 @@ def build(workspace: Workspace, until: str, terminal: Terminal) -> None:
         raise RecipeError(f"--until must be one of {', '.join((*STAGES, LAST))}, got {until!r}")
     started, chosen = time.monotonic(), stages_until(until)
     terminal.line(f"recipe {workspace.recipe.name} in {workspace.path}")
-    built = len(build_stages(workspace, chosen, terminal))
+    built = len(build_stages(workspace, until, terminal))
     workspace.stop_spark()
     if "publish" in chosen:
         point_current(workspace)
@@ -32,15 +31,14 @@ def build(workspace: Workspace, until: str, terminal: Terminal) -> None:
     terminal.line(f"{built} stages built, {len(chosen) - built} kept, {time.monotonic() - started:.0f} s")
 
 
-def build_stages(workspace: Workspace, chosen: Sequence[str], terminal: Terminal) -> list[str]:
-    """Run the chosen stages that are not complete and return their names; Spark stays up.
+def build_stages(workspace: Workspace, until: str, terminal: Terminal) -> list[str]:
+    """Run the stages up to and including one that are not complete and return their names; Spark stays up.
 
     Raises: PairwrightError from the first stage that fails; what was complete before it stays complete.
     """
-    for name in chosen:  # a source or model that is not there is said now, not after an hour
-        workspace.fingerprint(name)
-    built = [name for name in chosen if _stage(name, workspace, terminal)]
-    write_json(workspace.logs / "stages.json", {name: workspace.fingerprint(name) for name in chosen})
+    fingerprints = workspace.fingerprints(until)  # a source or model that is not there is said now, not in an hour
+    built = [name for name in fingerprints if _stage(name, workspace, terminal)]
+    write_json(workspace.logs / "stages.json", fingerprints)
     return built
 
 

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from jobs.exit_status import NIGHTLY, STOPPED
 from jobs.stages import STAGES, add_place, load_stage, open_place, run_stage
 from pipeline.recipe import Recipe, load_recipe
 from schemas.errors import PairwrightError
@@ -52,7 +53,7 @@ def _build(args: argparse.Namespace) -> int:
         return error.exit_status
     except KeyboardInterrupt:
         terminal.fail("stopped; finished stages are kept, run the same command again to go on")
-        return 130
+        return STOPPED
     finally:
         place.stop_spark()
     return 0
@@ -189,9 +190,7 @@ def make_parser() -> argparse.ArgumentParser:
     command = add(
         "nightly",
         _nightly,
-        "build what is new in the sources, audit it, publish it and say what changed since the last version; "
-        "exit status: 0 published (with --train: or a new model measured), 3 nothing new, 4 the audit failed and "
-        "CURRENT stays where it was, 1 failed, 130 stopped",
+        f"build what is new in the sources, audit and publish it, say what changed since the last version; {NIGHTLY}",
         "pairwright nightly my.yaml --workspace /data/pw",
     )
     add_place(command)
@@ -259,7 +258,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             sys.stderr.write(f"pairwright: {fault}\n")
         status = error.exit_status
     except KeyboardInterrupt:
-        status = 130
+        status = STOPPED
     except BrokenPipeError:
         sys.stderr.close()
         status = 0

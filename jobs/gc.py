@@ -23,7 +23,7 @@ from pathlib import Path
 from jobs.cache import SCORES, VECTORS
 from jobs.history import current_version, read_history, write_history
 from jobs.prune import prune_caches
-from jobs.stages import STAGES, Workspace
+from jobs.stages import Workspace
 from jobs.store import MANIFEST
 from jobs.teachers import TEACHERS
 from schemas.errors import EngineError, RecipeError, rule
@@ -52,7 +52,7 @@ def find_garbage(workspaces: Sequence[Workspace], keep: int = KEEP) -> list[Garb
     if keep < 1:
         raise RecipeError(rule("--keep", "at least 1", keep))
     root = workspaces[0].path
-    builds = [*_latest_builds(root), *({name: place.fingerprint(name) for name in STAGES} for place in workspaces)]
+    builds = [*_latest_builds(root), *(place.fingerprints("evaluate") for place in workspaces)]
     needed = {version for build in builds if (version := _version_of(root, build))}
     old: set[Path] = set()
     for place in workspaces:

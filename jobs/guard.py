@@ -30,6 +30,7 @@ STAGE = Stage(
     inputs={DOCUMENTS: "holdout", DUPLICATES: "dedupe", EVAL_CORPUS: "holdout", EVAL_QUERIES: "holdout"},
     outputs=(LEAKS, DOCUMENTS),
     run=run,
+    leaves=True,
 )
 
 if __name__ == "__main__":

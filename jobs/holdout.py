@@ -84,6 +84,7 @@ STAGE = Stage(
     inputs={DOCUMENTS: "dedupe", DUPLICATES: "dedupe"},
     outputs=(DOCUMENTS, EVAL_CORPUS, EVAL_QUERIES, EVAL_QRELS),
     run=run,
+    leaves=True,
     external=_digests,
 )
 

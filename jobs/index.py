@@ -6,9 +6,10 @@ import time
 from collections.abc import Mapping
 
 from jobs.cache import VectorCache
-from jobs.engines.encoder import OpenEncoder, model_digest
+from jobs.engines.encoder import OpenEncoder
 from jobs.engines.lucene import build_lucene, in_order
 from jobs.stages import Stage, StageRun, main
+from jobs.store import directory_digest
 from pipeline.contract import kept
 from pipeline.mine.ann import embed_documents
 from pipeline.recipe import Recipe
@@ -36,12 +37,13 @@ def run(run: StageRun) -> None:
 
 def open_encoder(recipe: Recipe) -> OpenEncoder:
     """Return the factory of the recipe's encoder. Raises: RecipeError when its model is not there."""
-    return OpenEncoder(str(recipe.model_path(recipe.encoder.model)), recipe.encoder)
+    path = recipe.model_path(recipe.encoder.model)
+    return OpenEncoder(str(path), recipe.encoder, directory_digest(path))
 
 
 def encoder_files(recipe: Recipe) -> Mapping[str, str]:
     """Return the digest of the encoder's files: other weights are another build."""
-    return {"encoder": model_digest(recipe.model_path(recipe.encoder.model))}
+    return {"encoder": directory_digest(recipe.model_path(recipe.encoder.model))}
 
 
 STAGE = Stage(

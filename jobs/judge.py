@@ -50,6 +50,7 @@ STAGE = Stage(
     inputs={SCORES: "label", POSITIVES: "synthesise", EMBEDDINGS: "index", DUPLICATES: "dedupe"},
     outputs=(VERDICTS,),
     run=run,
+    leaves=True,
 )
 
 if __name__ == "__main__":

@@ -2,8 +2,7 @@
 
     pairwright nightly RECIPE [--train]      or      spark-submit jobs/nightly.py RECIPE --workspace DIR
 
-Exit status: 0 a new version is published (with ``--train``: or a new model measured), 3 nothing new, 4 the audit failed
-and ``CURRENT`` is untouched, 1 failed, 130 stopped.
+It ends with one of the statuses of ``jobs/exit_status.py``, which ``--help`` lists.
 """
 
 from __future__ import annotations
@@ -17,20 +16,16 @@ from pathlib import Path
 
 from jobs.build import build_stages, finish
 from jobs.diff import diff_lines, diff_versions
+from jobs.exit_status import AUDIT_FAILED, FAILED, NIGHTLY, NOTHING_NEW, PUBLISHED, STOPPED
 from jobs.history import current_version, is_withdrawn, read_history
 from jobs.lease import Lease
 from jobs.publish import point_current, published_by
-from jobs.stages import Workspace, add_place, open_place, stages_until
+from jobs.stages import Workspace, add_place, open_place
 from jobs.store import write_json
 from jobs.terminal import Terminal
 from schemas.errors import AuditError, PairwrightError
 
-PUBLISHED, FAILED, NOTHING_NEW, AUDIT_FAILED, STOPPED = 0, 1, 3, AuditError.exit_status, 130
 DIFF, PENDING = "diff.json", "nightly.json"
-STATUS = (
-    "exit status: 0 published (with --train: or a new model measured), 3 nothing new, 4 the audit failed and CURRENT "
-    "stays where it was, 1 failed, 130 stopped"
-)
 
 
 def run_nightly(place: Workspace, terminal: Terminal, train: bool = False) -> int:
@@ -41,7 +36,7 @@ def run_nightly(place: Workspace, terminal: Terminal, train: bool = False) -> in
     home, pending = place.path / "datasets" / place.recipe.name, place.logs / PENDING
     before = _baseline(home, pending)
     try:
-        built = build_stages(place, stages_until("publish"), terminal)
+        built = build_stages(place, "publish", terminal)
     except AuditError as error:
         pending.unlink()
         terminal.fail(f"the audit failed, CURRENT stays at {before}: {error}")
@@ -56,7 +51,7 @@ def run_nightly(place: Workspace, terminal: Terminal, train: bool = False) -> in
     if before != version:
         _show_diff(place, before, version, terminal)
     if train:
-        built += build_stages(place, stages_until("evaluate"), terminal)
+        built += build_stages(place, "evaluate", terminal)
     if built or before != version:
         finish(place, terminal)
     pending.unlink()
@@ -110,7 +105,7 @@ def command(args: argparse.Namespace) -> int:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the nightly build through spark-submit."""
-    parser = argparse.ArgumentParser(prog="jobs/nightly.py", description="The scheduled build.", epilog=STATUS)
+    parser = argparse.ArgumentParser(prog="jobs/nightly.py", description="The scheduled build.", epilog=NIGHTLY)
     add_arguments(parser)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs.audit import audit_dataset
+from jobs.checkpoint import FOLDER
 from jobs.croissant import FILE as CROISSANT
 from jobs.croissant import write_croissant
 from jobs.dataset_card import write_card
@@ -35,7 +37,7 @@ from schemas.mining import VERDICTS
 from schemas.pairs import REPLIES
 from schemas.shards import EXAMPLES
 
-ARTEFACT, POINTER = "dataset", "dataset.json"
+ARTEFACT, POINTER, CARD = "dataset", "dataset.json", "README.md"
 SECTIONS = (
     "sources", "evaluation", "dedupe", "holdout", "guard", "bucket", "pair", "encoder", "synthesise", "mine", "label",
     "judge", "assemble",
@@ -58,16 +60,18 @@ def run(run: StageRun) -> None:
         homogeneous = {stage: run.recipe.assemble.is_homogeneous(stage) for stage in (1, 2)}
         manifest = _manifest(run, examples, shards, evals)
         drift = _drift(run, home, manifest)
-        held = audit_dataset(run.spark, partial, rows, homogeneous, drift, run.recipe.audit)
+        started = time.monotonic()
+        held = audit_dataset(run.spark, partial, rows, homogeneous, drift, run.recipe.audit, run.log_dir / FOLDER)
+        run.note(expectations=held, audit_seconds=round(time.monotonic() - started, 2))
         write_json(partial / "manifest.json", manifest)
-        write_card(partial / "README.md", manifest)
+        write_card(partial / CARD, manifest)
         write_croissant(partial / CROISSANT, manifest)
-        publish_version(partial, home, manifest["version"], _makers(run))
+        publish_version(partial, home, manifest["version"], run.makers())
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     write_json(run.artefact(ARTEFACT) / POINTER, {"name": run.recipe.name, "version": manifest["version"]})
     run.note(headline=f"{run.recipe.name}@{manifest['version']}, {held} expectations held", version=manifest["version"],
-             expectations=held, rows={f"stage{stage}": count for stage, count in rows.items()})
+             rows={f"stage{stage}": count for stage, count in rows.items()})
 
 
 def _rows_of(shards: list[dict[str, Any]], stage: int) -> int:
@@ -90,11 +94,6 @@ def _drift(run: StageRun, home: Path, manifest: Mapping[str, Any]) -> list[Drift
     return found
 
 
-def _makers(run: StageRun) -> dict[str, str]:
-    """Return the fingerprints of the stages up to this one."""
-    return {name: run.fingerprint_of(name) for name in stages_until("publish")}
-
-
 def publish_version(partial: Path, home: Path, version: str, stages: Mapping[str, str]) -> Path:
     """Move complete files to their version and point ``CURRENT`` at it; a version that is there already stays.
 
@@ -106,7 +105,7 @@ def publish_version(partial: Path, home: Path, version: str, stages: Mapping[str
     try:
         for file in sorted(partial.rglob("*")):
             sync(file)
-        if target.exists() and not _is_sound(target):
+        if target.exists() and not is_sound(target):
             damaged = home / f".damaged-{version}"
             shutil.rmtree(damaged, ignore_errors=True)
             target.replace(damaged)
@@ -122,12 +121,12 @@ def publish_version(partial: Path, home: Path, version: str, stages: Mapping[str
     return target
 
 
-def _is_sound(version: Path) -> bool:
+def is_sound(version: Path) -> bool:
     """Return whether every file of a published version is as its manifest says."""
     try:
         files = json.loads((version / "manifest.json").read_text(encoding="utf-8"))["files"]
-        return (version / "README.md").is_file() and all(
-            file_sha256(version / file["path"]) == file["sha256"] for file in files)
+        described = all((version / name).is_file() for name in (CARD, CROISSANT))
+        return described and all(file_sha256(version / file["path"]) == file["sha256"] for file in files)
     except (OSError, ValueError, KeyError):
         return False
 
@@ -148,7 +147,7 @@ def published_by(workspace: Workspace) -> Path:
 def point_current(workspace: Workspace) -> Path:
     """Point ``CURRENT`` at the version that this build published, withdrawn or not, and return its directory."""
     version = published_by(workspace)
-    make_current(version.parent, version.name, {name: workspace.fingerprint(name) for name in stages_until("publish")})
+    make_current(version.parent, version.name, workspace.fingerprints("publish"))
     return version
 
 

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,7 +70,8 @@ class Stage:
     """One stage: what it reads, what it makes, and what decides its result.
 
     ``settings`` are recipe sections; ``inputs`` map tables or artefact names to the stage that made them; ``external``
-    returns digests of what is read from outside the workspace.
+    returns digests of what is read from outside the workspace; ``leaves`` says that others than later stages read the
+    outputs, which therefore pass the suites of their contracts (``jobs/contracts.py``) before they exist.
     """
 
     name: str
@@ -81,6 +83,11 @@ class Stage:
     artefacts: tuple[str, ...] = ()
     external: Callable[[Recipe], Mapping[str, str]] | None = None
     needs_spark: bool = True
+    leaves: bool = False
+
+    def digests(self, recipe: Recipe) -> dict[str, str]:
+        """Return the digests, as they are now, of what the stage reads from outside the workspace."""
+        return dict(self.external(recipe)) if self.external else {}
 
 
 def load_stage(name: str) -> Stage:
@@ -107,6 +114,7 @@ class Workspace:
     conf: Path | None = None
     spark_settings: Mapping[str, str] = field(default_factory=dict)
     _fingerprints: dict[str, str] = field(default_factory=dict)
+    _digests: dict[str, Mapping[str, str]] = field(default_factory=dict)
     _spark: Any = None
 
     @classmethod
@@ -143,10 +151,19 @@ class Workspace:
                     "seed": self.recipe.seed,
                     "settings": {section: self.recipe.section(section) for section in stage.settings},
                     "inputs": {name_of(what): self.fingerprint(maker) for what, maker in stage.inputs.items()},
-                    "external": dict(stage.external(self.recipe)) if stage.external else {},
+                    "external": self._digests.setdefault(name, stage.digests(self.recipe)),
                 }
             )
         return self._fingerprints[name]
+
+    def fingerprints(self, until: str) -> dict[str, str]:
+        """Return the fingerprints of the stages up to and including one; of all stages for any other name."""
+        return {name: self.fingerprint(name) for name in stages_until(until)}
+
+    def digests(self, name: str) -> Mapping[str, str]:
+        """Return the digests of what a stage reads from outside that its fingerprint stands for."""
+        self.fingerprint(name)
+        return self._digests[name]
 
     def manifest(self, name: str) -> dict[str, Any] | None:
         """Return the manifest of a stage's output, None when it is not built."""
@@ -243,6 +260,11 @@ class StageRun:
         """Return what an input stage noted. Raises: RecipeError when it is not built."""
         return _complete(self._workspace, stage)["notes"]  # type: ignore[no-any-return]
 
+    @property
+    def digests(self) -> Mapping[str, str]:
+        """The digests of what this stage reads from outside, as its fingerprint has them."""
+        return self._workspace.digests(self.stage.name)
+
     def fingerprint_of(self, stage: str) -> str:
         """Return the fingerprint of a stage."""
         return self._workspace.fingerprint(stage)
@@ -257,10 +279,33 @@ class StageRun:
         """Return an output that this run has written, read back: shared work is not done twice."""
         return self._frame(self._home / table.name, table)
 
+    def tables(self) -> dict[str, Callable[[], DataFrame]]:
+        """Return what opens each table by name: an output of this run, an input, or what that was made from."""
+        found: dict[str, Callable[[], DataFrame]] = {
+            table.name: partial(self.written, table) for table in self.stage.outputs}
+        nearest = [self.stage]
+        for stage in nearest:  # grows
+            for what, maker in stage.inputs.items():
+                nearest += [each for each in [load_stage(maker)] if each not in nearest]
+                if isinstance(what, Table) and what.name not in found:
+                    found[what.name] = partial(self._open, maker, what)
+        return found
+
+    def _open(self, maker: str, table: Table) -> DataFrame:
+        return self._frame(self._workspace.open_output(maker, table.name), table)
+
+    def as_written(self, table: Table) -> DataFrame:
+        """Return an output that this run has written, with the columns and types that the files have."""
+        return self.spark.read.parquet(str(self._home / table.name))
+
     def artefact(self, name: str) -> Path:
         """Return the directory to fill for an artefact."""
         self.outputs.setdefault(name, {})
         return _made(self._home / name)
+
+    def makers(self) -> dict[str, str]:
+        """Return the fingerprints of the stages up to and including this one: what a version was made from."""
+        return self._workspace.fingerprints(self.stage.name)
 
     def note(self, **figures: Any) -> None:
         """Keep JSON-able figures in the stage's manifest, for the report and for later stages."""
@@ -327,6 +372,10 @@ def _run_stage(stage: Stage, workspace: Workspace, progress: Progress) -> dict[s
         missing = {*(table.name for table in stage.outputs), *stage.artefacts} - run.outputs.keys()
         if missing:
             raise EngineError(f"stage {stage.name} wrote no {', '.join(sorted(missing))}")
+        if stage.external:
+            _check_unchanged(stage, workspace)
+        if stage.leaves:
+            _check_contracts(run)
         workspace.store.commit(
             stage.name,
             fingerprint,
@@ -348,6 +397,27 @@ def _run_stage(stage: Stage, workspace: Workspace, progress: Progress) -> dict[s
     finally:
         run.close()
     return _complete(workspace, stage.name)
+
+
+def _check_unchanged(stage: Stage, workspace: Workspace) -> None:
+    """Look once more at what was read from outside: the fingerprint was made before it was read.
+
+    Raises: EngineError that names what changed.
+    """
+    before, now = workspace.digests(stage.name), stage.digests(workspace.recipe)
+    changed = sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
+    if changed:
+        raise EngineError(
+            f"{', '.join(changed)} must stay as it is while stage {stage.name} reads it, but its files changed; "
+            "nothing was stored, try running the same command again")
+
+
+def _check_contracts(run: StageRun) -> None:
+    from jobs.contracts import check_outputs  # it stands on this module
+
+    started = time.monotonic()
+    held = check_outputs(run)
+    run.note(expectations=held, audit_seconds=round(time.monotonic() - started, 2))
 
 
 def add_place(parser: argparse.ArgumentParser, recipes: str | None = None) -> None:

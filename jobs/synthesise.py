@@ -6,8 +6,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from pyspark.sql import DataFrame
@@ -47,7 +45,7 @@ def run(run: StageRun) -> None:
     run.write(judge(run), SYNTHETICS)
     run.write(unite_positives(run.read(POSITIVES), run.written(SYNTHETICS), run.read(DOMAINS)), POSITIVES)
     rates = _rates(run.written(SYNTHETICS))
-    run.note(model=model_digest(run.recipe)["model"], written=rates, headline="; ".join(map(_said, rates.items())))
+    run.note(model=run.digests["model"], written=rates, headline="; ".join(map(_said, rates.items())))
 
 
 def why_off(cfg: SynthesiseConfig) -> str | None:
@@ -73,7 +71,7 @@ def answer(run: StageRun) -> DataFrame:
 
     Raises: EngineError when the server is gone, or refuses every request that was ever made.
     """
-    cfg, digest = run.recipe.synthesise, model_digest(run.recipe)["model"]
+    cfg, digest = run.recipe.synthesise, run.digests["model"]
     asked = [(row.request_id, row.kind, row.prompt) for row in run.written(REQUESTS).collect()]
     with Journal(run.cache_dir / "replies" / digest) as journal:
         keys = {request: _key(prompt, kind, cfg, run.recipe.seed) for request, kind, prompt in asked}
@@ -162,12 +160,7 @@ def model_digest(recipe: Recipe) -> dict[str, str]:
         return {"model": _OFF}
     if cfg.url is not None:
         return {"model": digest_of([cfg.url, cfg.model_name])}
-    return {"model": _directory_digest(recipe.model_path(cfg.model))}
-
-
-@lru_cache(maxsize=8)
-def _directory_digest(path: Path) -> str:
-    return directory_digest(path)
+    return {"model": directory_digest(recipe.model_path(cfg.model))}
 
 
 def _generation(kind: str, cfg: SynthesiseConfig, seed: int) -> dict[str, Any]:
@@ -206,6 +199,7 @@ STAGE = Stage(
     outputs=(REQUESTS, REPLIES, SYNTHETICS, POSITIVES),
     run=run,
     external=model_digest,
+    leaves=True,
 )
 
 if __name__ == "__main__":

@@ -30,11 +30,10 @@ from pipeline.dedupe.lineage import Cut, cut_lineage
 from pipeline.dedupe.near import sets_of, sign_texts, verify_pairs
 from pipeline.text import normal_form
 from schemas.config import Config, setting
-from schemas.documents import DOCUMENTS, EXACT, LEAK, LEAKS, NEAR, NEAR_DUPLICATE
+from schemas.documents import CONTAINED, DOCUMENTS, EXACT, LEAK, LEAKS, NEAR, NEAR_DUPLICATE
 from schemas.errors import RecipeError, rule
 
 DOCUMENT, QUERY = "document", "query"
-CONTAINED = "contained"
 FLAGS = ("text_id", "eval_name", "eval_id", "kind", "overlap")
 
 

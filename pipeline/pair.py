@@ -29,16 +29,19 @@ from pipeline.text import normal_form
 from schemas.config import Config, setting
 from schemas.documents import DUPLICATE_ID
 from schemas.pairs import (
+    LINKS,
     POSITIVES,
     PROTECTED_QUERY,
+    QRELS,
     QUERY_IN_TEXT,
     QUERY_TOO_COMMON,
     QUERY_TOO_LONG,
     QUERY_TOO_SHORT,
     SURPLUS_PAIR,
+    TITLE,
 )
 
-TITLE, LINKS, QRELS = RULES = ("title", "links", "qrels")
+RULES = (TITLE, LINKS, QRELS)
 
 
 @dataclass(frozen=True)

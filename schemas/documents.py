@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from schemas.table import DROP_REASON, Column, Table
+from schemas.table import DROP_REASON, Column, Reference, Table, refers
 
 # Why a document is not read by later stages.
 DUPLICATE_ID = "duplicate_id"  # the source gives this id to an earlier document
@@ -26,20 +26,20 @@ DOCUMENTS = Table(
     1,
     key=("doc_id",),
     columns=(
-        Column("doc_id", "string", "hash of source, path, native id, title and text"),
+        Column("doc_id", "string", "hash of source, path, native id, title and text", filled=True),
         Column("source", "string", "name of the source in the recipe"),
         Column("path", "string", "file the document came from, relative to the source"),
-        Column("line", "integer", "1-based line (or ordinal, for formats without lines) in that file"),
+        Column("line", "integer", "1-based line (or ordinal, for formats without lines) in that file", low=1),
         Column(
             "native_id", "string", "id that the source itself gives, e.g. a BEIR _id or a dotted symbol", nullable=True
         ),
         Column("title", "string", "heading, question or summary line; empty when there is none"),
         Column("text", "string", "what is embedded and trained on"),
         Column("links", "array<string>", "native ids of related documents that the source names"),
-        Column("family", "string", "what may never be split between training and evaluation"),
-        Column("domain", "string", "domain by source rule"),
+        Column("family", "string", "what may never be split between training and evaluation", filled=True),
+        Column("domain", "string", "domain by source rule", filled=True),
         Column("license", "string", "licence of the document", nullable=True),
-        Column("chars", "integer", "characters of text"),
+        Column("chars", "integer", "characters of text", low=0),
         Column("text_hash", "string", "hash of the normalised text: equal means exact duplicate"),
         DROP_REASON,
     ),
@@ -57,10 +57,11 @@ ANNOTATIONS = Table(
         Column("doc_id", "string", "document of a source that asks for cleaning"),
         Column("repaired", "boolean", "whether wrongly decoded text was repaired", nullable=True),
         Column("language", "string", "ISO 639-1 code; null = not asked for", nullable=True),
-        Column("language_score", "double", "probability of that language", nullable=True),
+        Column("language_score", "double", "probability of that language", nullable=True, low=0, high=1),
         Column("failed_rules", "array<string>", "every rule the text breaks; the first is its drop_reason"),
         Column("pii", "array<string>", "kinds of personal data found: email, card, ip, phone"),
     ),
+    references=(refers("doc_id", "documents.doc_id"),),
 )
 
 REJECTS = Table(
@@ -70,8 +71,8 @@ REJECTS = Table(
     columns=(
         Column("source", "string", "name of the source in the recipe"),
         Column("path", "string", "file, relative to the source"),
-        Column("line", "integer", "1-based line; 0 = the file as a whole"),
-        Column("reason", "string", "what was wrong, as a short code"),
+        Column("line", "integer", "1-based line; 0 = the file as a whole", low=0),
+        Column("reason", "string", "what was wrong, as a short code", filled=True),
         Column("detail", "string", "what was wrong, for a person"),
         Column("raw", "binary", "the first 64 KiB of the bytes that could not be read"),
     ),
@@ -86,11 +87,11 @@ JUDGEMENTS = Table(
         Column("query_native_id", "string", "id that the source gives the query"),
         Column("query", "string", "text of the query"),
         Column("doc_native_id", "string", "id that the source gives the document"),
-        Column("grade", "double", "relevance, above 0"),
+        Column("grade", "double", "relevance, above 0", low=0),
     ),
 )
 
-EXACT, NEAR = "exact", "near"
+EXACT, NEAR, CONTAINED = "exact", "near", "contained"
 
 DUPLICATES = Table(
     "duplicates",
@@ -99,9 +100,11 @@ DUPLICATES = Table(
     columns=(
         Column("doc_id", "string", "the document that was dropped"),
         Column("survivor_id", "string", "the document that is kept in its place"),
-        Column("kind", "string", "exact or near"),
-        Column("jaccard", "double", "verified Jaccard similarity to the nearest linked document of the cluster"),
+        Column("kind", "string", "exact or near", choices=(EXACT, NEAR)),
+        Column("jaccard", "double", "verified Jaccard similarity to the nearest linked document of the cluster", low=0,
+               high=1),
     ),
+    references=(refers("doc_id", "documents.doc_id"), refers("survivor_id", "documents.doc_id")),
 )
 
 LEAKS = Table(
@@ -112,8 +115,14 @@ LEAKS = Table(
         Column("doc_id", "string", "the training document that overlaps"),
         Column("eval_name", "string", "the protected evaluation set"),
         Column("eval_id", "string", "its document or query"),
-        Column("kind", "string", "exact, near (Jaccard) or contained (n-gram containment)"),
-        Column("overlap", "double", "Jaccard or containment, 1.0 for exact"),
+        Column("kind", "string", "exact, near (Jaccard) or contained (n-gram containment)",
+               choices=(EXACT, NEAR, CONTAINED)),
+        Column("overlap", "double", "Jaccard or containment, 1.0 for exact", low=0, high=1),
+    ),
+    references=(
+        refers("doc_id", "documents.doc_id"),
+        Reference(("eval_name", "eval_id"), (("eval_corpus", ("eval_name", "doc_id")),
+                                             ("eval_queries", ("eval_name", "query_id")))),
     ),
 )
 
@@ -123,8 +132,9 @@ DOMAINS = Table(
     key=("doc_id",),
     columns=(
         Column("doc_id", "string", "document"),
-        Column("domain", "string", "the domain it is trained under"),
+        Column("domain", "string", "the domain it is trained under", filled=True),
     ),
+    references=(refers("doc_id", "documents.doc_id"),),
 )
 
 EVAL_CORPUS = Table(
@@ -147,7 +157,7 @@ EVAL_QUERIES = Table(
     columns=(
         Column("eval_name", "string", "evaluation set"),
         Column("query_id", "string", "query"),
-        Column("query", "string", "its text; always protected"),
+        Column("query", "string", "its text; always protected", filled=True),
         Column("domain", "string", "for the table per domain"),
     ),
 )
@@ -160,6 +170,8 @@ EVAL_QRELS = Table(
         Column("eval_name", "string", "evaluation set"),
         Column("query_id", "string", "query"),
         Column("doc_id", "string", "relevant document"),
-        Column("relevance", "integer", "grade, 1 or more"),
+        Column("relevance", "integer", "grade, 1 or more", low=1),
     ),
+    # A public set may judge documents that its corpus leaves out.
+    references=(Reference(("eval_name", "query_id"), (("eval_queries", ("eval_name", "query_id")),)),),
 )

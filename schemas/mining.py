@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from schemas.table import DROP_REASON, Column, Table
+from schemas.table import DROP_REASON, Column, Table, refers
 
 BM25, ANN, SYNTHETIC = "bm25", "ann", "synthetic"
+# A candidate is a document or a negative that the language model wrote.
+_QUERY = refers("query_id", "positives.query_id")
+_CANDIDATE = refers("doc_id", "documents.doc_id", "synthetics.text_id")
 
 EMBEDDINGS = Table(
     "embeddings",
@@ -14,6 +17,7 @@ EMBEDDINGS = Table(
         Column("doc_id", "string", "document"),
         Column("vector", "array<float>", "L2-normalised embedding, (H,) float32"),
     ),
+    references=(refers("doc_id", "documents.doc_id"),),
 )
 
 TEXT_EMBEDDINGS = Table(
@@ -24,6 +28,7 @@ TEXT_EMBEDDINGS = Table(
         Column("text_id", "string", "query_id, or id of a synthetic negative"),
         Column("vector", "array<float>", "L2-normalised embedding, (H,) float32"),
     ),
+    references=(refers("text_id", "positives.query_id", "synthetics.text_id"),),
 )
 
 CANDIDATES = Table(
@@ -33,36 +38,41 @@ CANDIDATES = Table(
     columns=(
         Column("query_id", "string", "query"),
         Column("doc_id", "string", "document that the retriever found"),
-        Column("retriever", "string", "bm25, ann or synthetic"),
-        Column("rank", "integer", "1 = first hit of the retriever"),
+        Column("retriever", "string", "bm25, ann or synthetic", choices=(BM25, ANN, SYNTHETIC)),
+        Column("rank", "integer", "1 = first hit of the retriever", low=1),
         Column("score", "double", "the retriever's score, rounded to 6 decimals"),
     ),
+    references=(_QUERY, _CANDIDATE),
 )
 
 _PAIR = (
     Column("query_id", "string", "query"),
     Column("doc_id", "string", "candidate or positive document"),
     Column("is_positive", "boolean", "whether the pair is a known positive"),
-    Column("bm25_rank", "integer", "rank by BM25", nullable=True),
+    Column("bm25_rank", "integer", "rank by BM25", nullable=True, low=1),
     Column("bm25_score", "double", "BM25 score", nullable=True),
-    Column("ann_rank", "integer", "rank by dense similarity", nullable=True),
-    Column("dense", "double", "cosine of query and document, 6 decimals"),
+    Column("ann_rank", "integer", "rank by dense similarity", nullable=True, low=1),
+    Column("dense", "double", "cosine of query and document, 6 decimals", low=-1, high=1),
     Column(
         "positive_sim",
         "double",
         "highest cosine to another positive document of the query, 6 decimals; null = it has no other",
         nullable=True,
+        low=-1,
+        high=1,
     ),
     Column(
         "teacher",
         "double",
         "cross-encoder score in (0, 1), 6 decimals; null = not labelled (over the cap)",
         nullable=True,
+        low=0,
+        high=1,
     ),
     Column("teacher_model", "string", "digest of the cross-encoder", nullable=True),
 )
 
-SCORES = Table("scores", 1, key=("query_id", "doc_id"), columns=_PAIR)
+SCORES = Table("scores", 1, key=("query_id", "doc_id"), columns=_PAIR, references=(_QUERY, _CANDIDATE))
 
 # What became of a candidate.
 KEPT, RELABELLED, VETOED, DROPPED = "kept", "relabelled", "vetoed", "dropped"
@@ -81,11 +91,13 @@ VERDICTS = Table(
     key=("query_id", "doc_id"),
     columns=(
         *_PAIR,
-        Column("fn_probability", "double", "probability of being a false negative, 6 decimals", nullable=True),
-        Column("threshold", "double", "probability above which a candidate was vetoed"),
-        Column("verdict", "string", "kept, relabelled, vetoed or dropped"),
-        Column("rank", "integer", "1 = hardest of the query's rows with this drop_reason"),
+        Column("fn_probability", "double", "probability of being a false negative, 6 decimals", nullable=True, low=0,
+               high=1),
+        Column("threshold", "double", "probability above which a candidate was vetoed", low=0, high=1),
+        Column("verdict", "string", "kept, relabelled, vetoed or dropped", choices=(KEPT, RELABELLED, VETOED, DROPPED)),
+        Column("rank", "integer", "1 = hardest of the query's rows with this drop_reason", low=1),
         DROP_REASON,
     ),
     reasons=(POSITIVE, DUPLICATE_OF_POSITIVE, LIKELY_POSITIVE, PROMOTED, SURPLUS, TOO_EASY),
+    references=(_QUERY, _CANDIDATE),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from schemas.documents import LEAK
-from schemas.table import DROP_REASON, Column, Table
+from schemas.table import DROP_REASON, Column, Table, refers
 
 # Why a positive is not trained on.
 QUERY_TOO_SHORT = "query_too_short"
@@ -14,16 +14,19 @@ PROTECTED_QUERY = "protected_query"  # too close to a query of a protected evalu
 DUPLICATE_PAIR = "duplicate_pair"
 SURPLUS_PAIR = "surplus_pair"  # over the recipe's cap for its domain and rule
 
+TITLE, LINKS, QRELS, SYNTHETIC_RULE = "title", "links", "qrels", "synthetic"  # rules that give positives
+
 POSITIVES = Table(
     "positives",
     1,
     key=("query_id", "doc_id"),
     columns=(
         Column("query_id", "string", "hash of the normalised query: equal queries share their positives"),
-        Column("query", "string", "text of the query"),
+        Column("query", "string", "text of the query", filled=True),
         Column("doc_id", "string", "document that answers it"),
-        Column("rule", "string", "where the pair comes from: title, links, qrels or synthetic"),
-        Column("grade", "double", "relevance, 1.0 unless the source grades"),
+        Column("rule", "string", "where the pair comes from: title, links, qrels or synthetic",
+               choices=(TITLE, LINKS, QRELS, SYNTHETIC_RULE)),
+        Column("grade", "double", "relevance, 1.0 unless the source grades", low=0),
         Column("domain", "string", "domain of the document"),
         DROP_REASON,
     ),
@@ -36,6 +39,7 @@ POSITIVES = Table(
         DUPLICATE_PAIR,
         SURPLUS_PAIR,
     ),
+    references=(refers("doc_id", "documents.doc_id"),),
 )
 
 QUERY, NEGATIVE = "query", "negative"
@@ -50,11 +54,13 @@ REQUESTS = Table(
             "kind",
             "string",
             "query = write a query for doc_id; negative = write a hard negative for (query_id, doc_id)",
+            choices=(QUERY, NEGATIVE),
         ),
         Column("doc_id", "string", "the document shown in the prompt"),
         Column("query_id", "string", "the query shown in the prompt", nullable=True),
-        Column("prompt", "string", "the whole prompt"),
+        Column("prompt", "string", "the whole prompt", filled=True),
     ),
+    references=(refers("doc_id", "documents.doc_id"), refers("query_id", "positives.query_id")),
 )
 
 REPLIES = Table(
@@ -65,8 +71,9 @@ REPLIES = Table(
         Column("request_id", "string", "the request it answers"),
         Column("reply", "string", "raw text, stored before it is parsed"),
         Column("finish_reason", "string", "stop, length or error"),
-        Column("model", "string", "digest of the model that wrote it"),
+        Column("model", "string", "digest of the model that wrote it", filled=True),
     ),
+    references=(refers("request_id", "requests.request_id"),),
 )
 
 # Why a synthetic text is not used.
@@ -84,7 +91,7 @@ SYNTHETICS = Table(
     key=("request_id",),
     columns=(
         Column("request_id", "string", "the request it comes from"),
-        Column("kind", "string", "query or negative"),
+        Column("kind", "string", "query or negative", choices=(QUERY, NEGATIVE)),
         Column("text_id", "string", "query_id of a query; document id (hash) of a negative"),
         Column("text", "string", "what the model wrote, cleaned; empty when unparsable"),
         Column("doc_id", "string", "the document it was written for"),
@@ -94,6 +101,7 @@ SYNTHETICS = Table(
             "integer",
             "rank of doc_id among the hits of a query; null = not found or not asked",
             nullable=True,
+            low=1,
         ),
         DROP_REASON,
     ),
@@ -107,5 +115,9 @@ SYNTHETICS = Table(
         DUPLICATE_TEXT,
         PROTECTED_QUERY,
         LEAK,
+    ),
+    references=(
+        refers("request_id", "requests.request_id"), refers("doc_id", "documents.doc_id"),
+        refers("query_id", "positives.query_id"),
     ),
 )

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from jobs.engines.encoder import multiplies_bfloat16
-from jobs.store import digest_of, directory_digest
+from jobs.store import digest_of, directory_digest, directory_stamp
 from pipeline.label import LabelConfig
 from schemas.errors import EngineError, RecipeError
 
@@ -49,7 +49,7 @@ class OpenScorer:
 
     def __call__(self) -> TransformerScorer:
         """Return this process's scorer. Raises: EngineError."""
-        return _opened(self)
+        return _opened(self, directory_stamp(Path(self.path)))
 
     def closed_digest(self) -> str:
         """Digest of the model's files and of the length it reads; the model stays closed."""
@@ -57,7 +57,8 @@ class OpenScorer:
 
 
 @functools.lru_cache(maxsize=1)
-def _opened(opener: OpenScorer) -> TransformerScorer:
+def _opened(opener: OpenScorer, _: object) -> TransformerScorer:
+    """Return the scorer of files with this stamp: one whose files changed is opened again."""
     return TransformerScorer(Path(opener.path), max_length=opener.max_length, batch=opener.batch)
 
 

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from jobs.store import digest_of, directory_digest
+from jobs.store import digest_of, directory_digest, directory_stamp
 from pipeline.mine.ann import EncoderConfig
 from pipeline.ports import FloatMatrix
 from schemas.errors import EngineError, RecipeError, rule
@@ -39,25 +39,24 @@ class OpenEncoder:
 
     path: str
     config: EncoderConfig
+    files: str = ""  # digest of the model's files; where it is given, a worker that finds others refuses them
 
     def __call__(self) -> SentenceEncoder:
         """Return this process's encoder. Raises: RecipeError, EngineError."""
-        return _opened(self)
+        engine = _opened(self, directory_stamp(Path(self.path)))
+        if self.files not in ("", engine.files):
+            raise EngineError(f"model {self.path} has changed while it was in use; try building again")
+        return engine
 
     def closed_digest(self) -> str:
         """Digest of what decides the bits of a vector in this process; the model stays closed."""
-        return _digest(Path(self.path), self.config, _device())
+        return _digest(self.files or directory_digest(Path(self.path)), self.config, _device())
 
 
 @functools.lru_cache(maxsize=2)
-def _opened(opener: OpenEncoder) -> SentenceEncoder:
+def _opened(opener: OpenEncoder, _: object) -> SentenceEncoder:
+    """Return the encoder of files with this stamp: one whose files changed is opened again."""
     return SentenceEncoder(Path(opener.path), opener.config)
-
-
-@functools.lru_cache(maxsize=8)
-def model_digest(path: Path) -> str:
-    """Return a hash of the contents of a model's files."""
-    return directory_digest(path)
 
 
 class SentenceEncoder:
@@ -75,7 +74,7 @@ class SentenceEncoder:
         self.dtype = _dtype(config.dtype, self.device)
         self.max_length = config.max_length
         self._tokens = _pass_tokens(config, self.device)
-        self._path, self._config = path, config
+        self._path, self._config, self.files = path, config, directory_digest(path)
         if self.device == "cpu":
             torch.set_num_threads(1)
         self._model = _load(path, self.device, config.max_length)
@@ -88,7 +87,7 @@ class SentenceEncoder:
     @functools.cached_property
     def digest(self) -> str:
         """Digest of the model's files and of what decides the bits of a vector."""
-        return _digest(self._path, self._config, self.device)
+        return _digest(self.files, self._config, self.device)
 
     @functools.cached_property
     def width(self) -> int:
@@ -147,9 +146,9 @@ class SentenceEncoder:
         return list(self._tokenizer("")["input_ids"]) or [self._tokenizer.pad_token_id or 0]
 
 
-def _digest(path: Path, config: EncoderConfig, device: str) -> str:
+def _digest(files: str, config: EncoderConfig, device: str) -> str:
     versions = {name: importlib.metadata.version(name) for name in LIBRARIES}
-    return digest_of([model_digest(path), config.max_length, _pass_tokens(config, device),
+    return digest_of([files, config.max_length, _pass_tokens(config, device),
                       _dtype(config.dtype, device), device.partition(":")[0], versions])
 
 

@@ -8,7 +8,14 @@ from importlib.metadata import version as installed
 from pathlib import Path
 from string import Template
 
-from jobs.report.corpus import domains_section, duplicates_section, funnel_section, rejects_section, time_section
+from jobs.report.corpus import (
+    contracts_section,
+    domains_section,
+    duplicates_section,
+    funnel_section,
+    rejects_section,
+    time_section,
+)
 from jobs.report.data import ReportData, load_report
 from jobs.report.evaluation import evaluation_figure, evaluation_section, training_section
 from jobs.report.html import Html, tag, text
@@ -42,6 +49,7 @@ def render_report(data: ReportData, now: datetime) -> str:
     sections: list[tuple[str, str, Html | None]] = [
         ("evaluation", "How the models score", evaluation_section(data.evaluation)),
         ("funnel", "From raw text to examples", funnel_section(data)),
+        ("contracts", "Contracts", contracts_section(data)),
         ("time", "Time and memory", time_section(data)),
         ("domains", "Domains", domains_section(data)),
         ("duplicates", "Duplicates", duplicates_section(data)),

@@ -52,6 +52,20 @@ def time_section(data: ReportData) -> Html | None:
     return Html(tag("p", lead, class_="lead") + table(heading, rows, numbers=(1, 3)))
 
 
+def contracts_section(data: ReportData) -> Html | None:
+    """Return how many expectations held at each boundary, with the way to every one of them."""
+    checked = [stage for stage in data.stages if "expectations" in stage.notes]
+    if not checked:
+        return None
+    rows = [
+        [stage.name, ", ".join(sorted(name for name, facts in stage.tables.items() if "rows" in facts)) or "dataset",
+         f"{stage.notes['expectations']:,}", f"{stage.notes['audit_seconds']:,.1f}"] for stage in checked]
+    lead = "What leaves the house is held against its contract before it exists for anyone; every expectation held."
+    link = tag("p", tag("a", "Each expectation (Great Expectations Data Docs)", href=data.docs)) if data.docs else None
+    return Html(tag("p", lead, class_="lead") + text(link)
+                + table(["stage", "checked", "expectations", "seconds"], rows, numbers=(2, 3)))
+
+
 def domains_section(data: ReportData) -> Html | None:
     """Return the sizes of the domains, largest first."""
     sizes: Mapping[str, int] = data.notes("bucket").get("domains", {})

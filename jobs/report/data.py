@@ -18,6 +18,7 @@ import numpy.typing as npt
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
+from jobs.checkpoint import FOLDER, INDEX
 from jobs.stages import STAGES, Workspace
 from schemas.documents import DOCUMENTS, DUPLICATES, REJECTS
 from schemas.errors import ShardError
@@ -67,6 +68,7 @@ class ReportData:
     examples: list[Row] = field(default_factory=list)
     training: dict[str, list[Row]] = field(default_factory=dict)
     evaluation: dict[str, Any] | None = None
+    docs: str | None = None
 
     def notes(self, stage: str) -> dict[str, Any]:
         """Return what a stage noted; empty when it was not built."""
@@ -96,6 +98,8 @@ def load_report(workspace: Workspace) -> ReportData:
     data.examples = _examples(places)
     data.training = {name: log for name in ("train1", "train2") if (log := _training(places, name))}
     data.evaluation = _evaluation(places)
+    if (workspace.logs / FOLDER / INDEX).is_file():
+        data.docs = f"{FOLDER}/{INDEX}"
     return data
 
 

@@ -13,9 +13,8 @@ from pipeline.contract import conform, kept
 from pipeline.ids import hash_column, unit_column
 from schemas.mining import KEPT, LIKELY_POSITIVE, RELABELLED, VETOED
 from schemas.pairs import NEGATIVE
-from schemas.shards import EXAMPLES, NO_NEGATIVES, PAIR_TASK, SURPLUS_EXAMPLE, TRIPLET_TASK
+from schemas.shards import EXAMPLES, NO_NEGATIVES, PAIR_TASK, PROMOTED_RULE, SURPLUS_EXAMPLE, TRIPLET_TASK
 
-PROMOTED_RULE = "promoted"
 _UNSCORED = -1.0
 
 

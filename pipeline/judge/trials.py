@@ -14,8 +14,9 @@ from pyspark.sql import functions as F
 
 from pipeline.ids import unit_column
 from pipeline.label import LabelConfig
-from pipeline.label.signals import DECIMALS, SYNTHETIC_RULE
+from pipeline.label.signals import DECIMALS
 from pipeline.label.teacher import split_gold
+from schemas.pairs import SYNTHETIC_RULE
 
 TRIAL = ("query_id", "doc_id", "hidden", "is_several", "is_held_out", "dense", "gap", "excess", "bm25_share",
          "positive_sim", "log_rank", "teacher_logit", "bm25_score", "teacher")

@@ -17,9 +17,9 @@ from pyspark.sql import functions as F
 from pipeline.contract import conform, kept, spark_schema
 from schemas.errors import ContractError
 from schemas.mining import ANN, BM25, SCORES, SYNTHETIC
+from schemas.pairs import SYNTHETIC_RULE
 
 DECIMALS = 6
-SYNTHETIC_RULE = "synthetic"
 Matrix = npt.NDArray[np.float64]
 
 

@@ -19,10 +19,10 @@ from pyspark.sql import types as T
 from pipeline.contract import conform, kept
 from pipeline.ids import unit_column
 from pipeline.label import LabelConfig
-from pipeline.label.signals import DECIMALS, SYNTHETIC_RULE, gold_of
+from pipeline.label.signals import DECIMALS, gold_of
 from pipeline.ports import ScoreMemory, ScorerFactory
 from schemas.mining import SCORES
-from schemas.pairs import NEGATIVE
+from schemas.pairs import NEGATIVE, SYNTHETIC_RULE
 
 _CHARS_PER_TOKEN = 16  # texts are cut to this many characters a token before they travel: generous for every script
 _KEYS = ["query_key", "text_key"]

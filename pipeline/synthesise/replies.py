@@ -22,9 +22,17 @@ from pipeline.synthesise.config import SynthesiseConfig
 from pipeline.synthesise.gates import gate_text, parse_reply
 from pipeline.text import normal_form
 from schemas.documents import LEAK
-from schemas.pairs import DUPLICATE_TEXT, NEGATIVE, POSITIVES, PROTECTED_QUERY, QUERY, ROUND_TRIP, SYNTHETICS
+from schemas.pairs import (
+    DUPLICATE_TEXT,
+    NEGATIVE,
+    POSITIVES,
+    PROTECTED_QUERY,
+    QUERY,
+    ROUND_TRIP,
+    SYNTHETIC_RULE,
+    SYNTHETICS,
+)
 
-SYNTHETIC_RULE = "synthetic"
 _PARSED = (
     "request_id string, kind string, text_id string, text string, doc_id string, query_id string, drop_reason string"
 )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from jobs import cache as cache_module
 from jobs.cache import Cache, VectorCache, score_cache
@@ -175,16 +177,30 @@ def test_scores_are_kept_by_both_texts(spark, folder):
     assert scored(("x", "1"))[0] == ["x|1"]
 
 
-def test_a_real_encoder_gives_the_same_bits_from_the_cache(spark, models, tmp_path):
-    path = models / "all-MiniLM-L6-v2"
+def test_a_real_encoder_gives_the_same_bits_from_the_cache_until_one_weight_is_another(spark, models, tmp_path):
+    path = Path(shutil.copytree(models / "all-MiniLM-L6-v2", tmp_path / "model"))
     opener = OpenEncoder(str(path), EncoderConfig())
     texts = [f"Sentence number {i} {'with some more words ' * (i % 5)}" for i in range(8)]
 
     def vectors(some):
         frame = spark.createDataFrame([(text, text) for text in some], "id string, text string")
         memory = VectorCache(spark, tmp_path, opener)
-        return {row.id: tuple(row.vector) for row in encode_texts(frame, "id", "text", opener, "", memory).collect()}
+        found = {row.id: tuple(row.vector) for row in encode_texts(frame, "id", "text", opener, "", memory).collect()}
+        return found, memory.counts()["computed"]
+
+    def direct():
+        found = SentenceEncoder(path, EncoderConfig()).encode(texts)
+        return {text: tuple(row.tolist()) for text, row in zip(texts, found, strict=True)}
 
     vectors(texts[:4])
-    direct = SentenceEncoder(path, EncoderConfig()).encode(texts)
-    assert vectors(texts) == {text: tuple(row.tolist()) for text, row in zip(texts, direct, strict=True)}
+    old = direct()
+    assert vectors(texts) == (old, 4)
+
+    weights = load_file(path / "model.safetensors")
+    weights["encoder.layer.5.output.LayerNorm.bias"][0] += 0.5
+    save_file(weights, path / "changed", metadata={"format": "pt"})
+    (path / "changed").replace(path / "model.safetensors")
+
+    new = direct()
+    assert vectors(texts) == (new, 8)
+    assert all(new[text] != old[text] for text in texts)

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from jobs.engines import encoder as module
-from jobs.engines.encoder import OpenEncoder, SentenceEncoder, model_digest
+from jobs.engines.encoder import OpenEncoder, SentenceEncoder
+from jobs.store import directory_digest
 from pipeline.mine.ann import EncoderConfig, encode_texts
 from schemas.errors import EngineError, RecipeError
 
@@ -84,7 +85,8 @@ def test_other_weights_have_another_digest(tmp_path):
         (tmp_path / name).mkdir()
         (tmp_path / name / "model.safetensors").write_text(name)
     shutil.copytree(tmp_path / "one", tmp_path / "copy")
-    assert model_digest(tmp_path / "one") == model_digest(tmp_path / "copy") != model_digest(tmp_path / "two")
+    one, copy, two = (directory_digest(tmp_path / name) for name in ("one", "copy", "two"))
+    assert one == copy != two
 
 
 def test_a_model_that_is_not_there_is_a_recipe_error(tmp_path):

@@ -1,6 +1,7 @@
 """The publish history: the order of versions, rolling back, and what a rollback withdraws."""
 
 import json
+from datetime import datetime, tzinfo
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,24 @@ def test_the_history_has_every_version_in_the_order_of_its_latest_publication(tm
     assert names(tmp_path) == ["b", "a", "c"]
     assert current_version(tmp_path) == "c"
     assert read_history(tmp_path)[-1].stages == {"publish": "of-c"}
+
+
+def test_a_clock_that_jumps_changes_no_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Clock:
+        hour = 12
+
+        @classmethod
+        def now(cls, zone: tzinfo) -> datetime:
+            return datetime(2026, 3, 1, cls.hour, tzinfo=zone)
+
+    monkeypatch.setattr("jobs.history.datetime", Clock)
+    for Clock.hour, version in ((12, "a"), (3, "b"), (23, "c"), (1, "d")):
+        publish(tmp_path, version)
+    assert [entry.at[11:13] for entry in read_history(tmp_path)] == ["12", "03", "23", "01"]
+    assert names(tmp_path) == ["a", "b", "c", "d"]
+    assert roll_back(tmp_path) == ("d", "c")
+    assert roll_back(tmp_path) == ("c", "b")
+    assert names(tmp_path) == ["a", "b", "c-", "d-"]
 
 
 def test_publishing_the_current_version_again_writes_nothing(tmp_path: Path) -> None:

@@ -75,6 +75,23 @@ def test_a_holder_elsewhere_that_shows_no_sign_of_life_loses_it_after_the_lease_
         assert time.monotonic() - started >= QUICK["expires"]
 
 
+@pytest.mark.parametrize("hours", [-9, 9])
+def test_a_clock_that_jumps_while_it_is_held_neither_frees_nor_loses_it(
+    tmp_path: Path, hours: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = time.time
+    with Lease(tmp_path, "first", beat=0.05, expires=0.2):
+        monkeypatch.setattr(time, "time", lambda: real() + 3600 * hours)
+        lease = tmp_path / "lease.json"
+        os.utime(lease, (time.time(), time.time()))  # as a file that was written before the jump looks after it
+        time.sleep(0.5)
+        with pytest.raises(EngineError, match=r"held by .* \(first\)"), Lease(tmp_path, "second", **QUICK):
+            pass
+        assert json.loads(lease.read_text())["command"] == "first"
+    with Lease(tmp_path, "second"):
+        pass
+
+
 def test_a_holder_elsewhere_that_renews_keeps_it_whatever_its_clock_says(tmp_path: Path) -> None:
     with Lease(tmp_path, "first", beat=0.1) as first:
         first._facts |= {"machine": "far boot", "host": "far", "since": "1970-01-01 00:00:00 UTC"}

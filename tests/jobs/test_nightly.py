@@ -51,7 +51,8 @@ class Factory:
         partial = self.home / ".partial"
         partial.mkdir(parents=True)
         write_json(partial / "manifest.json", {"files": [], "rows": [], "funnel": {}})
-        (partial / "README.md").write_text("card")
+        for name in ("README.md", "croissant.json"):
+            (partial / name).write_text("card")
         try:
             self.fails(run.stage.name)
             if run.stage.name == "publish":

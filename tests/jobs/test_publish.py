@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import pytest
 import yaml
 
 from jobs.history import CURRENT, HISTORY
-from jobs.publish import run
+from jobs.publish import is_sound, run
 from pipeline.assemble import AssembleConfig
 from pipeline.audit import AuditConfig
 from schemas.documents import DOCUMENTS, EVAL_CORPUS, EVAL_QRELS, EVAL_QUERIES
@@ -71,7 +72,7 @@ class FakeRun:
     def __init__(self, spark, workspace, tables, fingerprint="f0"):
         self.spark, self.workspace, self.tables, self.fingerprint = spark, workspace, tables, fingerprint
         self.recipe = FakeRecipe(workspace / "models")
-        self.notes = {}
+        self.notes, self.log_dir = {}, workspace / "runs"
         (workspace / "models" / "encoder").mkdir(parents=True, exist_ok=True)
         (workspace / "models" / "encoder" / "config.json").write_text("{}")
 
@@ -91,6 +92,9 @@ class FakeRun:
 
     def fingerprint_of(self, stage):
         return self.fingerprint
+
+    def makers(self):
+        return {"publish": self.fingerprint}
 
     def note(self, **figures):
         self.notes.update(figures)
@@ -228,6 +232,14 @@ def test_publishing_the_same_again_changes_nothing_and_makes_a_damaged_version_g
     assert shard.read_bytes() == sound
 
 
+def test_a_version_is_sound_with_its_card_its_croissant_and_every_file_as_listed(version, tmp_path):
+    for name in ("README.md", "croissant.json", "manifest.json", "eval/own/corpus.jsonl"):
+        copy = Path(shutil.copytree(version, tmp_path / name.replace("/", "-")))
+        assert is_sound(copy)
+        (copy / name).unlink()
+        assert not is_sound(copy)
+
+
 # One fault in each batch: (the row, what the error says of it).
 FAULTS = [
     (example(1, 0, 0, 0, query=" "), r"values_to_be_between \(query_chars\), got 1 [^;]*stage=1 example_id=e0"),
@@ -239,7 +251,7 @@ FAULTS = [
     (example(2, 5, 1, 2, negatives=["x"]), r"\(unmatched_negatives\), got 1 [^;]*stage=2 example_id=e5"),
     (example(2, 6, 2, 0, example_id="e7"), r"columns_to_be_unique \(stage, example_id\), got 2 [^;]*example_id=e7"),
     (example(2, 8, 2, 2, domain="other"), r"\(domains_of_stage2\), got 1 [^;]*stage=2 batch=2"),
-    (example(2, 9, 3, 0, task="other"), r"in_set \(task\), got 1 [^;]*stage=2 example_id=e9 \(value other\)"),
+    (example(2, 9, 3, 0, task="other"), r"in_set \(task\), got 1 [^;]*stage=2 [^;]* example_id=e9 \(value other\)"),
 ]
 
 

@@ -196,9 +196,19 @@ def test_samples_are_the_same_in_every_report(workspace):
 def test_missing_parts_are_one_line_each(tmp_path):
     said = Page(write_report(FakeWorkspace(tmp_path)).read_text()).said
 
-    assert said.count("Nothing of this was built.") == 11
+    assert said.count("Nothing of this was built.") == 12
     assert "no dataset published yet" in said
     assert render_report(ReportData("empty"), datetime(2026, 1, 1, tzinfo=UTC))
+
+
+def test_what_held_at_each_boundary_is_counted_and_linked(tmp_path):
+    place = FakeWorkspace(tmp_path)
+    place.build("guard", [(DOCUMENTS, [document("d0")])], expectations=29, audit_seconds=0.75)
+    assert "guard documents 29 0.8" in Page(write_report(place).read_text()).said
+
+    (tmp_path / "contracts" / "site").mkdir(parents=True)
+    (tmp_path / "contracts" / "site" / "index.html").write_text("docs")
+    assert ("href", "contracts/site/index.html") in Page(write_report(place).read_text()).attributes
 
 
 def test_a_title_cannot_leave_its_element():

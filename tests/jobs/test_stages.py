@@ -1,5 +1,6 @@
 """Stages: complete or invisible, one clear line for every failure, a fingerprint that sees what matters."""
 
+import ast
 import errno
 import json
 from collections.abc import Callable
@@ -8,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from jobs import stages
+from jobs.exit_status import AUDIT_FAILED
 from jobs.failures import house_error
-from jobs.stages import Stage, StageRun, Workspace, run_stage
+from jobs.stages import STAGES, Stage, StageRun, Workspace, run_stage
 from pipeline.recipe import load_recipe
 from schemas.errors import ContractError, EngineError, PairwrightError, RecipeError
 
@@ -102,6 +104,16 @@ def test_the_fingerprint_sees_settings_seed_and_source_bytes_and_nothing_else(tm
     (tmp_path / "docs.jsonl").write_text("{}\n")
     place = Workspace.open(load_recipe(tmp_path / "r.yaml"), tmp_path / "w")
     assert place.fingerprint("ingest") != prints()["ingest"]
+
+
+def test_the_airflow_dag_has_a_task_for_every_stage_in_the_order_of_the_build() -> None:
+    source = (Path(stages.__file__).parent / "schedule" / "pairwright_nightly.py").read_text()
+    given = {target.id: each.value for each in ast.parse(source).body if isinstance(each, ast.Assign)
+             for target in each.targets if isinstance(target, ast.Name)}
+    dataset, model = ast.literal_eval(given["DATASET"]), ast.literal_eval(given["MODEL"])
+    assert [*dataset, *model] == list(STAGES)
+    assert dataset[-1] == "publish"
+    assert ast.literal_eval(given["AUDIT_FAILED"]) == AUDIT_FAILED
 
 
 def test_no_error_is_read_into_a_text_that_names_none() -> None:

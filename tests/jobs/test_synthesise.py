@@ -92,6 +92,7 @@ class Run:
         self.spark, self.home, self.frames, self.notes = spark, home, frames, {}
         cfg = SynthesiseConfig(**{"shots": 1, "negative_shots": 1, "concurrency": 4} | settings)
         self.recipe = SimpleNamespace(synthesise=cfg, guard=GuardConfig(), pair=PairConfig(), seed=7, model_path=Path)
+        self.digests = stage.model_digest(self.recipe)
         self.cache_dir, self.log_dir, self.scratch = (
             home / "cache",
             home / "logs",
