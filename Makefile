@@ -15,7 +15,8 @@ STEP := LOG=$(LOG) bash jobs/setup/step.sh
 SLOW := cluster crash airflow nights
 FAISS := $(shell command -v nvidia-smi >/dev/null 2>&1 && echo gpu || echo cpu)
 
-.PHONY: help setup demo pydocs test lint types layers unit test-cluster test-crash test-nights test-airflow doctor clean distclean
+.PHONY: help setup demo pydocs dist test lint types layers unit doctor clean distclean \
+	test-cluster test-crash test-nights test-airflow
 .DEFAULT_GOAL := help
 
 help:  ## say what the targets do
@@ -60,6 +61,10 @@ demo: setup  ## raw text to a trained, measured model and a report, on 5,000 doc
 
 pydocs: setup  ## the full pydocs dataset, published
 	@$(BIN)/pairwright build jobs/recipes/pydocs.yaml --until publish
+
+ENVIRONMENT ?= all
+dist: $(STAMPS)/venv  ## wheel and archive of the environment for executors (dist/); ENVIRONMENT=cpu leaves out torch
+	@$(STEP) "wheel and archive (dist)" bash jobs/setup/dist.sh "$(PYTHON)" $(ENVIRONMENT)
 
 doctor: $(STAMPS)/packages  ## what this machine has, and the way out where something is missing
 	@$(BIN)/pairwright doctor

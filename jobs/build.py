@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from jobs.publish import point_current, published_by
+from jobs.session import under_spark_submit
 from jobs.stages import STAGES, Workspace, load_stage, run_stage, stages_until
 from jobs.store import write_json
 from jobs.terminal import Terminal, stage_line
@@ -22,7 +23,7 @@ def build(workspace: Workspace, until: str, terminal: Terminal) -> None:
     if until not in (*STAGES, LAST):
         raise RecipeError(f"--until must be one of {', '.join((*STAGES, LAST))}, got {until!r}")
     started, chosen = time.monotonic(), stages_until(until)
-    terminal.line(f"recipe {workspace.recipe.name} in {workspace.path}")
+    terminal.line(f"recipe {workspace.recipe.name} in {workspace.place_of(workspace.path)}")
     built = len(build_stages(workspace, until, terminal))
     workspace.stop_spark()
     if "publish" in chosen:
@@ -48,7 +49,7 @@ def _stage(name: str, workspace: Workspace, terminal: Terminal) -> bool:
     manifest = workspace.manifest(name)
     ran = manifest is None
     if manifest is None:
-        if not stage.needs_spark:
+        if not stage.needs_spark and not under_spark_submit():  # a cluster ends a driver whose Spark has stopped
             workspace.stop_spark()
         with terminal.stage(name, workspace.logs / "build.log"):
             manifest = run_stage(stage, workspace, terminal.progress)
@@ -60,13 +61,13 @@ def finish(workspace: Workspace, terminal: Terminal) -> None:
     """Write the report, say where things are."""
     from jobs.report import write_report
 
-    terminal.line(f"dataset     {published_by(workspace)}")
+    terminal.line(f"dataset     {workspace.place_of(published_by(workspace))}")
     evaluated = workspace.manifest("evaluate")
     if evaluated is not None:
         model = workspace.open_output("train2", "model")
-        terminal.line(f"model       {model}")
+        terminal.line(f"model       {workspace.place_of(model)}")
     report: Path = write_report(workspace)
-    terminal.line(f"report      {report}")
+    terminal.line(f"report      {workspace.place_of(report)}")
     if evaluated is not None:
         terminal.line()
         for line in evaluated["notes"]["table"]:

@@ -29,6 +29,7 @@ from pyspark.sql import functions as F
 from pyspark.storagelevel import StorageLevel
 
 from jobs.store import digest_of, file_sha256
+from pipeline.placement import device_profile
 
 PART_ROWS = 4096  # what a killed task may lose
 COMPACT_ROWS = 1 << 20
@@ -184,7 +185,8 @@ def engine_digest(spark: SparkSession, factory: Callable[[], Engine], *settings:
         found = digest_of([told() if told else factory().digest, platform_facts()])
         yield pa.RecordBatch.from_arrays([pa.array([found])], ["digest"])
 
-    found = spark.range(1, numPartitions=1).mapInArrow(ask, "digest string").collect()[0]["digest"]
+    one = spark.range(1, numPartitions=1)
+    found = one.mapInArrow(ask, "digest string", profile=device_profile(one)).collect()[0]["digest"]
     return digest_of([found, *settings])
 
 

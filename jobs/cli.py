@@ -40,13 +40,12 @@ _EXAMPLES = """examples:
 
 def _build(args: argparse.Namespace) -> int:
     from jobs.build import build
-    from jobs.lease import Lease
     from jobs.terminal import Terminal
 
     terminal = Terminal()
     place = open_place(args)
     try:
-        with Lease(place.path, f"pairwright build {place.recipe.name}"):
+        with place.held(f"pairwright build {place.recipe.name}"):
             build(place, args.until, terminal)
     except PairwrightError as error:
         terminal.fail(str(error))
@@ -60,14 +59,13 @@ def _build(args: argparse.Namespace) -> int:
 
 
 def _stage(args: argparse.Namespace) -> int:
-    from jobs.lease import Lease
     from jobs.terminal import Terminal, stage_line
 
     terminal = Terminal()
     stage = load_stage(args.name)
     place = open_place(args)
     try:
-        with Lease(place.path, f"pairwright stage {stage.name} {place.recipe.name}"):
+        with place.held(f"pairwright stage {stage.name} {place.recipe.name}"):
             manifest = None if args.force else place.manifest(stage.name)
             ran = manifest is None
             if manifest is None:
@@ -87,11 +85,10 @@ def _nightly(args: argparse.Namespace) -> int:
 
 def _gc(args: argparse.Namespace) -> int:
     from jobs.gc import run_gc
-    from jobs.lease import Lease
 
     places = [open_place(argparse.Namespace(**{**vars(args), "recipe": recipe})) for recipe in args.recipe]
     try:
-        with Lease(places[0].path, "pairwright gc"):
+        with places[0].held("pairwright gc"):
             for line in run_gc(places, args):
                 print(line)
     finally:
@@ -101,10 +98,9 @@ def _gc(args: argparse.Namespace) -> int:
 
 def _rollback(args: argparse.Namespace) -> int:
     from jobs.history import roll_back
-    from jobs.lease import Lease
 
     place = open_place(args)
-    with Lease(place.path, f"pairwright rollback {place.recipe.name}"):
+    with place.held(f"pairwright rollback {place.recipe.name}"):
         before, now = roll_back(place.path / "datasets" / place.recipe.name, args.to)
     print(f"{place.recipe.name}: CURRENT was {before}, is {now}")
     return 0
@@ -120,7 +116,10 @@ def _explain(args: argparse.Namespace) -> int:
 def _report(args: argparse.Namespace) -> int:
     from jobs.report import write_report
 
-    print(write_report(open_place(args)))
+    place = open_place(args)
+    if place.store.mirror:
+        place.store.mirror.look()
+    print(write_report(place))
     return 0
 
 
@@ -223,7 +222,7 @@ def make_parser() -> argparse.ArgumentParser:
         "pairwright explain 3f1c9a7be2d05a44",
     )
     command.add_argument("id", help="an id, two ids joined by a colon, or a native id such as a symbol")
-    command.add_argument("--workspace", type=Path, default=Path("workspace"), help="default: ./workspace")
+    command.add_argument("--workspace", default="workspace", help="a path or a URI (default: ./workspace)")
     command.add_argument("--recipe-name", help="which recipe's build to ask (default: the latest)")
     command = add("report", _report, "write the report of a build again", "pairwright report my.yaml")
     add_place(command)

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
-from jobs.store import Store
+from jobs.mirror import open_store
 from schemas.documents import DOCUMENTS, DOMAINS, DUPLICATES, LEAKS
 from schemas.errors import RecipeError
 from schemas.mining import CANDIDATES, VERDICTS
@@ -28,13 +28,15 @@ Row = dict[str, Any]
 class Ledger:
     """The tables of one build, looked up by column values."""
 
-    def __init__(self, workspace: Path, recipe_name: str | None = None) -> None:
+    def __init__(self, workspace: Path | str, recipe_name: str | None = None) -> None:
         """Take the named recipe's latest build, or the latest of all. Raises: RecipeError when there is none."""
-        runs = workspace / "runs"
+        self.store = open_store(workspace)
+        if self.store.mirror:
+            self.store.mirror.look()
+        runs = self.store.workspace / "runs"
         found = sorted(runs.glob(f"{recipe_name or '*'}/stages.json"), key=lambda path: path.stat().st_mtime)
         if not found:
             raise RecipeError(f"{workspace} must hold a build, got none; try: pairwright build RECIPE, or --workspace")
-        self.store = Store(workspace)
         self.stages: dict[str, str] = json.loads(found[-1].read_text(encoding="utf-8"))
         self.recipe = found[-1].parent.name
 
@@ -42,7 +44,7 @@ class Ledger:
         """Return the rows of a stage's table in which every named column has the given value."""
         if stage not in self.stages:
             return []
-        path = self.store.home(stage, self.stages[stage]) / table.name
+        path = self.store.fetch(stage, self.stages[stage], table.name)
         if not path.is_dir() or not any(path.glob("*.parquet")):
             return []
         condition = None
@@ -52,7 +54,7 @@ class Ledger:
         return list(ds.dataset(path, format="parquet").to_table(filter=condition).to_pylist())
 
 
-def explain(workspace: Path, what: str, recipe_name: str | None = None) -> str:
+def explain(workspace: Path | str, what: str, recipe_name: str | None = None) -> str:
     """Return the story of an id, a QUERY:DOC pair of ids, or a native id. Raises: RecipeError when nothing has it."""
     ledger = Ledger(workspace, recipe_name)
     left, colon, right = what.partition(":")

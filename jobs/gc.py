@@ -22,6 +22,7 @@ from pathlib import Path
 
 from jobs.cache import SCORES, VECTORS
 from jobs.history import current_version, read_history, write_history
+from jobs.mirror import Mirror
 from jobs.prune import prune_caches
 from jobs.stages import Workspace
 from jobs.store import MANIFEST
@@ -51,7 +52,7 @@ def find_garbage(workspaces: Sequence[Workspace], keep: int = KEEP) -> list[Garb
     """
     if keep < 1:
         raise RecipeError(rule("--keep", "at least 1", keep))
-    root = workspaces[0].path
+    root, mirror = workspaces[0].path, workspaces[0].store.mirror
     builds = [*_latest_builds(root), *(place.fingerprints("evaluate") for place in workspaces)]
     needed = {version for build in builds if (version := _version_of(root, build))}
     old: set[Path] = set()
@@ -60,17 +61,20 @@ def find_garbage(workspaces: Sequence[Workspace], keep: int = KEEP) -> list[Garb
     for home in sorted((root / "datasets").glob("*/")):
         builds += [entry.stages for entry in read_history(home) if home / entry.version not in old]
     kept = {(stage, fingerprint) for build in builds for stage, fingerprint in build.items()}
-    return [_measured(kind, path) for kind, path in [
+    unfinished = [] if mirror is None else [path for path in mirror.orphans() if not path.exists()]
+    return [_measured(kind, path, mirror) for kind, path in [
         *((VERSION, path) for path in sorted(old)),
         *((OUTPUT, path) for path in _outputs(root) if (path.parent.name, path.name) not in kept),
-        *((LEFTOVER, path) for path in _leftovers(root, kept)),
+        *((LEFTOVER, path) for path in [*_leftovers(root, kept), *unfinished]),
     ]]
 
 
-def remove_garbage(found: Iterable[Garbage]) -> None:
+def remove_garbage(found: Iterable[Garbage], mirror: Mirror | None = None) -> None:
     """Delete it. Raises: EngineError when the file system refuses; what is left is found again the next time."""
     for each in found:
         try:
+            if mirror is not None:
+                mirror.delete(each.path)
             _remove(each)
         except OSError as error:
             raise EngineError(f"cannot delete {each.path}: {error.strerror}; try again as its owner") from error
@@ -141,17 +145,22 @@ def _leftovers(root: Path, kept: set[tuple[str, str]]) -> list[Path]:
     ])
 
 
-def _measured(kind: str, path: Path) -> Garbage:
+def _measured(kind: str, path: Path, mirror: Mirror | None) -> Garbage:
+    there = (0, 0) if mirror is None else mirror.measured(path)
+    if there[0]:
+        return Garbage(kind, path, *there)
     files = [file for file in path.rglob("*") if file.is_file()] if path.is_dir() else [path]
     return Garbage(kind, path, len(files), sum(file.lstat().st_size for file in files))
 
 
 def _remove(each: Garbage) -> None:
     path = each.path
-    if each.kind == VERSION:
+    if each.kind == VERSION and path.exists():
         home, version = path.parent, path.name
         path = path.replace(home / f".removed-{version}")
         write_history(home, [entry for entry in read_history(home) if entry.version != version])
+    if not path.exists() and not path.is_symlink():
+        return  # it was on the remote alone
     if path.is_dir() and not path.is_symlink():
         (path / MANIFEST).unlink(missing_ok=True)
         shutil.rmtree(path)
@@ -163,16 +172,18 @@ def run_gc(workspaces: Sequence[Workspace], args: argparse.Namespace) -> list[st
     """Do what the command line asks for and return the lines to print."""
     found, root = find_garbage(workspaces, args.keep), workspaces[0].path
     if not args.dry_run:
-        remove_garbage(found)
+        remove_garbage(found, workspaces[0].store.mirror)
     return [*_pruned(workspaces, {each.path for each in found}, args.dry_run), *said(found, root, args.dry_run)]
 
 
 def _pruned(workspaces: Sequence[Workspace], gone: set[Path], dry: bool) -> list[str]:
     """Prune the caches, unless a build that may go on has filled them for tables that are still to come."""
-    root = workspaces[0].path
+    store, root = workspaces[0].store, workspaces[0].path
+    if store.mirror:
+        store.mirror.pull_caches()
     if not any((root / "cache" / kind).is_dir() for kind in (VECTORS, SCORES, REPLIES)):
         return []
     open_builds = [place.recipe.name for place in workspaces if place.manifest("publish") is None]
     if open_builds:
         return [f"the caches are left as they are: {', '.join(open_builds)} is not built as the recipe stands now"]
-    return prune_caches(workspaces[0].spark(), root, gone, dry)
+    return prune_caches(workspaces[0].spark(), store, gone, dry)

@@ -20,12 +20,12 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from jobs.store import write_json
 from schemas.errors import EngineError
@@ -38,9 +38,11 @@ _POLL = 0.2
 class Lease:
     """The right to write to a workspace; a context manager."""
 
-    def __init__(self, workspace: Path, command: str, beat: float = BEAT, expires: float = EXPIRES) -> None:
+    def __init__(
+        self, workspace: Path | Slot, command: str, beat: float = BEAT, expires: float = EXPIRES
+    ) -> None:
         """Prepare a lease of the workspace; it is taken when the context is entered. ``command`` says what for."""
-        self._workspace, self._path = workspace, workspace / _LEASE
+        self._slot: Slot = _Folder(workspace) if isinstance(workspace, Path) else workspace
         self._beat, self._expires = beat, expires
         self._token = secrets.token_hex(8)
         self._facts = {
@@ -61,7 +63,7 @@ class Lease:
                 self._wait(watched)
         except OSError as error:
             raise EngineError(
-                f"cannot write to {self._workspace}: {error.strerror}; try another --workspace") from error
+                f"cannot write to {self._slot}: {error.strerror or error}; try another --workspace") from error
         self._thread.start()
         return self
 
@@ -71,12 +73,18 @@ class Lease:
         """Give it back. Raises: EngineError when another process had taken it meanwhile."""
         self._done.set()
         self._thread.join()
-        with suppress(OSError), self._guarded():
-            if _token_of(_read(self._path)) == self._token:
-                self._path.unlink()
+        with suppress(OSError, EngineError), self._slot.guarded():
+            if _token_of(self._slot.read()) == self._token:
+                self._slot.remove()
         if self._thief is not None:
-            raise EngineError(
-                f"the lease of {self._workspace} was lost: {self._thief}; try again when that has ended") from value
+            raise self._lost() from value
+
+    def check(self) -> None:
+        """Look whether the lease is still held. Raises: EngineError when another process has taken it."""
+        found = self._slot.read()
+        if _token_of(found) != self._token:
+            self._thief = _thief_of(found)
+            raise self._lost()
 
     def _take(self, watched: bytes | None) -> bytes | None:
         """Take the lease if it is free, if its holder's process is gone, or if it still is what was ``watched``.
@@ -84,25 +92,26 @@ class Lease:
         Out:  None when it is taken, otherwise what a holder elsewhere wrote, to be watched.
         Raises: EngineError when a process on this machine holds it.
         """
-        with self._guarded():
-            found = _read(self._path)
+        with self._slot.guarded():
+            found = self._slot.read()
             if found is not None and found != watched:
                 holder = _facts_of(found)
                 if holder.get("machine") != self._facts["machine"] or None in (holder.get("pid"), holder["machine"]):
                     return found
                 if process_start(int(holder["pid"])) == holder.get("started"):
                     raise self._refusal(holder)
-            write_json(self._path, {**self._facts, "beat": 0})
-            return None
+            if self._slot.take({**self._facts, "beat": 0}, found):
+                return None
+            return self._slot.read() or b""  # another was quicker
 
     def _wait(self, watched: bytes) -> None:
         """Watch a holder on another machine: refuse when it shows a sign of life, take over when it shows none."""
         holder = _named(_facts_of(watched))
-        sys.stderr.write(f"pairwright: {self._workspace} is held by {holder}; waiting for a sign of life\n")
+        sys.stderr.write(f"pairwright: {self._slot} is held by {holder}; waiting for a sign of life\n")
         until = time.monotonic() + self._expires
         while time.monotonic() < until:
-            time.sleep(_POLL)
-            found = _read(self._path)
+            time.sleep(self._slot.poll)
+            found = self._slot.read()
             if found is None:  # given back
                 break
             if found != watched:
@@ -116,22 +125,79 @@ class Lease:
         beat = 0
         while not self._done.wait(self._beat):
             beat += 1
-            with suppress(OSError):  # a full disk must not end a build: the next beat tries again
-                with self._guarded():
-                    found = _read(self._path)
+            with suppress(OSError, EngineError):  # a full disk or network must not end a build: it beats again
+                with self._slot.guarded():
+                    found = self._slot.read()
                     if _token_of(found) == self._token:
-                        write_json(self._path, {**self._facts, "beat": beat})
+                        self._slot.write({**self._facts, "beat": beat})
                         continue
-                self._thief = "it was deleted" if found is None else f"taken by {_named(_facts_of(found))}"
+                self._thief = _thief_of(found)
                 signal.pthread_kill(self._main, signal.SIGINT)
                 return
 
     def _refusal(self, holder: dict[str, Any]) -> EngineError:
         return EngineError(
-            f"workspace {self._workspace} must be free, got one held by {_named(holder)}; try again when it has ended")
+            f"workspace {self._slot} must be free, got one held by {_named(holder)}; try again when it has ended")
+
+    def _lost(self) -> EngineError:
+        return EngineError(f"the lease of {self._slot} was lost: {self._thief}; try again when that has ended")
+
+
+class Slot(Protocol):
+    """Where a lease stands; ``str()`` of it names the workspace. Methods that fail raise OSError or EngineError."""
+
+    poll: float  # seconds between two looks at it
+
+    def read(self) -> bytes | None:
+        """Return what stands there, None for nothing."""
+        ...
+
+    def take(self, facts: Mapping[str, Any], found: bytes | None) -> bool:
+        """Write the lease where ``found`` was read; return whether it is ours now."""
+        ...
+
+    def write(self, facts: Mapping[str, Any]) -> None:
+        """Write our own lease again."""
+        ...
+
+    def remove(self) -> None:
+        """Delete our own lease."""
+        ...
+
+    def guarded(self) -> AbstractContextManager[None]:
+        """Make reading and writing one step, where that is known."""
+        ...
+
+
+class _Folder:
+    """The slot of a workspace on a local or mounted file system."""
+
+    poll = _POLL
+
+    def __init__(self, workspace: Path) -> None:
+        self._workspace, self._path = workspace, workspace / _LEASE
+
+    def __str__(self) -> str:
+        return str(self._workspace)
+
+    def read(self) -> bytes | None:
+        try:
+            return self._path.read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def take(self, facts: Mapping[str, Any], found: bytes | None) -> bool:  # noqa: ARG002 -- the guard is enough
+        self.write(facts)
+        return True
+
+    def write(self, facts: Mapping[str, Any]) -> None:
+        write_json(self._path, facts)
+
+    def remove(self) -> None:
+        self._path.unlink()
 
     @contextmanager
-    def _guarded(self) -> Iterator[None]:
+    def guarded(self) -> Iterator[None]:
         """Make reading and writing the lease one step, where the file system knows ``flock``."""
         with (self._workspace / _GUARD).open("ab") as guard:
             with suppress(OSError):
@@ -160,13 +226,6 @@ def process_start(pid: int) -> str | None:
     return None if fields[0] in "ZX" else fields[19]
 
 
-def _read(path: Path) -> bytes | None:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        return None
-
-
 def _facts_of(found: bytes) -> dict[str, Any]:
     """Return what a lease says; nothing where a crash of the machine left it unreadable."""
     try:
@@ -178,6 +237,10 @@ def _facts_of(found: bytes) -> dict[str, Any]:
 
 def _token_of(found: bytes | None) -> str | None:
     return None if found is None else _facts_of(found).get("token")
+
+
+def _thief_of(found: bytes | None) -> str:
+    return "it was deleted" if found is None else f"taken by {_named(_facts_of(found))}"
 
 
 def _named(holder: dict[str, Any]) -> str:

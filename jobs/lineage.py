@@ -14,7 +14,6 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from schemas.table import Table
@@ -30,14 +29,14 @@ _log = logging.getLogger(__name__)
 class Events:
     """The events of one run of a stage; ``completed`` tells what it wrote."""
 
-    def __init__(self, job: str, workspace: Path, inputs: Mapping[str, str]) -> None:
+    def __init__(self, job: str, workspace: str, inputs: Mapping[str, str]) -> None:
         """Take the job's name and the inputs: ``stage/table`` to fingerprint."""
         from openlineage.client import OpenLineageClient
         from openlineage.client.uuid import generate_new_uuid
 
         self._client = OpenLineageClient()
         self._run_id = str(generate_new_uuid())
-        self._job, self._namespace, self._inputs = job, workspace.resolve().as_uri(), inputs
+        self._job, self._namespace, self._inputs = job, workspace, inputs
         self._outputs: list[OutputDataset] = []
 
     def completed(self, manifest: Mapping[str, Any], tables: Sequence[Table]) -> None:
@@ -87,7 +86,7 @@ class Events:
 
 
 @contextmanager
-def told_lineage(job: str, workspace: Path, inputs: Mapping[str, str]) -> Iterator[Events | None]:
+def told_lineage(job: str, workspace: str, inputs: Mapping[str, str]) -> Iterator[Events | None]:
     """Send the events of the block, which is one run of a stage; None where no catalogue is named."""
     if not any(name.startswith(_PREFIX) for name in os.environ):
         yield None

@@ -18,7 +18,6 @@ from jobs.build import build_stages, finish
 from jobs.diff import diff_lines, diff_versions
 from jobs.exit_status import AUDIT_FAILED, FAILED, NIGHTLY, NOTHING_NEW, PUBLISHED, STOPPED
 from jobs.history import current_version, is_withdrawn, read_history
-from jobs.lease import Lease
 from jobs.publish import point_current, published_by
 from jobs.stages import Workspace, add_place, open_place
 from jobs.store import write_json
@@ -91,7 +90,7 @@ def command(args: argparse.Namespace) -> int:
     terminal = Terminal()
     place = open_place(args)
     try:
-        with Lease(place.path, f"pairwright nightly {place.recipe.name}"):
+        with place.held(f"pairwright nightly {place.recipe.name}"):
             return run_nightly(place, terminal, args.train)
     except PairwrightError as error:
         terminal.fail(str(error))

@@ -17,20 +17,20 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from jobs.cache import open_caches
-from jobs.store import MANIFEST
+from jobs.store import MANIFEST, Store
 from schemas.documents import DOCUMENTS
 from schemas.pairs import POSITIVES, REPLIES, SYNTHETICS
 
 _TEXTS = (("guard", DOCUMENTS, "text"), ("synthesise", POSITIVES, "query"), ("synthesise", SYNTHETICS, "text"))
 
 
-def prune_caches(spark: SparkSession, root: Path, gone: Collection[Path], dry: bool) -> list[str]:
+def prune_caches(spark: SparkSession, store: Store, gone: Collection[Path], dry: bool) -> list[str]:
     """Forget what only the stage outputs in ``gone``, or none, hold; return a line for each folder that loses rows.
 
     Cost: reads the texts of every stage output that stays, and the keys of the caches.
     """
-    lines = []
-    keys = _live_keys(spark, root, gone).persist()
+    lines, root = [], store.workspace
+    keys = _live_keys(spark, store, gone).persist()
     try:
         for cache in open_caches(spark, root / "cache"):
             live = cache.read()
@@ -42,7 +42,7 @@ def prune_caches(spark: SparkSession, root: Path, gone: Collection[Path], dry: b
             lines += _line(cache.folder.relative_to(root), whole - kept, whole)
     finally:
         keys.unpersist()
-    replies = _live_replies(root, gone)
+    replies = _live_replies(store, gone)
     for path in sorted((root / "cache" / "replies").glob("*/*.jsonl")):
         lines += _line(path.relative_to(root), *_prune_journal(path, replies, dry))
     return lines
@@ -52,15 +52,16 @@ def _line(path: Path, dead: int, whole: int) -> list[str]:
     return [f"{'cache rows':<14} {path}  {dead:,} of {whole:,}"] if dead else []
 
 
-def _tables(root: Path, stage: str, name: str, gone: Collection[Path]) -> list[Path]:
-    return [home / name for home in sorted((root / "tables" / stage).glob("*/"))
-            if home not in gone and (home / MANIFEST).is_file() and any((home / name).glob("*.parquet"))]
+def _tables(store: Store, stage: str, name: str, gone: Collection[Path]) -> list[Path]:
+    homes = [home for home in sorted((store.workspace / "tables" / stage).glob("*/"))
+             if home not in gone and (home / MANIFEST).is_file()]
+    return [path for home in homes if any((path := store.fetch(stage, home.name, name)).glob("*.parquet"))]
 
 
-def _live_keys(spark: SparkSession, root: Path, gone: Collection[Path]) -> DataFrame:
+def _live_keys(spark: SparkSession, store: Store, gone: Collection[Path]) -> DataFrame:
     found = spark.createDataFrame([], "key string")
     for stage, table, column in _TEXTS:
-        for path in _tables(root, stage, table.name, gone):
+        for path in _tables(store, stage, table.name, gone):
             rows = spark.read.parquet(str(path))
             if table is DOCUMENTS:  # the others' texts are in no cache, but those of dropped rows may be asked again
                 rows = rows.where("drop_reason is null")
@@ -68,10 +69,10 @@ def _live_keys(spark: SparkSession, root: Path, gone: Collection[Path]) -> DataF
     return found.distinct()
 
 
-def _live_replies(root: Path, gone: Collection[Path]) -> set[bytes]:
+def _live_replies(store: Store, gone: Collection[Path]) -> set[bytes]:
     """Return the hashes of all live replies; there are as many as a model could write, so memory holds them."""
     found: set[bytes] = set()
-    for path in _tables(root, "synthesise", REPLIES.name, gone):
+    for path in _tables(store, "synthesise", REPLIES.name, gone):
         for batch in ds.dataset(path, format="parquet").to_batches(columns=["reply"]):
             found.update(_hash(reply) for reply in batch.column(0).to_pylist())
     return found

@@ -30,6 +30,7 @@ from jobs.stages import Stage, StageRun, Workspace, main, stages_until
 from jobs.store import Store, digest_of, directory_digest, file_sha256, write_json
 from pipeline.audit import Drift, describe_examples, describe_verdicts, find_drift, statistics
 from pipeline.contract import kept
+from pipeline.locations import is_uri
 from pipeline.recipe import Recipe
 from schemas.documents import DOCUMENTS, EVAL_CORPUS, EVAL_QRELS, EVAL_QUERIES
 from schemas.errors import EngineError, ShardError
@@ -136,7 +137,7 @@ def dataset_of(run: StageRun) -> Path:
 
     Raises: ShardError when it has been deleted.
     """
-    return _version_at(run.workspace, run.source_of(ARTEFACT))
+    return run.fetched(_version_at(run.workspace, run.source_of(ARTEFACT)))
 
 
 def published_by(workspace: Workspace) -> Path:
@@ -176,7 +177,9 @@ def _manifest(
 def _without_places(value: Any) -> Any:
     """Return recipe data with paths cut to their last part, and without the address of a server."""
     if isinstance(value, Mapping):
-        return {key: None if key in ("url", "api_key_env") else _without_places(each) for key, each in value.items()}
+        places = {key: Path(each).name for key, each in value.items() if key == "path" and is_uri(str(each))}
+        hidden = dict.fromkeys(value.keys() & {"url", "api_key_env"})
+        return {key: _without_places(each) for key, each in value.items()} | places | hidden
     if isinstance(value, list | tuple):
         return [_without_places(each) for each in value]
     return Path(value).name if isinstance(value, str) and os.path.isabs(value) else value  # noqa: PTH117

@@ -16,7 +16,8 @@ from pyspark.sql import SparkSession
 from jobs.java import use_java
 from schemas.errors import EngineError, RecipeError
 
-CONF_HOME = Path(__file__).resolve().parents[1] / "spark-conf"
+_CHECKOUT = Path(__file__).resolve().parents[1] / "spark-conf"
+CONF_HOME = _CHECKOUT if _CHECKOUT.is_dir() else Path(sys.prefix) / "share" / "pairwright" / "spark-conf"
 
 
 def read_conf(path: Path) -> dict[str, str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import shutil
 import sys
 import tempfile
@@ -24,6 +25,8 @@ from jobs.failures import explained
 from jobs.lease import Lease
 from jobs.lineage import told_lineage
 from jobs.memory import PeakMemory
+from jobs.mirror import open_store
+from jobs.remote import MIRRORS
 from jobs.session import start_session, stop_session, under_spark_submit
 from jobs.store import Store, count_rows, digest_of
 from pipeline.contract import spark_schema
@@ -119,21 +122,37 @@ class Workspace:
 
     @classmethod
     def open(
-        cls, recipe: Recipe, path: Path, conf: Path | None = None, settings: Mapping[str, str] | None = None
+        cls, recipe: Recipe, place: Path | str, conf: Path | None = None, settings: Mapping[str, str] | None = None
     ) -> Workspace:
-        """Open the workspace at ``path``, making it if need be."""
+        """Open the workspace at a path or a URI, making it if need be."""
         try:
-            (path / "runs").mkdir(parents=True, exist_ok=True)
+            store = open_store(place)
+            (store.workspace / "runs").mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RecipeError(
-                f"workspace {path} cannot be written ({error.strerror}); try another --workspace"
+                f"workspace {place} cannot be written ({error.strerror}); try another --workspace"
             ) from error
-        return cls(recipe, Store(path.resolve()), conf, settings or {})
+        return cls(recipe, store, conf, settings or {})
 
     @property
     def path(self) -> Path:
         """The folder of the workspace."""
         return self.store.workspace
+
+    @property
+    def uri(self) -> str:
+        """The name of the workspace: a URI."""
+        return self.store.mirror.uri if self.store.mirror else self.path.as_uri()
+
+    @contextmanager
+    def held(self, command: str) -> Iterator[None]:
+        """Hold the lease of the workspace while ``command`` writes to it. Raises: EngineError that says who has it."""
+        with self.store.mirror.held(command) if self.store.mirror else Lease(self.path, command):
+            yield
+
+    def place_of(self, path: Path) -> str:
+        """Return where something of the workspace is, for a person: on the remote, where there is one."""
+        return f"{self.uri}/{path.relative_to(self.path).as_posix()}" if self.store.mirror else str(path)
 
     @property
     def logs(self) -> Path:
@@ -177,8 +196,15 @@ class Workspace:
         """Return the Spark session, started at the first call."""
         if self._spark is None:
             self._spark = start_session(self.recipe.name, self.logs / "spark.log", self.conf, self.spark_settings)
+            self._check_mirror(self._spark.sparkContext.master)
         session: SparkSession = self._spark
         return session
+
+    def _check_mirror(self, master: str) -> None:
+        if self.store.mirror and not master.startswith("local") and MIRRORS not in os.environ:
+            raise RecipeError(
+                f"the mirror of {self.uri} must be a folder that every executor of {master} mounts, got {self.path}; "
+                f"try setting {MIRRORS}, or a --workspace on a shared file system")
 
     def stop_spark(self) -> None:
         """Stop Spark, so that its memory is free for a trainer or a server."""
@@ -214,6 +240,8 @@ class StageRun:
     @property
     def cache_dir(self) -> Path:
         """A folder for results keyed by content, kept between builds."""
+        if self._workspace.store.mirror:
+            self._workspace.store.mirror.pull_caches()
         return _made(self._workspace.path / "cache")
 
     @property
@@ -234,6 +262,12 @@ class StageRun:
                 tempfile.mkdtemp(prefix=f"{self.stage.name}-", dir=_made(self._workspace.path / "scratch"))
             )
         return self._scratch
+
+    def fetched(self, version: Path) -> Path:
+        """Return the directory of a published version, its files on this machine."""
+        if self._workspace.store.mirror:
+            self._workspace.store.mirror.pull_version(version)
+        return version
 
     def stop_spark(self) -> None:
         """Stop Spark for a stage that needs the memory elsewhere; the next use starts it again.
@@ -355,7 +389,7 @@ def run_stage(stage: Stage, workspace: Workspace, progress: Progress = lambda *_
     for maker in dict.fromkeys(stage.inputs.values()):
         _complete(workspace, maker)
     inputs = {f"{maker}/{name_of(what)}": workspace.fingerprint(maker) for what, maker in stage.inputs.items()}
-    with told_lineage(f"{workspace.recipe.name}.{stage.name}", workspace.path, inputs) as events:
+    with told_lineage(f"{workspace.recipe.name}.{stage.name}", workspace.uri, inputs) as events:
         manifest = _run_stage(stage, workspace, progress)
         if events is not None:
             events.completed(manifest, stage.outputs)
@@ -364,6 +398,9 @@ def run_stage(stage: Stage, workspace: Workspace, progress: Progress = lambda *_
 
 def _run_stage(stage: Stage, workspace: Workspace, progress: Progress) -> dict[str, Any]:
     fingerprint = workspace.fingerprint(stage.name)
+    # Publishing moves CURRENT as well, and costs seconds: it runs again.
+    if stage.name != "publish" and workspace.store.resume(stage.name, fingerprint):
+        return _complete(workspace, stage.name)
     run = StageRun(stage, workspace, workspace.store.begin(stage.name, fingerprint), progress)
     started = time.monotonic()
     try:
@@ -425,9 +462,8 @@ def add_place(parser: argparse.ArgumentParser, recipes: str | None = None) -> No
     parser.add_argument("recipe", type=Path, nargs=recipes, help="recipe file (YAML)")
     parser.add_argument(
         "--workspace",
-        type=Path,
-        default=Path("workspace"),
-        help="where tables, datasets and models go (default: ./workspace)",
+        default="workspace",
+        help="where tables, datasets and models go: a path, or s3://, gs://, abfs:// ... (default: ./workspace)",
     )
     parser.add_argument("--spark-conf", type=Path, help="Spark properties file (default: spark-conf/local.conf)")
     parser.add_argument(
@@ -452,7 +488,7 @@ def main(stage: Stage, argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     try:
         place = open_place(args)
-        with Lease(place.path, f"jobs/{stage.name}.py {place.recipe.name}"):
+        with place.held(f"jobs/{stage.name}.py {place.recipe.name}"):
             manifest = place.manifest(stage.name) or run_stage(stage, place)
             place.stop_spark()
     except PairwrightError as error:

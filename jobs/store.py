@@ -14,14 +14,17 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from schemas.errors import EngineError, ShardError
 
-MANIFEST = "_manifest.json"
+if TYPE_CHECKING:
+    from jobs.mirror import Mirror
+
+MANIFEST, PUSHING = "_manifest.json", "_pushing.json"
 _CHUNK = 1 << 20
 
 
@@ -71,11 +74,11 @@ def _files(path: Path) -> Iterator[Path]:
 
 
 class Store:
-    """The tables of one workspace, on a local or mounted file system."""
+    """The tables of one workspace, on a local or mounted file system; with a mirror, that of a remote one."""
 
-    def __init__(self, workspace: Path) -> None:
+    def __init__(self, workspace: Path, mirror: Mirror | None = None) -> None:
         """Open (and if need be make) the workspace."""
-        self.workspace = workspace
+        self.workspace, self.mirror = workspace, mirror
         self._verified: set[Path] = set()
 
     def home(self, stage: str, fingerprint: str) -> Path:
@@ -108,9 +111,9 @@ class Store:
         return home
 
     def abandon(self, stage: str, fingerprint: str) -> None:
-        """Clear what an unfinished stage wrote; a finished one stays."""
+        """Clear what an unfinished stage wrote; a finished one stays, also when it could not be pushed."""
         home = self.home(stage, fingerprint)
-        if home.exists() and not (home / MANIFEST).exists():
+        if home.exists() and not any((home / name).exists() for name in (MANIFEST, PUSHING)):
             shutil.rmtree(home, ignore_errors=True)
 
     def commit(
@@ -122,7 +125,29 @@ class Store:
         """
         home = self.home(stage, fingerprint)
         described = {name: {**facts, "files": self._describe(home / name)} for name, facts in outputs.items()}
-        write_json(home / MANIFEST, {"stage": stage, "fingerprint": fingerprint, "outputs": described, **about})
+        manifest = {"stage": stage, "fingerprint": fingerprint, "outputs": described, **about}
+        write_json(home / (PUSHING if self.mirror else MANIFEST), manifest)
+        self._push(home)
+
+    def resume(self, stage: str, fingerprint: str) -> bool:
+        """Push an output that was complete when its pushing broke off; return whether there was one."""
+        home = self.home(stage, fingerprint)
+        found = (home / PUSHING).is_file()
+        if found:
+            self._push(home)
+        return found
+
+    def _push(self, home: Path) -> None:
+        if self.mirror:
+            self.mirror.push_output(home)
+            (home / PUSHING).replace(home / MANIFEST)
+
+    def fetch(self, stage: str, fingerprint: str, name: str) -> Path:
+        """Return the directory of an output, its files on this machine: a remote workspace's come when asked for."""
+        home = self.home(stage, fingerprint)
+        if self.mirror and (home / MANIFEST).is_file():
+            self.mirror.pull_output(home, name)
+        return home / name
 
     @staticmethod
     def _describe(home: Path) -> list[dict[str, Any]]:
@@ -141,6 +166,7 @@ class Store:
         if manifest is None or name not in manifest["outputs"]:
             raise ShardError(f"{name} of stage {stage} is not built; try: pairwright build")
         if home not in self._verified:
+            self.fetch(stage, fingerprint, name)
             for file in manifest["outputs"][name]["files"]:
                 path = home / file["path"]
                 if not path.is_file() or path.stat().st_size != file["bytes"] or file_sha256(path) != file["sha256"]:

@@ -32,7 +32,7 @@ def _train(run: StageRun, number: int, start: Path, out: Path) -> None:
     settings = run.scratch / "train.json"
     write_json(settings, run.recipe.train.to_mapping())
     # Kept outside the stage's own folder, so that a killed training goes on at its last checkpoint.
-    work = run.cache_dir / "training" / run.fingerprint_of(run.stage.name)
+    work = run.workspace / "cache" / "training" / run.fingerprint_of(run.stage.name)
     last: dict[str, Any] = {}
 
     def show(record: dict[str, Any]) -> None:

@@ -23,7 +23,7 @@ from pipeline.dedupe.components import connect_components
 from pipeline.dedupe.lineage import Cut, cut_lineage
 from pipeline.ids import unit_column
 from pipeline.ingest.records import DOCUMENT, QREL, QUERY
-from pipeline.ingest.sources import BEIR, SourceConfig
+from pipeline.ingest.sources import BEIR, SourceConfig, resolve_path
 from pipeline.pair import form_of, measure_queries
 from schemas.config import Config, setting
 from schemas.documents import DOCUMENTS, EVAL_CORPUS, EVAL_QRELS, EVAL_QUERIES, HELD_OUT
@@ -60,7 +60,7 @@ class EvalSetConfig(Config):
 
 def resolve_sets(sets: Sequence[EvalSetConfig], folder: Path) -> tuple[EvalSetConfig, ...]:
     """Return the evaluation sets with relative paths taken from the recipe's folder."""
-    return tuple(dataclasses.replace(each, path=str(folder / Path(each.path).expanduser())) for each in sets)
+    return tuple(dataclasses.replace(each, path=resolve_path(each.path, folder)) for each in sets)
 
 
 def resolve_holdout(cfg: HoldoutConfig, sets: Sequence[EvalSetConfig]) -> HoldoutConfig:

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from jobs.engines.device import MOST_DEVICES, task_device
 from jobs.engines.encoder import multiplies_bfloat16
 from jobs.store import digest_of, directory_digest, directory_stamp
 from pipeline.label import LabelConfig
@@ -41,7 +42,7 @@ class Lesson:
 
 @dataclass(frozen=True)
 class OpenScorer:
-    """Opens the teacher in any process; picklable, and opened once a process."""
+    """Opens the teacher in any process; picklable, and opened once a process and device."""
 
     path: str
     max_length: int
@@ -49,24 +50,26 @@ class OpenScorer:
 
     def __call__(self) -> TransformerScorer:
         """Return this process's scorer. Raises: EngineError."""
-        return _opened(self, directory_stamp(Path(self.path)))
+        return _opened(self, task_device(), directory_stamp(Path(self.path)))
 
     def closed_digest(self) -> str:
         """Digest of the model's files and of the length it reads; the model stays closed."""
         return digest_of([directory_digest(Path(self.path)), self.max_length])[:16]
 
 
-@functools.lru_cache(maxsize=1)
-def _opened(opener: OpenScorer, _: object) -> TransformerScorer:
+@functools.lru_cache(maxsize=MOST_DEVICES)
+def _opened(opener: OpenScorer, device: str, _: object) -> TransformerScorer:
     """Return the scorer of files with this stamp: one whose files changed is opened again."""
-    return TransformerScorer(Path(opener.path), max_length=opener.max_length, batch=opener.batch)
+    return TransformerScorer(Path(opener.path), max_length=opener.max_length, batch=opener.batch, device=device)
 
 
 class TransformerScorer:
     """A ``PairScorer`` over a CrossEncoder directory."""
 
-    def __init__(self, path: Path, *, max_length: int, batch: int, threads: int = 1) -> None:
-        """Load the model; ``threads`` are those of this process while it scores.
+    def __init__(
+        self, path: Path, *, max_length: int, batch: int, threads: int = 1, device: str | None = None
+    ) -> None:
+        """Load the model onto the device, by default that of this task; ``threads`` score on a CPU.
 
         Raises: EngineError when the directory holds no cross-encoder.
         """
@@ -76,7 +79,7 @@ class TransformerScorer:
         if not path.is_dir():
             raise EngineError(f"teacher {path} does not exist; try building the stage label again")
         torch.set_num_threads(threads)
-        self._model = _open(path, max_length)
+        self._model = _open(path, max_length, device=device)
         self._model.eval()
         self._max_length, self._batch = max_length, batch
         self._digest = OpenScorer(str(path), max_length, batch).closed_digest()
@@ -209,14 +212,13 @@ def _padded(tokens: int, max_length: int) -> int:
     return min(max_length, -(-max(tokens, 1) // LENGTH_STEP) * LENGTH_STEP)
 
 
-def _open(path: Path, max_length: int, num_labels: int | None = None) -> Any:
-    import torch
+def _open(path: Path, max_length: int, num_labels: int | None = None, device: str | None = None) -> Any:
     from sentence_transformers import CrossEncoder
 
-    device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         return CrossEncoder(
-            str(path), num_labels=num_labels, max_length=max_length, device=device, local_files_only=True)
+            str(path), num_labels=num_labels, max_length=max_length, device=device or task_device(),
+            local_files_only=True)
     except (OSError, ValueError, RuntimeError) as error:
         said = " ".join(str(error).split())[:200]
         raise EngineError(f"cross-encoder {path} cannot be loaded: {said}; try the stage label again") from error

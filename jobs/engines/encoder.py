@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from jobs.engines.device import MOST_DEVICES, task_device
 from jobs.store import digest_of, directory_digest, directory_stamp
 from pipeline.mine.ann import EncoderConfig
 from pipeline.ports import FloatMatrix
@@ -35,7 +36,7 @@ MAX_CHARS_A_TOKEN = 64  # what lies beyond max_length times this is cut before i
 
 @dataclass(frozen=True)
 class OpenEncoder:
-    """Opens the encoder of a configuration in any process; picklable, and opened once a process."""
+    """Opens the encoder of a configuration in any process; picklable, and opened once a process and device."""
 
     path: str
     config: EncoderConfig
@@ -43,20 +44,20 @@ class OpenEncoder:
 
     def __call__(self) -> SentenceEncoder:
         """Return this process's encoder. Raises: RecipeError, EngineError."""
-        engine = _opened(self, directory_stamp(Path(self.path)))
+        engine = _opened(self, task_device(), directory_stamp(Path(self.path)))
         if self.files not in ("", engine.files):
             raise EngineError(f"model {self.path} has changed while it was in use; try building again")
         return engine
 
     def closed_digest(self) -> str:
         """Digest of what decides the bits of a vector in this process; the model stays closed."""
-        return _digest(self.files or directory_digest(Path(self.path)), self.config, _device())
+        return _digest(self.files or directory_digest(Path(self.path)), self.config, task_device())
 
 
-@functools.lru_cache(maxsize=2)
-def _opened(opener: OpenEncoder, _: object) -> SentenceEncoder:
+@functools.lru_cache(maxsize=MOST_DEVICES)
+def _opened(opener: OpenEncoder, device: str, _: object) -> SentenceEncoder:
     """Return the encoder of files with this stamp: one whose files changed is opened again."""
-    return SentenceEncoder(Path(opener.path), opener.config)
+    return SentenceEncoder(Path(opener.path), opener.config, device)
 
 
 class SentenceEncoder:
@@ -70,7 +71,7 @@ class SentenceEncoder:
         """
         import torch
 
-        self.device = device or _device()
+        self.device = device or task_device()
         self.dtype = _dtype(config.dtype, self.device)
         self.max_length = config.max_length
         self._tokens = _pass_tokens(config, self.device)
@@ -197,18 +198,6 @@ def _positions(model: Any) -> int | None:
     # RoBERTa counts positions from the padding index on.
     offset = int(config.pad_token_id) + 1 if "roberta" in str(getattr(config, "model_type", "")) else 0
     return int(found) - offset if found else None
-
-
-def _device() -> str:
-    """Return the GPU that Spark assigned to this task, else the first GPU, else the CPU."""
-    import torch
-    from pyspark import TaskContext
-
-    if not torch.cuda.is_available():
-        return "cpu"
-    context = TaskContext.get()
-    gpus = context.resources().get("gpu") if context else None
-    return f"cuda:{gpus.addresses[0]}" if gpus else "cuda:0"
 
 
 def _dtype(wanted: str, device: str) -> str:

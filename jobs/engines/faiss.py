@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow.parquet as pq
 
+from jobs.engines.device import task_cores
 from pipeline.mine.ann import matrix_of
 from pipeline.mine.hits import SCORE_DECIMALS, ranked
 from pipeline.ports import FloatMatrix, Hit
@@ -84,7 +85,7 @@ class FaissIndex:
         except (OSError, ValueError, KeyError) as error:
             said = f"{type(error).__name__}: {error}"
             raise ShardError(f"{folder} holds no complete vectors ({said}); try running the stage again") from error
-        faiss.omp_set_num_threads(1)  # the workers are the threads
+        faiss.omp_set_num_threads(task_cores())  # what they find is scored again, so their number shows nowhere
         self._index = None if empty or facts["factory"] == FLAT else faiss.read_index(str(folder / _INDEX))
         self._gpu = _gpu_resources() if self._index is None else None
 

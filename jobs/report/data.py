@@ -115,7 +115,7 @@ class Places:
         manifest = self.workspace.manifest(stage)
         if manifest is None or name not in manifest["outputs"]:
             return None
-        return self.workspace.store.home(stage, self.workspace.fingerprint(stage)) / name
+        return self.workspace.store.fetch(stage, self.workspace.fingerprint(stage), name)
 
     def dataset(self, stage: str, table: str) -> Any:
         """Return a table as a pyarrow dataset, or None."""

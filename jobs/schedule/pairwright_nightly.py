@@ -5,7 +5,7 @@ into the DAGs folder, make the pool once (``airflow pools set pairwright_gpu 1 "
 
     PAIRWRIGHT_COMMAND    the command, e.g. /srv/pairwright/.venv/bin/pairwright
     PAIRWRIGHT_RECIPE     the recipe
-    PAIRWRIGHT_WORKSPACE  where it is built
+    PAIRWRIGHT_WORKSPACE  where it is built: a path that the Airflow workers see
 
 A task is safe to repeat, because a stage that is complete is not built again. The gate lets training begin only when
 the published version has changed; a night with nothing new ends there, with the training tasks skipped.
@@ -42,6 +42,8 @@ def settings() -> tuple[str, str, str]:
 
 def current_version(workspace: str) -> str:
     """Return what every CURRENT of the workspace names."""
+    if "://" in workspace:  # the gate would never open
+        raise AirflowFailException(f"PAIRWRIGHT_WORKSPACE must be a path, got {workspace!r}; try a mounted file system")
     pointers = sorted(Path(workspace).glob("datasets/*/CURRENT"))
     return " ".join(pointer.read_text(encoding="utf-8").strip() for pointer in pointers)
 

@@ -33,6 +33,7 @@ from pipeline.ingest.records import (
 from pipeline.ingest.rejects import too_large, unreadable, wrong_encoding
 from pipeline.ingest.sources import FIELDS, MSMARCO, PACKED, TSV, SourceConfig
 from pipeline.ingest.units import Unit
+from pipeline.locations import parquet_place
 
 _BATCH = 256
 
@@ -134,7 +135,7 @@ def read_parquet(unit: Unit, source: SourceConfig) -> Iterator[Record]:
     """Yield the records of one row group; rows are counted through the file, from 1."""
     line = unit.line
     try:
-        file = pq.ParquetFile(unit.location)
+        file = pq.ParquetFile(parquet_place(unit.location))
         wanted = {name for field in FIELDS for name in names_of(source, field)}
         columns = [name for name in file.schema_arrow.names if name in wanted]
         if not set(columns) & set(names_of(source, "text")):

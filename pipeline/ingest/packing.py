@@ -21,6 +21,7 @@ import pyarrow as pa
 from pipeline.ingest.records import BOMB, BROKEN_BZIP2, BROKEN_GZIP, BROKEN_ZSTD
 from pipeline.ingest.sources import SourceConfig
 from pipeline.ingest.units import Unit
+from pipeline.locations import open_location
 
 _RATIO = 100
 _BUFFER = 1 << 18
@@ -48,7 +49,7 @@ def open_unit(unit: Unit, source: SourceConfig) -> Iterator[IO[bytes]]:
     Raises: OSError when the file cannot be read; reading raises PackError when it cannot be unpacked.
     """
     suffix = Path(unit.path).suffix.lower()
-    with Path(unit.location).open("rb") as plain:
+    with open_location(unit.location) as plain:
         plain.seek(unit.start)
         if suffix in _BROKEN:
             guarded = _Unpacked(plain, suffix, unit.size, source)

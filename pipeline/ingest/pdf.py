@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from pathlib import Path
 
 from pipeline.ingest.records import (
     BROKEN_PDF,
@@ -19,7 +18,9 @@ from pipeline.ingest.records import (
 from pipeline.ingest.rejects import too_large, unreadable
 from pipeline.ingest.sources import SourceConfig
 from pipeline.ingest.units import Unit
+from pipeline.locations import open_location
 from pipeline.text import one_line
+from schemas.errors import EngineError
 
 
 def read_pdf(unit: Unit, source: SourceConfig) -> Iterator[Record]:
@@ -34,6 +35,8 @@ def read_pdf(unit: Unit, source: SourceConfig) -> Iterator[Record]:
             yield _read(unit, source)
         except OSError as error:
             yield unreadable(unit.path, 0, error)
+        except EngineError:  # the network's fault, not the file's
+            raise
         except Exception as error:  # noqa: BLE001 -- a parser of such a format breaks in ways of its own
             yield reject(unit.path, 0, BROKEN_PDF, f"{type(error).__name__}: {error}", _begin(unit))
 
@@ -42,7 +45,7 @@ def _read(unit: Unit, source: SourceConfig) -> Record:
     import pypdf  # slow to load, and most recipes read no PDF
 
     logging.getLogger("pypdf").setLevel(logging.CRITICAL)
-    with Path(unit.location).open("rb") as handle:
+    with open_location(unit.location) as handle:
         pdf = pypdf.PdfReader(handle)
         if pdf.is_encrypted:
             return reject(unit.path, 0, ENCRYPTED, "the file is encrypted; try decrypting it first", _begin(unit))
@@ -63,5 +66,5 @@ def _read(unit: Unit, source: SourceConfig) -> Record:
 
 
 def _begin(unit: Unit) -> bytes:
-    with Path(unit.location).open("rb") as handle:
+    with open_location(unit.location) as handle:
         return handle.read(1 << 10)

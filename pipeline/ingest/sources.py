@@ -1,6 +1,8 @@
 """What a recipe says about a source, which files that means, and the digest that tells whether they changed.
 
-Paths are local or on a file system that every Spark worker mounts at the same place.
+Paths are local, on a file system that every Spark worker mounts at the same place, or URIs that every worker reads by
+itself (``s3://bucket/x/*.jsonl.gz``). A local file is told by its content; a remote one by what its store says of it
+(checksum or ETag, else the time of its last change; and the size), so that a night without news reads nothing.
 """
 
 from __future__ import annotations
@@ -13,10 +15,12 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath
 
 from pipeline.ingest.packages import python_files
 from pipeline.ingest.quality import CleanConfig
+from pipeline.ingest.remote_files import RemoteFile, list_remote
+from pipeline.locations import is_uri
 from schemas.config import Config, setting
 from schemas.errors import RecipeError
 
@@ -53,7 +57,7 @@ class SourceConfig(Config):
 
     name: str = setting(doc="name of the source; unique in the recipe")
     format: str = setting(doc="how its files are read", choices=FORMATS)
-    path: str = setting("", "file, folder or glob, relative to the recipe; not for pydocs")
+    path: str = setting("", "file, folder or glob, relative to the recipe, or a URI as s3://bucket/*; not for pydocs")
     packages: tuple[str, ...] = setting(("*",), "pydocs: top-level packages; stdlib; * = all that is installed")
     exclude: tuple[str, ...] = setting(
         ("tests", "test", "idle_test"), "pydocs: folders not read; their docstrings tell of bugs, not of use")
@@ -114,14 +118,18 @@ class SourceFile:
     size: int
     role: str = "documents"
     domain: str | None = None
+    identity: str | None = None  # of a remote file: what its store tells it by
 
 
 def resolve_sources(sources: Sequence[SourceConfig], folder: Path) -> tuple[SourceConfig, ...]:
     """Return the sources with relative paths taken from the recipe's folder."""
     return tuple(
-        dataclasses.replace(each, path=str(folder / Path(each.path).expanduser())) if each.path else each
-        for each in sources
-    )
+        dataclasses.replace(each, path=resolve_path(each.path, folder)) if each.path else each for each in sources)
+
+
+def resolve_path(path: str, folder: Path) -> str:
+    """Return a path of a recipe as taken from its folder; a URI as it is."""
+    return path if is_uri(path) else str(folder / Path(path).expanduser())
 
 
 def list_files(source: SourceConfig) -> list[SourceFile]:
@@ -134,51 +142,59 @@ def list_files(source: SourceConfig) -> list[SourceFile]:
         found = python_files(source.packages, source.exclude, where)
         return [SourceFile(each.path, each.location, each.size, domain=each.package) for each in found]
     if source.format in _LAYOUTS:
-        return _layout_files(source.format, Path(source.path), source.split, where)
+        return _layout_files(source, where)
     return _matching_files(source, where)
-
-
-def beir_files(root: Path, split: str | None, where: str) -> list[SourceFile]:
-    """Return corpus, queries and qrels of a BEIR folder; the last two only with a split.
-
-    Raises: RecipeError that names every missing file.
-    """
-    return _layout_files(BEIR, root, split, where)
 
 
 def _matching_files(source: SourceConfig, where: str) -> list[SourceFile]:
     plain = _SUFFIXES[source.format]
     packed = () if source.format in _NEVER_PACKED else tuple(name + pack for name in plain for pack in PACKED)
-    root = Path(source.path)
-    if root.is_dir():
-        found = [path for path in sorted(root.rglob("*")) if _wanted(path, root, (*plain, *packed))]
-        base = root
-    else:
-        matches = [str(root)] if root.is_file() else sorted(glob.glob(source.path, recursive=True))  # noqa: PTH207
-        found = [path for path in map(Path, matches) if path.is_file()]
-        base = Path(os.path.commonpath([path.parent for path in found])) if found else root
+    found, is_folder = (_remote_files if is_uri(source.path) else _local_files)(source.path, (*plain, *packed))
     if not found:
         kinds = ", ".join(plain) + (f", plain or packed ({', '.join(PACKED)})" if packed else "")
-        hint = f"holds no file ending in {kinds}" if root.is_dir() else "does not exist"
+        hint = f"holds no file ending in {kinds}" if is_folder else "does not exist"
         raise RecipeError(f"{where}.path must name readable files, got {source.path!r}, which {hint}")
-    return [_file(path.relative_to(base).as_posix(), path) for path in found]
+    return found
 
 
-def _layout_files(layout: str, root: Path, split: str | None, where: str) -> list[SourceFile]:
-    found, missing = [], []
-    for role, pattern in _LAYOUTS[layout].items():
-        if role != "documents" and split is None:
+def _local_files(place: str, suffixes: tuple[str, ...]) -> tuple[list[SourceFile], bool]:
+    """Return the files of a path, those of a folder by their suffixes, and whether it is a folder."""
+    root = Path(place)
+    if root.is_dir():
+        there = sorted(root.rglob("*"))
+        found = [path for path in there if _wanted(path.relative_to(root), suffixes) and path.is_file()]
+        base = root
+    else:
+        matches = [str(root)] if root.is_file() else sorted(glob.glob(place, recursive=True))  # noqa: PTH207
+        found = [path for path in map(Path, matches) if path.is_file()]
+        base = Path(os.path.commonpath([path.parent for path in found])) if found else root
+    return [_file(path.relative_to(base).as_posix(), path) for path in found], root.is_dir()
+
+
+def _remote_files(uri: str, suffixes: tuple[str, ...]) -> tuple[list[SourceFile], bool]:
+    found, is_folder = list_remote(uri)
+    wanted = [file for file in found if not is_folder or _wanted(PurePosixPath(file.path), suffixes)]
+    return [_remote_file(file) for file in wanted], is_folder
+
+
+def _layout_files(source: SourceConfig, where: str) -> list[SourceFile]:
+    """Return the files of a folder of a fixed layout; queries and qrels only with a split."""
+    there = {file.path: file for file in list_remote(source.path)[0]} if is_uri(source.path) else None
+    found, missing, root = [], [], Path(source.path)
+    for role, pattern in _LAYOUTS[source.format].items():
+        if role != "documents" and source.split is None:
             continue
-        plain = root / pattern.format(split)
-        packed = [plain.with_name(plain.name + pack) for pack in PACKED]
-        path = next((each for each in (plain, *packed) if each.is_file()), None)
-        if path is not None:
-            found.append(_file(path.relative_to(root).as_posix(), path, role))
+        plain = pattern.format(source.split)
+        names = [plain, *(plain + pack for pack in PACKED)]
+        if there is None:
+            here = [_file(name, root / name, role) for name in names if (root / name).is_file()]
         else:
-            missing.append(pattern.format(split))
+            here = [_remote_file(there[name], role) for name in names if name in there]
+        found += here[:1]
+        missing += [] if here else [plain]
     if missing:
-        way_out = "check the path and the split" if root.is_dir() else "check the path"
-        must = f"{where}.path must be {_FOLDERS[layout]}, got {str(root)!r} without {', '.join(missing)}"
+        way_out = "check the path and the split" if there or root.is_dir() else "check the path"
+        must = f"{where}.path must be {_FOLDERS[source.format]}, got {source.path!r} without {', '.join(missing)}"
         raise RecipeError(f"{must}; try to {way_out}")
     return found
 
@@ -186,7 +202,7 @@ def _layout_files(layout: str, root: Path, split: str | None, where: str) -> lis
 def digest_source(source: SourceConfig) -> str:
     """Return a digest of names and contents of the source's files.
 
-    Cost: reads every byte; about 1 s for the 24,000 files (290 MB) of the full pydocs when they are cached.
+    Cost: reads every byte of local files: 1 s for the 24,000 files (290 MB) of the full pydocs when they are cached.
     """
     return digest_files(list_files(source))
 
@@ -194,7 +210,7 @@ def digest_source(source: SourceConfig) -> str:
 def digest_files(files: Sequence[SourceFile]) -> str:
     """Return a digest of names and contents of files."""
     with ThreadPoolExecutor(4) as pool:
-        digests = pool.map(lambda file: _digest_file(file.location), files, chunksize=64)
+        digests = pool.map(lambda file: file.identity or _digest_file(file.location), files, chunksize=64)
         lines = [f"{file.role} {file.path} {digest}" for file, digest in zip(files, digests, strict=True)]
     return hashlib.blake2b("\n".join(sorted(lines)).encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
 
@@ -207,13 +223,17 @@ def _digest_file(location: str) -> str:
     return digest.hexdigest()
 
 
-def _wanted(path: Path, root: Path, suffixes: tuple[str, ...]) -> bool:
-    hidden = any(part.startswith((".", "_")) for part in path.relative_to(root).parts)
-    return not hidden and path.name.lower().endswith(suffixes) and path.is_file()
+def _wanted(path: PurePath, suffixes: tuple[str, ...]) -> bool:
+    hidden = any(part.startswith((".", "_")) for part in path.parts)
+    return not hidden and path.name.lower().endswith(suffixes)
 
 
 def _file(path: str, location: Path, role: str = "documents") -> SourceFile:
     return SourceFile(path, str(location.resolve()), location.stat().st_size, role)
+
+
+def _remote_file(file: RemoteFile, role: str = "documents") -> SourceFile:
+    return SourceFile(file.path, file.location, file.size, role, identity=file.identity)
 
 
 def _extends_ascii(encoding: str) -> bool:

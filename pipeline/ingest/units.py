@@ -10,6 +10,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as T
 
 from pipeline.ingest.sources import BEIR, JSONL, MSMARCO, PACKED, PARQUET, TSV, SourceConfig, SourceFile, list_files
+from pipeline.locations import open_location, parquet_place
 
 SPAN = 16 << 20
 _BLOCK = 1 << 20
@@ -35,7 +36,7 @@ class Unit:
 def plan_units(sources: Sequence[SourceConfig]) -> list[Unit]:
     """Return the units of all sources.
 
-    Cost: one pass over files of lines beyond 16 MiB, to count lines; the footers of Parquet files.
+    Cost: one pass over files of lines beyond 16 MiB, to count lines, remote ones too; the footers of Parquet files.
     """
     return [
         Unit(source.name, file.role, file.path, file.location, file.domain, start, end, line, size)
@@ -69,7 +70,7 @@ def _spans(source: SourceConfig, file: SourceFile) -> Iterator[tuple[int, int, i
 
 def line_spans(location: str, size: int, span: int) -> Iterator[tuple[int, int, int, int]]:
     """Yield spans of whole lines, at least ``span`` bytes each but the last, with the number of their first line."""
-    with open(location, "rb", buffering=0) as handle:  # noqa: PTH123 -- unbuffered, by offset
+    with open_location(location) as handle:
         start, line, position, lines = 0, 1, 0, 0
         while position < size:
             block = handle.read(_BLOCK)
@@ -92,7 +93,7 @@ def line_spans(location: str, size: int, span: int) -> Iterator[tuple[int, int, 
 
 def _row_groups(file: SourceFile) -> Iterator[tuple[int, int, int, int]]:
     try:
-        metadata = pq.read_metadata(file.location)
+        metadata = pq.read_metadata(parquet_place(file.location))
     except Exception:  # noqa: BLE001 -- whatever is wrong with it, its reader says so in a reject
         yield 0, 0, 1, file.size
         return

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from pipeline.ingest.records import EMPTY_FILE, Record, reject
 from pipeline.ingest.rejects import too_large, unreadable
 from pipeline.ingest.sources import SourceConfig
 from pipeline.ingest.units import Unit
+from pipeline.locations import open_location
 
 
 def read_whole(unit: Unit, source: SourceConfig) -> bytes | Record:
     """Return the bytes of a file, or a reject where there are none or more than ``max_bytes``."""
     try:
-        with Path(unit.location).open("rb") as handle:
+        with open_location(unit.location) as handle:
             raw = handle.read(source.max_bytes + 1)
     except OSError as error:
         return unreadable(unit.path, 0, error)

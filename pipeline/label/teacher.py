@@ -20,6 +20,7 @@ from pipeline.contract import conform, kept
 from pipeline.ids import unit_column
 from pipeline.label import LabelConfig
 from pipeline.label.signals import DECIMALS, gold_of
+from pipeline.placement import device_profile, spread_over_devices
 from pipeline.ports import ScoreMemory, ScorerFactory
 from schemas.mining import SCORES
 from schemas.pairs import NEGATIVE, SYNTHETIC_RULE
@@ -175,8 +176,8 @@ def score_pairs(pairs: DataFrame, factory: ScorerFactory, memory: ScoreMemory | 
             yield frame[_KEYS].assign(teacher=np.round(values, DECIMALS), teacher_model=engine.digest)
 
     def compute(texts: DataFrame) -> DataFrame:
-        slices = texts.sparkSession.sparkContext.defaultParallelism  # stated, or Spark joins them for one worker
-        return texts.repartition(slices, *_KEYS).mapInPandas(score, _SCORED)
+        placed = spread_over_devices(texts, *_KEYS, tasks=1)
+        return placed.mapInPandas(score, _SCORED, profile=device_profile(placed))
 
     texts = pairs.groupBy(*_KEYS).agg(F.min("query").alias("query"), F.min("text").alias("text"))
     scored = memory.recall(texts, compute) if memory else compute(texts)

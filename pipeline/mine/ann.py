@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 
 from pipeline.contract import conform
 from pipeline.mine.hits import HITS, hit_batches, spread
+from pipeline.placement import device_profile, spread_over_devices
 from pipeline.ports import EncoderFactory, FloatMatrix, VectorMemory, VectorOpener
 from schemas.config import Config, setting
 from schemas.mining import EMBEDDINGS, TEXT_EMBEDDINGS
@@ -53,7 +54,8 @@ def encode_texts(
                 yield pa.RecordBatch.from_arrays([batch.column("key"), vectors], ["key", "vector"])
 
     def compute(texts: DataFrame) -> DataFrame:
-        return spread(texts, "key", tasks=4).mapInArrow(encode, _VECTORS)
+        placed = spread_over_devices(texts, "key", tasks=4)
+        return placed.mapInArrow(encode, _VECTORS, profile=device_profile(placed))
 
     vectors = memory.recall(distinct, prefix, compute) if memory else compute(distinct)
     return keyed.select(id_col, "key").join(vectors, "key", how="inner").select(id_col, "vector")

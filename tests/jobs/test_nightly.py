@@ -21,7 +21,7 @@ from schemas.pairs import POSITIVES
 
 
 class Factory:
-    """A recipe with two quick stages for all sixteen: what the file holds is the version."""
+    """A recipe with three quick stages for all sixteen: what the file holds is the version."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder, self.workspace = folder, folder / "w"
@@ -31,7 +31,8 @@ class Factory:
         (folder / "r.yaml").write_text("name: r\nsources:\n  - {name: s, format: jsonl, path: docs.jsonl}\n")
         monkeypatch.setattr(stages, "load_stage", self.stage)
         monkeypatch.setattr(build, "load_stage", self.stage)
-        monkeypatch.setattr(stages, "STAGES", {"publish": "", "evaluate": ""})
+        monkeypatch.setattr(stages, "STAGES", {"publish": "", "train2": "", "evaluate": ""})
+        self.ran: list[str] = []
         monkeypatch.setattr(build, "STAGES", stages.STAGES)
         monkeypatch.setattr(report, "write_report", lambda place: place.logs / "report.html")
         monkeypatch.setattr(nightly, "diff_versions", lambda place, before, after: {
@@ -44,9 +45,13 @@ class Factory:
     def stage(self, name: str) -> Stage:
         content = (self.folder / "docs.jsonl").read_text()
         return Stage(name=name, version=1, settings=(), inputs={}, run=self.run, external=lambda _: {"docs": content},
-                     artefacts=(ARTEFACT,), needs_spark=False)
+                     artefacts=("model" if name == "train2" else ARTEFACT,), needs_spark=False)
 
     def run(self, run: StageRun) -> None:
+        self.ran.append(run.stage.name)
+        if run.stage.name == "train2":
+            (run.artefact("model") / "config.json").write_text("{}")
+            return
         version = digest_of((self.folder / "docs.jsonl").read_text())[:16]
         partial = self.home / ".partial"
         partial.mkdir(parents=True)
@@ -60,7 +65,13 @@ class Factory:
         finally:
             stages.shutil.rmtree(partial, ignore_errors=True)
         write_json(run.artefact(ARTEFACT) / POINTER, {"name": "r", "version": version})
-        run.note(table=[])
+        run.note(table=["heldout: nDCG@10"])
+
+    def submit(self, *flags: str) -> str | int:
+        """Run the script as spark-submit does."""
+        with pytest.raises(SystemExit) as ended:
+            nightly.main([str(self.folder / "r.yaml"), "--workspace", str(self.workspace), *flags])
+        return ended.value.code or 0
 
     def call(self, command: str, *flags: str) -> int:
         with pytest.raises(SystemExit) as ended:
@@ -182,6 +193,37 @@ def test_sources_that_went_back_publish_the_old_version_again(factory: Factory) 
         assert factory.call("nightly") == 0
         versions.append(factory.current)
     assert versions[0] == versions[2] != versions[1]
+
+
+def test_a_nightly_that_trains_has_news_until_the_model_is_measured(
+    factory: Factory, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert factory.call("nightly") == 0
+    assert factory.ran == ["publish"]
+    assert factory.call("nightly", "--train") == 0, "nothing new to publish, and a model that nobody had trained"
+    assert factory.ran == ["publish", "train2", "evaluate"]
+    assert "heldout: nDCG@10" in capfd.readouterr().out
+    assert factory.call("nightly", "--train") == 3
+    factory.night("two")
+    factory.fails = fail(AuditError("examples must hold"))
+    assert factory.call("nightly", "--train") == 4, "what failed its audit is not trained on"
+    assert factory.ran[3:] == ["publish"]
+
+
+def test_the_script_of_spark_submit_ends_as_the_command_does(
+    factory: Factory, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert factory.submit("--train") == 0
+    assert factory.ran == ["publish", "train2", "evaluate"]
+    assert factory.submit() == 3
+    factory.night("two")
+    factory.fails = fail(AuditError("examples must hold"))
+    assert factory.submit() == 4
+    factory.fails = fail(EngineError("no Java"))
+    assert factory.submit() == 1
+    assert "pairwright: no Java" in capfd.readouterr().err
+    (factory.folder / "r.yaml").write_text("name: r\n")
+    assert str(factory.submit()).startswith("pairwright: "), "a text ends the process with status 1"
 
 
 def document(name, line, reason=None, text="text"):

@@ -1,0 +1,116 @@
+"""Where files are: paths of this machine, and URIs of any file system that fsspec knows (S3, GCS, Azure, HDFS, HTTP).
+
+Errors of every backend become one line of ours. A file that cannot be read for lack of a network or of credentials is
+a failure, not a reject: the documents in it are not bad.
+Settings and credentials are the backend's own (for S3 ``AWS_PROFILE``, ``AWS_ACCESS_KEY_ID``), or fsspec's
+(``FSSPEC_S3_ENDPOINT_URL``); none of them stands in a recipe.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, Any, cast
+
+from schemas.errors import EngineError, PairwrightError, RecipeError, rule
+
+_BUFFER = 1 << 20
+_PACKAGES = {
+    "s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "abfs": "adlfs", "abfss": "adlfs", "az": "adlfs",
+}
+_DENIED = ("credential", "denied", "forbidden", "unauthorized", "signature", "401", "403")
+
+
+def is_uri(place: str) -> bool:
+    """Return whether a place is named by a URI."""
+    return "://" in place
+
+
+def open_file_system(uri: str) -> tuple[Any, str]:
+    """Return the fsspec file system of a URI and the path in it. Raises: RecipeError, EngineError."""
+    import fsspec  # here, so that local files do not wait for it
+    from fsspec.registry import known_implementations
+
+    kind = uri.partition("://")[0]
+    try:
+        system, path = fsspec.core.url_to_fs(uri)
+    except ImportError as error:
+        need = known_implementations.get(kind, {}).get("err", str(error))
+        way_out = f"; try: pip install {_PACKAGES[kind]}" if kind in _PACKAGES else ""
+        raise EngineError(f"{uri} cannot be opened: {need}{way_out}") from error
+    except ValueError as error:
+        raise RecipeError(rule("place", "a path, or s3://, gs://, abfs://, hdfs://", uri)) from error
+    except Exception as error:
+        raise remote_trouble(uri, "opened", error) from error
+    return system, str(path)
+
+
+@contextmanager
+def told(place: str, what: str) -> Iterator[None]:
+    """Turn whatever a backend raises into one line that names the place and the way out."""
+    try:
+        yield
+    except PairwrightError:
+        raise
+    except Exception as error:
+        raise remote_trouble(place, what, error) from error
+
+
+def remote_trouble(place: str, what: str, error: Exception) -> EngineError:
+    """Return the error of a place that cannot be reached, or not with these credentials."""
+    said = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+    if isinstance(error, PermissionError) or any(word in said.lower() for word in _DENIED):
+        way_out = ("try its credentials: for s3 AWS_PROFILE or AWS_ACCESS_KEY_ID, and FSSPEC_S3_ENDPOINT_URL for "
+                   "another endpoint")
+    else:
+        way_out = "try again when it can be reached"
+    return EngineError(f"{place} cannot be {what} ({said}); {way_out}")
+
+
+def open_location(location: str) -> IO[bytes]:
+    """Open a file for reading, wherever it is; memory holds a few megabytes of it.
+
+    Raises: OSError for a local file, EngineError for a remote one; so does what is read from it.
+    """
+    if is_uri(location):
+        return cast("IO[bytes]", io.BufferedReader(_RemoteFile(location), _BUFFER))
+    return open(location, "rb")  # noqa: PTH123 -- Path.open costs as much as reading a small file
+
+
+def parquet_place(location: str) -> str | IO[bytes]:
+    """Return what pyarrow opens: a local path as it is, which it reads by itself."""
+    return open_location(location) if is_uri(location) else location
+
+
+class _RemoteFile(io.RawIOBase):
+    """A file of an fsspec file system, whose troubles are ours."""
+
+    def __init__(self, location: str) -> None:
+        self._location = location
+        system, path = open_file_system(location)
+        with told(location, "read"):
+            self._file = system.open(path, "rb")
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return int(self._file.seek(offset, whence))
+
+    def tell(self) -> int:
+        return int(self._file.tell())
+
+    def readinto(self, buffer: Any) -> int:
+        with told(self._location, "read"):
+            data = self._file.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        if not self.closed:
+            self._file.close()
+        super().close()
