@@ -44,7 +44,6 @@ class House:
         monkeypatch.setattr("jobs.cli.load_stage", self.stage)
         monkeypatch.setattr(stages, "STAGES", {"ingest": "", "publish": ""})
         monkeypatch.setattr(build, "STAGES", stages.STAGES)
-        monkeypatch.setattr("jobs.gc.STAGES", stages.STAGES)
         monkeypatch.setattr(report, "write_report", lambda place: place.logs / "report.html")
 
     def night(self, content: str) -> None:
