@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SPARK = Path(pyspark.__file__).parent
 RECIPE = Path(os.environ.get("PAIRWRIGHT_CLUSTER_RECIPE", ROOT / "jobs" / "recipes" / "pydocs-demo.yaml")).resolve()
 CORES = 1  # of each of the two workers
-KILLED_IN = frozenset({"ingest", "dedupe", "index", "mine", "judge"})
+KILLED_IN = frozenset({"ingest", "dedupe", "index", "mine", "label"})
 
 
 def environment() -> dict[str, str]:
