@@ -43,7 +43,7 @@ def run_section(name: str, options: Mapping[str, Any]) -> list[Row]:
     try:
         module = importlib.import_module(f"tests.bench.corpus_{name}")
         rows: list[Row] = module.measure(work, find_collections(), **options)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  whatever it is, the other sections are measured
         traceback.print_exc()
         rows = [Row(name, f"broke off: {type(error).__name__}: {str(error)[:200]}", None, "", "no error", False)]
     finally:

@@ -63,7 +63,8 @@ def print_rows(rows: Iterable[Row]) -> None:
     cells += [(row.section, row.what, show(row.figure), row.unit, row.target, marks[row.met]) for row in rows]
     widths = [max(len(line[i]) for line in cells) for i in range(len(cells[0]))]
     for line in cells:
-        padded = [f"{cell:>{w}}" if i == 2 else f"{cell:<{w}}" for i, (cell, w) in enumerate(zip(line, widths, strict=True))]
+        padded = [cell.rjust(width) if place == 2 else cell.ljust(width)
+                  for place, (cell, width) in enumerate(zip(line, widths, strict=True))]
         print("  ".join(padded).rstrip())
 
 
@@ -86,4 +87,5 @@ def _processor() -> str:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         return platform.processor()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.processor())
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
