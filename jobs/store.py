@@ -64,6 +64,14 @@ def _files(path: Path) -> Iterator[Path]:
             yield file
 
 
+def describe_files(home: Path) -> list[dict[str, Any]]:
+    """Return path, bytes and SHA-256 of the data files below a directory."""
+    return [
+        {"path": file.relative_to(home).as_posix(), "bytes": file.stat().st_size, "sha256": file_sha256(file)}
+        for file in _files(home)
+    ]
+
+
 class Store:
     """The tables of one workspace, on a local or mounted file system."""
 
@@ -115,15 +123,8 @@ class Store:
         ``outputs`` has an entry per table or artefact; files, bytes and checksums are added here.
         """
         home = self.home(stage, fingerprint)
-        described = {name: {**facts, "files": self._describe(home / name)} for name, facts in outputs.items()}
+        described = {name: {**facts, "files": describe_files(home / name)} for name, facts in outputs.items()}
         write_json(home / MANIFEST, {"stage": stage, "fingerprint": fingerprint, "outputs": described, **about})
-
-    @staticmethod
-    def _describe(home: Path) -> list[dict[str, Any]]:
-        return [
-            {"path": file.relative_to(home).as_posix(), "bytes": file.stat().st_size, "sha256": file_sha256(file)}
-            for file in _files(home)
-        ]
 
     def open(self, stage: str, fingerprint: str, name: str) -> Path:
         """Return the directory of one complete output, its files checked against the manifest once per process.
