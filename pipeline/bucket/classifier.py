@@ -46,34 +46,37 @@ class DomainClassifier:
     biases: F32  # (L,)
     temperature: float
 
-    def margins(self, texts: pa.StringArray) -> F64:
-        """Return how far each text lies on the side of each domain, (D, L), to 6 decimals."""
-        rows = vectorise(texts, self.vocabulary) @ self.slopes
-        found: F64 = np.round(np.asarray(rows, dtype=np.float64) + self.biases, DECIMALS)
+    def margins(self, rows: Any) -> F64:
+        """Return how far each vectorised text lies on the side of each domain, (D, L), to 6 decimals."""
+        found: F64 = np.round(np.asarray(rows @ self.slopes, dtype=np.float64) + self.biases, DECIMALS)
         return found
 
     def guess(self, texts: pa.StringArray) -> tuple[npt.NDArray[np.int64], F64]:
         """Return the place of the likeliest domain in ``labels`` and its probability, (D,) each.
 
+        Nothing is likely for a text of which nothing is known: 0.
         Ties: the first of the labels.
         """
-        chances = softmax(self.margins(texts), self.temperature)
+        rows = vectorise(texts, self.vocabulary)
+        chances = softmax(self.margins(rows), self.temperature)
         best = chances.argmax(axis=1)
-        return best, np.round(chances[np.arange(len(best)), best], DECIMALS)
+        is_known = rows.getnnz(axis=1) > 0
+        return best, np.where(is_known, np.round(chances[np.arange(len(best)), best], DECIMALS), 0.0)
 
     def save(self, folder: Path) -> None:
         """Write it as one npz file: arrays and nothing that runs."""
         names = np.array([label.encode() for label in self.labels])
+        known = self.vocabulary
         np.savez_compressed(
-            folder / _FILE, labels=names, ngram=self.vocabulary.ngram, grams=self.vocabulary.grams,
-            weights=self.vocabulary.weights, slopes=self.slopes, biases=self.biases, temperature=self.temperature)
+            folder / _FILE, labels=names, words=known.words, letters=known.letters, grams=known.grams,
+            weights=known.weights, slopes=self.slopes, biases=self.biases, temperature=self.temperature)
 
 
 def load_classifier(folder: Path) -> DomainClassifier:
     """Return the classifier in a folder. Raises: ShardError when it cannot be read."""
     try:
         with np.load(folder / _FILE, allow_pickle=False) as held:
-            vocabulary = Vocabulary(int(held["ngram"]), held["grams"], held["weights"])
+            vocabulary = Vocabulary(int(held["words"]), int(held["letters"]), held["grams"], held["weights"])
             labels = tuple(name.decode() for name in held["labels"].tolist())
             return DomainClassifier(labels, vocabulary, held["slopes"], held["biases"], float(held["temperature"]))
     except (OSError, ValueError, KeyError) as error:
@@ -135,7 +138,7 @@ def train_classifier(lessons: pa.Table, cfg: ClassifierConfig, seed: int) -> tup
         raise RecipeError(f"bucket.rule classifier must have families on both sides of its test in every domain, got "
                           f"too few in {which}; {_WAY_OUT}")
     first = fit_classifier(texts.filter(pa.array(~is_held)), answers[~is_held], labels, cfg)
-    margins = first.margins(texts.filter(pa.array(is_held)))
+    margins = first.margins(vectorise(texts.filter(pa.array(is_held)), first.vocabulary))
     temperature = fit_temperature(margins, answers[is_held])
     figures = measure_classifier(softmax(margins, temperature), answers[is_held], cfg.min_confidence)
     model = fit_classifier(texts, answers, labels, cfg, temperature)
@@ -151,8 +154,9 @@ def fit_classifier(
     """Fit the linear model; every label has a text, and so has another one."""
     from sklearn.svm import LinearSVC
 
-    vocabulary = fit_vocabulary(texts, cfg.ngram, cfg.features)
-    model = LinearSVC(C=cfg.penalty, class_weight="balanced", random_state=0, max_iter=2000)
+    vocabulary = fit_vocabulary(texts, cfg.words, cfg.letters, cfg.features)
+    # LIBLINEAR's own tolerance; scikit-learn's takes fifty times as long, to the same scores.
+    model = LinearSVC(C=cfg.penalty, class_weight="balanced", tol=0.1, random_state=0)
     model.fit(vectorise(texts, vocabulary), answers)
     slopes, biases = model.coef_.T, model.intercept_
     if len(labels) == 2:  # one machine tells both apart
@@ -162,12 +166,17 @@ def fit_classifier(
 
 
 def fit_temperature(margins: F64, answers: npt.NDArray[np.int64]) -> float:
-    """Return the temperature under which the true answers are likeliest, to 3 decimals."""
+    """Return the temperature under which the true answers are likeliest, to 3 decimals.
+
+    One answer more is taken to be any of the domains: else no temperature were low enough where none is wrong.
+    Source: Platt 1999, section 2.2, for that prior.
+    """
     from scipy.optimize import minimize_scalar
 
     def loss(log_temperature: float) -> float:
-        chances = softmax(margins, float(np.exp(log_temperature)))
-        return float(-np.log(np.maximum(chances[np.arange(len(answers)), answers], 1e-12)).mean())
+        chances = np.log(np.maximum(softmax(margins, float(np.exp(log_temperature))), 1e-12))
+        told = chances[np.arange(len(answers)), answers].sum()
+        return float(-(told + chances.mean()))
 
     found = minimize_scalar(loss, bounds=(-5.0, 3.0), method="bounded", options={"xatol": 1e-4})
     return max(0.001, round(float(np.exp(found.x)), 3))

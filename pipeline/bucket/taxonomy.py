@@ -64,8 +64,8 @@ def lay_out_domains(documents: DataFrame, domains: DataFrame, file_rows: int = _
     """Return the documents under their domains, so spread that a writer partitioned by domain makes no small files.
 
     In:   DOCUMENTS, DOMAINS.
-    Out:  the documents that have a domain, its name in ``domain``. All of a domain's rows are in one task, and so in
-          one file, up to ``file_rows``; a larger domain is cut by hash into files of about that size.
+    Out:  the documents that have a domain, its name in ``domain``. Up to ``file_rows``, all of a domain's rows are in
+          one task, and so in one file; a larger domain is parted by hash into as many tasks as hold that many rows.
     """
     sizes = domains.groupBy("domain").agg(F.ceil(F.count("*") / file_rows).alias("_files"))
     placed = documents.drop("domain").join(domains, "doc_id", how="inner").join(sizes, "domain", how="inner")

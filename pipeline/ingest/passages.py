@@ -136,7 +136,7 @@ def _by_chars(batch: pa.RecordBatch) -> Iterator[list[dict[str, Any]]]:
 
 def _row(parent: dict[str, Any], place: int, passage: Passage, source: SourceConfig) -> dict[str, Any]:
     parent_id = parent["doc_id"]
-    heir = {} if place == 1 else {"native_id": None, "links": []}
+    heir: dict[str, Any] = {} if place == 1 else {"native_id": None, "links": []}
     return {
         **parent, **heir, "doc_id": hash_id(parent_id, str(passage.start), str(passage.end)), "parent_id": parent_id,
         "place": place, "start": passage.start, "end": passage.end, "tokens": passage.tokens, "title": passage.title,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import re
 import subprocess
 import sys
@@ -23,8 +24,8 @@ WORDS = "tea leaf water pot cup brew steep kettle aroma green black white garden
 
 
 def text_of(number: int) -> str:
-    words = WORDS.split()
-    return " ".join(f"{words[(number * 7 + place * place) % 18]}{(number + place) % 5}" for place in range(40))
+    draw = random.Random(number)
+    return " ".join(f"{word}{draw.randrange(9)}" for word in draw.choices(WORDS.split(), k=40))
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +134,45 @@ def test_passages_are_cut_from_files_and_from_documents(run, models, folder, tmp
     assert max(row["tokens"] for row in places) <= 96
     titles = [first[row["doc_id"]]["title"] for row in sorted(places, key=lambda row: row["place"])]
     assert [title for title in titles if title] == ["Part 0", "Part 1", "Part 2", "Part 3"]
+
+
+def planted(folder: Path, stated: int) -> Path:
+    """Two subjects of forty texts each; the first so many of a subject say their domain."""
+    subjects = {"drinks": WORDS, "rail": "train track signal station engine carriage platform ticket whistle gauge"}
+    rows = [
+        {"text": " ".join(random.Random(f"{subject}{n}").choices(words.split(), k=30)), "id": f"{subject}-{n}",
+         **({"domain": subject} if n < stated else {})}
+        for subject, words in subjects.items() for n in range(40)
+    ]
+    (folder / "mixed.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    return folder / "mixed.jsonl"
+
+
+def test_bucket_by_a_classifier_keeps_what_is_stated_and_guesses_the_rest(run, tmp_path):
+    command = ["bucket", planted(tmp_path, stated=25), "--out", tmp_path / "out", "--set", "bucket.min_size=10"]
+    status, line, _ = run(*command, "--set", "bucket.rule=classifier")
+
+    assert status == 0
+    assert "80 documents in 2 domains (30 guessed, 30 of these believed; macro-F1 1.000 held out)" in line
+    rows = rows_of(tmp_path / "out" / "documents")
+    assert all(row["native_id"].startswith(row["domain"]) for row in rows)
+    assert len(rows_of(tmp_path / "out" / "guesses")) == 30
+    notes = json.loads((tmp_path / "out" / "_manifest.json").read_text())["notes"]
+    assert notes["classifier"]["lessons"] == 50
+    assert (tmp_path / "out" / "classifier" / "classifier.npz").is_file()
+
+
+@pytest.mark.engine
+def test_bucket_by_clusters_names_them(run, models, tmp_path):
+    command = ["bucket", planted(tmp_path, stated=0), "--out", tmp_path / "out", "--set", "bucket.min_size=5"]
+    status, _, said = run(*command, "--set", "bucket.rule=cluster", "--set", "bucket.cluster.clusters=2", "--set",
+                          f"models={models}")
+
+    assert status == 0, said
+    owners = {(row["native_id"].split("-")[0], row["domain"]) for row in rows_of(tmp_path / "out" / "documents")}
+    assert len(owners) == 2
+    names = dict(owners)
+    assert set(names["drinks"].split("-")) <= set(WORDS.split())
 
 
 def test_an_out_that_exists_is_replaced_only_when_forced_and_only_if_ours(run, folder, tmp_path):

@@ -26,7 +26,7 @@ def document(doc_id, text, drop_reason=None, source="s"):
 @pytest.fixture
 def documents(rows):
     return rows(DOCUMENTS, document("long", LONG), document("short", "A short text."), document("gone", LONG, "leak"),
-                document("apart", LONG, source="t"), document("rest", "word " * 40 + ". " * 30))
+                document("apart", LONG, source="t"), document("rest", "word " * 40 + "\n\n" + ". " * 50))
 
 
 CFG = PassageConfig(tokens=64, sources=("s",))
@@ -74,7 +74,7 @@ def test_parents_that_are_judged_as_wholes_are_refused():
 
 
 @pytest.mark.parametrize(("given", "fault"), [
-    ({"tokens": 31}, "tokens must be at least 32"), ({"overlap": 8}, "overlap must be left out without tokens"),
+    ({"tokens": 31}, "tokens must be between 32 and"), ({"overlap": 8}, "overlap must be left out without tokens"),
     ({"tokens": 64, "overlap": 33}, r"overlap must be at most half of tokens \(32\)"),
 ])
 def test_impossible_settings_are_refused(given, fault):
