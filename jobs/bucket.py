@@ -1,21 +1,82 @@
-"""The bucket stage: documents -> domains."""
+"""The bucket stage: documents -> domains, and what was guessed where no source says one."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from jobs.cache import VectorCache
+from jobs.engines.kmeans import FindCentres
+from jobs.index import encoder_files, open_encoder
 from jobs.stages import Stage, StageRun, main
-from pipeline.bucket import assign_domains
-from schemas.documents import DOCUMENTS, DOMAINS
+from jobs.store import digest_of
+from pipeline.bucket import CLASSIFIER, CLUSTER, SOURCE
+from pipeline.bucket.classifier import believe_guesses, draw_lessons, guess_domains, train_classifier
+from pipeline.bucket.clusters import count_clusters, draw_vectors, join_clusters, name_clusters
+from pipeline.bucket.taxonomy import assign_domains, stated_domains
+from pipeline.contract import kept
+from pipeline.mine.ann import encode_texts
+from pipeline.recipe import Recipe
+from schemas.documents import DOCUMENTS, DOMAINS, GUESSES
+from schemas.errors import RecipeError
+
+MODEL = "classifier"
 
 
 def run(run: StageRun) -> None:
-    """Give every kept document its domain, and note the sizes."""
-    run.write(assign_domains(run.read(DOCUMENTS), run.recipe.bucket), DOMAINS)
+    """Give every kept document its domain by the rule of the recipe, and note the sizes."""
+    tell: Mapping[str, Callable[[StageRun, DataFrame], DataFrame]] = {
+        SOURCE: lambda _, documents: stated_domains(documents), CLASSIFIER: _classify, CLUSTER: _cluster}
+    cfg = run.recipe.bucket
+    run.write(assign_domains(tell[cfg.rule](run, run.read(DOCUMENTS)), cfg), DOMAINS)
     sizes = run.written(DOMAINS).groupBy("domain").count().orderBy(F.desc("count"), "domain").collect()
     named = {row["domain"]: row["count"] for row in sizes}
     word = "domain" if len(named) == 1 else "domains"
-    run.note(domains=named, headline=f"{sum(named.values()):,} documents in {len(named)} {word}")
+    headline = f"{sum(named.values()):,} documents in {len(named)} {word}"
+    told = run.notes.get("told")
+    run.note(domains=named, headline=f"{headline} ({told})" if told else headline)
+
+
+def _classify(run: StageRun, documents: DataFrame) -> DataFrame:
+    """Learn from the documents whose source says a domain, and guess that of the others."""
+    cfg, seed = run.recipe.bucket, run.recipe.seed
+    named = [source.name for source in run.recipe.sources if source.domain]
+    lessons = draw_lessons(documents, named, cfg, seed).toArrow()
+    model, figures = train_classifier(lessons, cfg.classifier, seed)
+    folder = run.artefact(MODEL)
+    model.save(folder)
+    run.write(guess_domains(documents, named, folder, cfg.classifier), GUESSES)
+    believed = run.written(GUESSES).where(F.col("confidence") >= cfg.classifier.min_confidence).count()
+    guessed = int(run.outputs[GUESSES.name]["rows"])
+    run.note(classifier={**figures, "guessed": guessed, "guesses_believed": believed},
+             told=f"{guessed:,} guessed, {believed:,} of these believed; macro-F1 {figures['macro_f1']:.3f} held out")
+    return believe_guesses(documents, named, run.written(GUESSES), cfg)
+
+
+def _cluster(run: StageRun, documents: DataFrame) -> DataFrame:
+    """Embed the documents, find clusters and name them."""
+    cfg, encoder = run.recipe.bucket, open_encoder(run.recipe)
+    memory = VectorCache(run.spark, run.cache_dir, encoder)
+    texts = kept(documents)
+    vectors = encode_texts(texts, "doc_id", "text", encoder, run.recipe.encoder.doc_prefix, memory)
+    find = FindCentres(cfg.cluster.rounds, cfg.cluster.seed)
+    lessons = draw_vectors(documents, vectors, cfg.cluster).toArrow()
+    clusters = count_clusters(texts.count(), cfg)
+    if not lessons.num_rows:
+        raise RecipeError("bucket.rule cluster must have documents to part, got none that is kept; try the report")
+    centres, paths = name_clusters(lessons, clusters, cfg, find)
+    run.write(join_clusters(vectors, centres, paths), GUESSES)
+    run.note(clusters=sorted(paths), vectors=memory.counts(), told=f"of {len(paths)} clusters")
+    memory.compact()
+    return run.written(GUESSES).select("doc_id", F.col("guess").alias("path"))
+
+
+def _encoder(recipe: Recipe) -> Mapping[str, str]:
+    if recipe.bucket.rule != CLUSTER:
+        return {}
+    return {**encoder_files(recipe), "encoder settings": digest_of(recipe.section("encoder"))}
 
 
 STAGE = Stage(
@@ -24,6 +85,7 @@ STAGE = Stage(
     inputs={DOCUMENTS: "guard"},
     outputs=(DOMAINS,),
     run=run,
+    external=_encoder,
 )
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from jobs.exit_status import NIGHTLY, STOPPED
+from jobs.single import add_steps
 from jobs.stages import STAGES, add_place, load_stage, open_place, run_stage
 from pipeline.recipe import Recipe, load_recipe
 from schemas.errors import PairwrightError
@@ -32,6 +33,7 @@ _EXAMPLES = """examples:
   pairwright build jobs/recipes/pydocs-demo.yaml                 raw text to dataset, model, scores and report
   pairwright build my.yaml --until publish --workspace /data/pw   the dataset alone
   pairwright stage dedupe my.yaml                                 one stage; its inputs must be built
+  pairwright dedupe crawl/ --out deduped                          one step alone, over files of any format
   pairwright explain scipy.linalg.lu_factor                       the story of a document, by symbol or by id
   pairwright recipe my.yaml --check                               every fault of a recipe at once
   pairwright doctor                                               what this machine has and lacks
@@ -224,6 +226,7 @@ def make_parser() -> argparse.ArgumentParser:
     command.add_argument("id", help="an id, two ids joined by a colon, or a native id such as a symbol")
     command.add_argument("--workspace", default="workspace", help="a path or a URI (default: ./workspace)")
     command.add_argument("--recipe-name", help="which recipe's build to ask (default: the latest)")
+    add_steps(add)
     command = add("report", _report, "write the report of a build again", "pairwright report my.yaml")
     add_place(command)
     command = add(

@@ -14,14 +14,14 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from jobs.mirror import open_store
-from schemas.documents import DOCUMENTS, DOMAINS, DUPLICATES, LEAKS
+from schemas.documents import DOCUMENTS, DOMAINS, DUPLICATES, GUESSES, LEAKS, PASSAGES
 from schemas.errors import RecipeError
 from schemas.mining import CANDIDATES, VERDICTS
 from schemas.pairs import POSITIVES, REPLIES, REQUESTS, SYNTHETICS
 from schemas.shards import EXAMPLES
 from schemas.table import Table
 
-_WIDTH, _NEGATIVES_SHOWN = 300, 12
+_WIDTH, _NEGATIVES_SHOWN, _PASSAGES_SHOWN = 300, 12, 8
 Row = dict[str, Any]
 
 
@@ -101,6 +101,7 @@ def _document(ledger: Ledger, doc_id: str) -> str | None:
         f"  title     {_short(row['title'])}",
         f"  text      {_short(row['text'])}",
     ]
+    lines += _passages(ledger, doc_id)
     lines += [
         f"  {stage:<9} {reason or 'kept'}"
         for stage in ("ingest", "dedupe", "holdout", "guard")
@@ -119,6 +120,10 @@ def _document(ledger: Ledger, doc_id: str) -> str | None:
     ]
     lines += [f"  domain    {each['domain']}" for each in ledger.rows("bucket", DOMAINS, doc_id=doc_id)]
     lines += [
+        f"  guessed   {each['guess']} ({each['confidence']:.3f})"
+        for each in ledger.rows("bucket", GUESSES, doc_id=doc_id)
+    ]
+    lines += [
         f"  positive  of {each['query_id']} by rule {each['rule']}: {each['drop_reason'] or 'kept'}"
         f"; {_short(each['query'])}"
         for each in ledger.rows("synthesise", POSITIVES, doc_id=doc_id)
@@ -133,6 +138,21 @@ def _document(ledger: Ledger, doc_id: str) -> str | None:
             f"  mined     for {len(verdicts)} queries: " + ", ".join(f"{why} {n}" for why, n in sorted(counts.items()))
         )
     return _join(lines)
+
+
+def _passages(ledger: Ledger, doc_id: str) -> list[str]:
+    """Tell which document a passage was cut from, or which passages a document was cut into."""
+    lines = [
+        f"  passage   {each['place']} of document {each['parent_id']}, characters {each['start']} to {each['end']},"
+        f" {each['tokens']} tokens"
+        for each in ledger.rows("ingest", PASSAGES, doc_id=doc_id)
+    ]
+    parts = sorted(ledger.rows("ingest", PASSAGES, parent_id=doc_id), key=lambda each: int(each["place"]))
+    if parts:
+        more = ", ..." if len(parts) > _PASSAGES_SHOWN else ""
+        lines.append(f"  cut       into {len(parts)} passages: "
+                     + ", ".join(each["doc_id"] for each in parts[:_PASSAGES_SHOWN]) + more)
+    return lines
 
 
 def _query(ledger: Ledger, query_id: str) -> str | None:

@@ -465,18 +465,28 @@ def add_place(parser: argparse.ArgumentParser, recipes: str | None = None) -> No
         default="workspace",
         help="where tables, datasets and models go: a path, or s3://, gs://, abfs:// ... (default: ./workspace)",
     )
+    add_spark(parser)
+
+
+def add_spark(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that say how Spark runs."""
     parser.add_argument("--spark-conf", type=Path, help="Spark properties file (default: spark-conf/local.conf)")
     parser.add_argument(
         "--conf", action="append", default=[], metavar="KEY=VALUE", help="one Spark setting; repeatable"
     )
 
 
+def spark_settings(given: Sequence[str]) -> dict[str, str]:
+    """Return the values of ``--conf`` as a mapping. Raises: RecipeError for one without =."""
+    settings = dict(each.split("=", 1) for each in given if "=" in each)
+    if len(settings) != len(given):
+        raise RecipeError(f"--conf must be KEY=VALUE, got {list(given)}; try --conf spark.driver.memory=4g")
+    return settings
+
+
 def open_place(args: argparse.Namespace) -> Workspace:
     """Return the workspace that the arguments of :func:`add_place` name."""
-    settings = dict(each.split("=", 1) for each in args.conf if "=" in each)
-    if len(settings) != len(args.conf):
-        raise RecipeError(f"--conf must be KEY=VALUE, got {args.conf}; try --conf spark.driver.memory=4g")
-    return Workspace.open(load_recipe(args.recipe), args.workspace, args.spark_conf, settings)
+    return Workspace.open(load_recipe(args.recipe), args.workspace, args.spark_conf, spark_settings(args.conf))
 
 
 def main(stage: Stage, argv: Sequence[str] | None = None) -> None:

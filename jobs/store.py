@@ -73,6 +73,14 @@ def _files(path: Path) -> Iterator[Path]:
             yield file
 
 
+def describe_files(home: Path) -> list[dict[str, Any]]:
+    """Return path, bytes and SHA-256 of the data files below a directory."""
+    return [
+        {"path": file.relative_to(home).as_posix(), "bytes": file.stat().st_size, "sha256": file_sha256(file)}
+        for file in _files(home)
+    ]
+
+
 class Store:
     """The tables of one workspace, on a local or mounted file system; with a mirror, that of a remote one."""
 
@@ -124,7 +132,7 @@ class Store:
         ``outputs`` has an entry per table or artefact; files, bytes and checksums are added here.
         """
         home = self.home(stage, fingerprint)
-        described = {name: {**facts, "files": self._describe(home / name)} for name, facts in outputs.items()}
+        described = {name: {**facts, "files": describe_files(home / name)} for name, facts in outputs.items()}
         manifest = {"stage": stage, "fingerprint": fingerprint, "outputs": described, **about}
         write_json(home / (PUSHING if self.mirror else MANIFEST), manifest)
         self._push(home)
@@ -148,13 +156,6 @@ class Store:
         if self.mirror and (home / MANIFEST).is_file():
             self.mirror.pull_output(home, name)
         return home / name
-
-    @staticmethod
-    def _describe(home: Path) -> list[dict[str, Any]]:
-        return [
-            {"path": file.relative_to(home).as_posix(), "bytes": file.stat().st_size, "sha256": file_sha256(file)}
-            for file in _files(home)
-        ]
 
     def open(self, stage: str, fingerprint: str, name: str) -> Path:
         """Return the directory of one complete output, its files checked against the manifest once per process.

@@ -104,6 +104,27 @@ VectorOpener = Callable[[], AbstractContextManager[VectorIndex]]
 """Opens a vector index in a worker process."""
 
 
+class CentreFinder(Protocol):
+    """Clustering of vectors (k-means by faiss)."""
+
+    def __call__(self, vectors: FloatMatrix, clusters: int) -> FloatMatrix:
+        """Return the centres, unit vectors (K, H); the same vectors in the same order give the same ones."""
+        ...
+
+
+class TokenCounter(Protocol):
+    """The tokenizer of a model."""
+
+    def count(self, texts: Sequence[str]) -> list[int]:
+        """Return the tokens of each text, without those that the model puts around it."""
+        ...
+
+    @property
+    def around(self) -> int:
+        """How many tokens the model puts around a text ([CLS], [SEP])."""
+        ...
+
+
 class VectorMemory(Protocol):
     """Vectors that were computed before, by this model, for these texts."""
 
@@ -122,3 +143,4 @@ class ScoreMemory(Protocol):
 
 EncoderFactory = Callable[[], Encoder]
 ScorerFactory = Callable[[], PairScorer]
+CounterFactory = Callable[[], TokenCounter]

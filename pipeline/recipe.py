@@ -11,11 +11,12 @@ import yaml
 
 from pipeline.assemble import AssembleConfig
 from pipeline.audit import AuditConfig
-from pipeline.bucket import BucketConfig
+from pipeline.bucket import CLASSIFIER, BucketConfig
 from pipeline.dedupe.config import DedupeConfig
 from pipeline.guard import GuardConfig
 from pipeline.holdout import EvalSetConfig, HoldoutConfig, resolve_holdout, resolve_sets
-from pipeline.ingest.sources import SourceConfig, resolve_sources
+from pipeline.ingest.passages import PassageConfig, judged_sources
+from pipeline.ingest.sources import SourceConfig, resolve_sources, says_domains
 from pipeline.judge import JudgeConfig
 from pipeline.label import LabelConfig
 from pipeline.mine.ann import EncoderConfig
@@ -40,6 +41,7 @@ class Recipe(Config):
     models: str = setting("", "folder of the models named without a path; empty = $PAIRWRIGHT_MODELS, else .models")
     erase: str = setting("", "file of ids, one a line, of documents to erase; relative to the recipe")
     evaluation: tuple[EvalSetConfig, ...] = setting((), "evaluation sets from outside, protected and measured")
+    passages: PassageConfig = setting(factory=PassageConfig, doc="long documents become passages")
     dedupe: DedupeConfig = setting(factory=DedupeConfig, doc="exact and near-duplicates")
     holdout: HoldoutConfig = setting(factory=HoldoutConfig, doc="evaluation set cut from the sources themselves")
     guard: GuardConfig = setting(factory=GuardConfig, doc="what overlaps an evaluation set is cut")
@@ -72,6 +74,10 @@ class Recipe(Config):
                 for name in sorted(set(names))
                 if names.count(name) > 1
             ]
+        found += judged_sources(self.passages, self.sources)
+        if self.bucket.rule == CLASSIFIER and self.sources and not any(map(says_domains, self.sources)):
+            found.append("bucket.rule classifier must have a source that says domains to learn from, got none; "
+                         "try sources.<name>.domain, sources.<name>.fields.domain, or rule: cluster")
         return found
 
     def section(self, name: str) -> Any:
@@ -109,12 +115,14 @@ def load_recipe(path: Path) -> Recipe:
         raise RecipeError(f"recipe {path} cannot be read: {error.strerror}; try one of jobs/recipes/") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise RecipeError(f"recipe {path} must be YAML in UTF-8: {' '.join(str(error).split())}") from error
-    recipe = Recipe.from_mapping(given)
-    folder = path.resolve().parent
-    models = str(folder / recipe.models) if recipe.models else ""
+    return resolve_recipe(Recipe.from_mapping(given), path.resolve().parent)
+
+
+def resolve_recipe(recipe: Recipe, folder: Path) -> Recipe:
+    """Return the recipe with relative paths taken from a folder, and the share held out that follows from it."""
     return replace(
         recipe,
-        models=models,
+        models=str(folder / recipe.models) if recipe.models else "",
         erase=str(folder / recipe.erase) if recipe.erase else "",
         sources=resolve_sources(recipe.sources, folder),
         evaluation=resolve_sets(recipe.evaluation, folder),

@@ -6,10 +6,10 @@ import re
 import unicodedata
 
 # Han, Hiragana, Katakana, Thai, Lao, Khmer and Myanmar are written without spaces: there a character is the word.
-_UNSPACED = (
+UNSPACED = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002fa1f"
 )
-WORD = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+", re.UNICODE)
+WORD = re.compile(rf"[{UNSPACED}]|[^\W_{UNSPACED}]+", re.UNICODE)
 _SPACES = re.compile(r"\s+")
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 

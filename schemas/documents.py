@@ -15,6 +15,7 @@ BOILERPLATE = "boilerplate"
 TOO_MANY_SYMBOLS = "too_many_symbols"
 ODD_WORDS = "odd_words"  # on average too short or too long to be words
 OTHER_LANGUAGE = "other_language"
+SPLIT = "split"  # its passages stand in its place
 ERASED = "erased"  # on request: the row is left, its text is not
 EXACT_DUPLICATE = "exact_duplicate"
 NEAR_DUPLICATE = "near_duplicate"
@@ -44,7 +45,7 @@ DOCUMENTS = Table(
         DROP_REASON,
     ),
     reasons=(
-        DUPLICATE_ID, TOO_SHORT, TOO_LONG, NO_LETTERS, ERASED, REPEATED_LINES, REPEATED_NGRAMS, BOILERPLATE,
+        DUPLICATE_ID, TOO_SHORT, TOO_LONG, NO_LETTERS, SPLIT, ERASED, REPEATED_LINES, REPEATED_NGRAMS, BOILERPLATE,
         TOO_MANY_SYMBOLS, ODD_WORDS, OTHER_LANGUAGE, EXACT_DUPLICATE, NEAR_DUPLICATE, HELD_OUT, LEAK,
     ),
 )
@@ -62,6 +63,20 @@ ANNOTATIONS = Table(
         Column("pii", "array<string>", "kinds of personal data found: email, card, ip, phone"),
     ),
     references=(refers("doc_id", "documents.doc_id"),),
+)
+
+PASSAGES = Table(
+    "passages",
+    1,
+    key=("doc_id",),
+    columns=(
+        Column("doc_id", "string", "the document that is a passage: hash of parent_id, start and end"),
+        Column("parent_id", "string", "the document that it is cut from, which has the drop_reason split"),
+        Column("place", "integer", "1 = the first passage of its parent"),
+        Column("start", "integer", "where it begins in the parent's text, in characters from 0"),
+        Column("end", "integer", "where it ends there; white space, and a heading that became its title, count too"),
+        Column("tokens", "integer", "tokens of its text, special tokens of the model included"),
+    ),
 )
 
 REJECTS = Table(
@@ -135,6 +150,17 @@ DOMAINS = Table(
         Column("domain", "string", "the domain it is trained under", filled=True),
     ),
     references=(refers("doc_id", "documents.doc_id"),),
+)
+
+GUESSES = Table(
+    "guesses",
+    1,
+    key=("doc_id",),
+    columns=(
+        Column("doc_id", "string", "document whose domain its source does not say, or is not asked for"),
+        Column("guess", "string", "the likeliest domain, or the nearest cluster, before small ones are merged"),
+        Column("confidence", "double", "probability of the domain, or cosine to the cluster's centre"),
+    ),
 )
 
 EVAL_CORPUS = Table(

@@ -70,7 +70,8 @@ class Table:
         names = [column.name for column in self.columns]
         used = {*self.key, *(name for each in self.references for name in each.columns)}
         if len(set(names)) != len(names) or not used <= set(names):
-            raise ValueError(f"table {self.name} must have unique columns that include those of its key and references, {', '.join(sorted(used))}")
+            named = ", ".join(sorted(used))
+            raise ValueError(f"table {self.name} must have unique columns, among them those of its key, got key {named}")
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -59,6 +59,20 @@ def erase_documents(documents: DataFrame, ids: DataFrame) -> DataFrame:
     return conform(named.select(*columns), DOCUMENTS)
 
 
+def name_relatives(documents: DataFrame, passages: DataFrame, ids: DataFrame) -> DataFrame:
+    """Return the ids, and those of the documents that hold a named one's text: its parent, and all passages of that.
+
+    In:   DOCUMENTS, PASSAGES, (id), each once.
+    Out:  (id), each once.
+    """
+    names = documents.select("doc_id", F.explode(F.array_compact(F.array("doc_id", "native_id"))).alias("id"))
+    hit = names.join(ids, "id", how="left_semi").select("doc_id")
+    parents = passages.join(hit, "doc_id", how="left_semi").select("parent_id")
+    parents = parents.unionByName(hit.select(F.col("doc_id").alias("parent_id")))
+    parts = passages.join(parents, "parent_id", how="left_semi").select(F.col("doc_id").alias("id"))
+    return ids.unionByName(parents.select(F.col("parent_id").alias("id"))).unionByName(parts).distinct()
+
+
 def erase_judgements(judgements: DataFrame, ids: DataFrame) -> DataFrame:
     """Leave out the queries that are part of an erased document: what its "See Also" says of another.
 

@@ -132,6 +132,43 @@ def resolve_path(path: str, folder: Path) -> str:
     return path if is_uri(path) else str(folder / Path(path).expanduser())
 
 
+def says_domains(source: SourceConfig) -> bool:
+    """Return whether documents of the source may have a domain that the source says: by the recipe, or row by row."""
+    return source.domain is not None or source.format in (PYDOCS, JSONL, JSON, CSV, TSV, PARQUET, BEIR)
+
+
+def formats_in(path: str) -> list[str]:
+    """Return the formats of the files at a path, by their names; a folder may hold several.
+
+    Raises: RecipeError when there is no file of a known format, or a glob names several formats.
+    """
+    root = Path(path)
+    for layout, roles in _LAYOUTS.items():
+        if any((root / (roles["documents"] + pack)).is_file() for pack in ("", *PACKED)):
+            return [layout]
+    files, is_folder = (_remote_files if is_uri(path) else _local_files)(path, ("",))
+    found = {_format_of(each.path) for each in files} - {None}
+    if TEXT in found:
+        found -= {MARKDOWN}  # its reader takes both
+    formats = [each for each in FORMATS if each in found]
+    if not formats:
+        raise RecipeError(f"PATH must name files of a known format, got {path!r}; try --format {'|'.join(_SUFFIXES)}")
+    if len(formats) > 1 and not is_folder:
+        raise RecipeError(f"PATH must name files of one format, got {path!r} of {', '.join(formats)}; try --format, "
+                          "or a folder")
+    return formats
+
+
+def _format_of(name: str) -> str | None:
+    plain = name.lower()
+    packing = next((pack for pack in PACKED if plain.endswith(pack)), "")
+    plain = plain.removesuffix(packing)
+    kinds = [kind for kind, suffixes in _SUFFIXES.items() if plain.endswith(suffixes)]
+    if packing:
+        kinds = [kind for kind in kinds if kind not in _NEVER_PACKED]
+    return MARKDOWN if MARKDOWN in kinds else next(iter(kinds), None)
+
+
 def list_files(source: SourceConfig) -> list[SourceFile]:
     """Return the files of a source, in order of their paths.
 
