@@ -71,7 +71,7 @@ class Table:
         used = {*self.key, *(name for each in self.references for name in each.columns)}
         if len(set(names)) != len(names) or not used <= set(names):
             named = ", ".join(sorted(used))
-            raise ValueError(f"table {self.name} must have unique columns, among them those of its key, got key {named}")
+            raise ValueError(f"table {self.name} must have unique columns, its key among them, got key {named}")
 
     @property
     def names(self) -> tuple[str, ...]:
