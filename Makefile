@@ -9,13 +9,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 VLLM_VENV := .venv-vllm
 AIRFLOW_VENV := .venv-airflow
+BENCH_VENV := .venv-bench
 STAMPS := .setup
 LOG := $(STAMPS)/setup.log
 STEP := LOG=$(LOG) bash jobs/setup/step.sh
 SLOW := cluster crash airflow nights
 FAISS := $(shell command -v nvidia-smi >/dev/null 2>&1 && echo gpu || echo cpu)
 
-.PHONY: help setup demo pydocs dist test lint types layers unit doctor clean distclean \
+.PHONY: help setup demo pydocs dist test lint types layers unit doctor clean distclean bench-corpus \
 	test-cluster test-crash test-nights test-airflow
 .DEFAULT_GOAL := help
 
@@ -48,6 +49,11 @@ $(STAMPS)/models: jobs/setup/models.py $(STAMPS)/packages
 $(STAMPS)/airflow: constraints-airflow.txt jobs/setup/venv.sh | $(STAMPS)/venv
 	@$(STEP) "Airflow ($(AIRFLOW_VENV))" bash jobs/setup/venv.sh "$(PYTHON)" $(AIRFLOW_VENV)
 	@$(STEP) "Airflow packages" $(AIRFLOW_VENV)/bin/python -m pip install --no-deps -r constraints-airflow.txt
+	@touch $@
+
+$(STAMPS)/bench: constraints-bench.txt jobs/setup/venv.sh | $(STAMPS)/venv
+	@$(STEP) "the benchmarks' peers ($(BENCH_VENV))" bash jobs/setup/venv.sh "$(PYTHON)" $(BENCH_VENV)
+	@$(STEP) "the peers' packages" $(BENCH_VENV)/bin/python -m pip install --no-deps -r constraints-bench.txt
 	@touch $@
 
 $(STAMPS)/vllm: constraints-vllm.txt jobs/setup/vllm.sh jobs/setup/venv.sh | $(STAMPS)/venv
@@ -99,10 +105,14 @@ test-nights: setup  ## five nights equal five builds from scratch; what a night 
 test-airflow: setup $(STAMPS)/airflow  ## run the Airflow DAG with `airflow dags test` on the demo's recipe
 	@PAIRWRIGHT_AIRFLOW=$(CURDIR)/$(AIRFLOW_VENV)/bin/airflow $(BIN)/python -m pytest tests/test_airflow.py
 
+bench-corpus: setup $(STAMPS)/bench  ## measure the corpus half against its peers and its targets (about an hour)
+	@PAIRWRIGHT_PEERS=$(CURDIR)/$(BENCH_VENV)/bin/python $(BIN)/python -m tests.bench.corpus \
+	    --json runs/bench-corpus.json $(BENCH)
+
 clean:  ## remove caches and build output; environments, models and workspaces stay
 	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis \
 	    spark-warehouse metastore_db derby.log
 	find schemas pipeline jobs trainer tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean  ## clean, and remove what set-up made
-	rm -rf $(VENV) $(VLLM_VENV) $(AIRFLOW_VENV) $(STAMPS) .models *.egg-info
+	rm -rf $(VENV) $(VLLM_VENV) $(AIRFLOW_VENV) $(BENCH_VENV) $(STAMPS) .models *.egg-info

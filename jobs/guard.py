@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from jobs.stages import Stage, StageRun, main
-from pipeline.guard import QUERY, drop_leaks, find_leaks, protected_texts
+from pipeline.guard import drop_leaks, find_leaks, protected_texts
+from pipeline.guard_report import describe_leaks, describe_protected
 from schemas.documents import DOCUMENTS, DUPLICATES, EVAL_CORPUS, EVAL_QUERIES, LEAKS
 
 NOTHING_PROTECTED = "no evaluation set is protected: nothing was compared and no document was cut"
@@ -14,18 +15,18 @@ def run(run: StageRun) -> None:
     cfg = run.recipe.guard
     documents, duplicates = run.read(DOCUMENTS), run.read(DUPLICATES)
     protected = protected_texts(run.read(EVAL_CORPUS), run.read(EVAL_QUERIES))
-    counts = {row["role"]: row["count"] for row in protected.groupBy("role").count().collect()}
-    queries = counts.get(QUERY, 0)
-    run.note(protected={"documents": sum(counts.values()) - queries, "queries": queries})
-    if not counts:
+    sets = [row.asDict() for row in describe_protected(protected).collect()]
+    run.note(protected=sets)
+    if not sets:
         run.note(warning=NOTHING_PROTECTED)
-    compared = documents if counts else documents.limit(0)
+    compared = documents if sets else documents.limit(0)
     run.write(find_leaks(compared, duplicates, protected, cfg), LEAKS)
     run.write(drop_leaks(documents, run.written(LEAKS)), DOCUMENTS)
+    run.note(leaks=[row.asDict() for row in describe_leaks(run.written(LEAKS)).collect()])
 
 
 STAGE = Stage(
-    name="guard", version=1,
+    name="guard", version=2,
     settings=("guard",),
     inputs={DOCUMENTS: "holdout", DUPLICATES: "dedupe", EVAL_CORPUS: "holdout", EVAL_QUERIES: "holdout"},
     outputs=(LEAKS, DOCUMENTS),

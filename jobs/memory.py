@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -21,9 +22,18 @@ def _proportional_kb(pid: int) -> int:
 
 def tree_mb() -> float:
     """Return the memory in MB of this process and its descendants; resident size where Linux's Pss is not to be had."""
+    return _sum_mb(descendants=True)
+
+
+def driver_mb() -> float:
+    """Return the same of this process and those that it started itself: Spark's driver, without its executors."""
+    return _sum_mb(descendants=False)
+
+
+def _sum_mb(*, descendants: bool) -> float:
     me = psutil.Process()
     total = 0.0
-    for process in [me, *me.children(recursive=True)]:
+    for process in [me, *me.children(recursive=descendants)]:
         try:
             total += _proportional_kb(process.pid) / 1024 or process.memory_info().rss / 2**20
         except psutil.Error:
@@ -34,16 +44,17 @@ def tree_mb() -> float:
 class PeakMemory:
     """Samples the tree's memory while a stage runs. Use as a context manager; ``mb`` is the peak."""
 
-    def __init__(self, seconds: float = 1.0) -> None:
+    def __init__(self, seconds: float = 1.0, measure: Callable[[], float] = tree_mb) -> None:
         """Sample every so many seconds."""
         self.mb = 0.0
+        self._measure = measure
         self._seconds = seconds
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._sample, daemon=True)
 
     def _sample(self) -> None:
         while True:
-            self.mb = max(self.mb, tree_mb())
+            self.mb = max(self.mb, self._measure())
             if self._stop.wait(self._seconds):
                 return
 

@@ -25,7 +25,7 @@ def run(run: StageRun) -> None:
 
 
 STAGE = Stage(
-    name="pair", version=1,
+    name="pair", version=2,
     settings=("pair",),
     inputs={DOCUMENTS: "guard", DOMAINS: "bucket", JUDGEMENTS: "ingest", DUPLICATES: "dedupe", EVAL_QUERIES: "holdout"},
     outputs=(POSITIVES,),

@@ -27,7 +27,7 @@ from pyspark.sql import functions as F
 from pipeline.contract import conform, kept
 from pipeline.dedupe.config import DedupeConfig
 from pipeline.dedupe.lineage import Cut, cut_lineage
-from pipeline.dedupe.near import sets_of, sign_texts, verify_pairs
+from pipeline.dedupe.near import sets_of, sign_texts, verify_spokes
 from pipeline.text import normal_form
 from schemas.config import Config, setting
 from schemas.documents import CONTAINED, DOCUMENTS, EXACT, LEAK, LEAKS, NEAR, NEAR_DUPLICATE
@@ -125,8 +125,10 @@ def flag_leaks(texts: DataFrame, protected: DataFrame, cfg: GuardConfig, cut: Cu
     theirs = cut(sign_texts(named, cfg_signing).join(named.select("node", "role"), "node", how="inner"))
 
     exact = _pair(ours, theirs, "digest").withColumns({"kind": F.lit(EXACT), "overlap": F.lit(1.0)})
-    near = verify_pairs(_colliding(ours, theirs), ours, theirs, cfg.threshold).select(
-        "left", "right", F.lit(NEAR).alias("kind"), F.col("jaccard").alias("overlap"))
+    spokes = _colliding(ours, theirs).select(F.col("right").alias("hub"), F.col("left").alias("node"))
+    near = verify_spokes(spokes, theirs, ours, cfg.threshold).select(
+        F.col("right").alias("left"), F.col("left").alias("right"), F.lit(NEAR).alias("kind"),
+        F.col("jaccard").alias("overlap"))
     held = cut(_list_held(ours, theirs))
     contained = _contain_documents(held, ours, cfg).unionByName(_contain_queries(held, named_texts, named, cfg))
     strength = F.array_position(F.array(F.lit(EXACT), F.lit(NEAR), F.lit(CONTAINED)), F.col("kind"))

@@ -115,7 +115,7 @@ def group_families(documents: DataFrame, duplicates: DataFrame, cut: Cut = cut_l
     dropped = duplicates.join(family_of.withColumnRenamed("family", "from"), "doc_id", how="inner")
     edges = dropped.join(
         family_of.select(F.col("doc_id").alias("survivor_id"), F.col("family").alias("to")), "survivor_id", how="inner")
-    edges = edges.where(F.col("from") != F.col("to")).select("from", "to").distinct()
+    edges = cut(edges.where(F.col("from") != F.col("to")).select("from", "to").distinct())
     nodes = edges.select(F.xxhash64("from").alias("left"), F.xxhash64("to").alias("right"))
     names = edges.select(F.explode(F.array("from", "to")).alias("family")).distinct()
     named = names.withColumn("node", F.xxhash64("family")).join(connect_components(nodes, cut), "node", how="inner")

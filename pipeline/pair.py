@@ -24,11 +24,12 @@ from pipeline.contract import conform, kept
 from pipeline.dedupe.lineage import Cut, cut_lineage
 from pipeline.ids import hash_column, unit_column
 from pipeline.ingest.tables import SEE_ALSO_MARK
-from pipeline.protected import find_protected
+from pipeline.protected import are_alike, find_protected, word_set
 from pipeline.text import normal_form
 from schemas.config import Config, setting
 from schemas.documents import DUPLICATE_ID
 from schemas.pairs import (
+    DUPLICATE_PAIR,
     LINKS,
     POSITIVES,
     PROTECTED_QUERY,
@@ -56,6 +57,8 @@ class PairConfig(Config):
     max_per_rule: int | None = setting(None, "pairs of one domain and rule, drawn by hash; null = all", low=1)
     protect_similarity: float = setting(
         0.8, "Jaccard similarity of words from which a query is too near a protected one", low=0.1, high=1.0)
+    pair_similarity: float = setting(
+        0.9, "Jaccard similarity of words from which two queries of one document make one pair", low=0.1, high=1.0)
 
     def faults(self) -> list[str]:
         """At least one rule; lengths in order."""
@@ -75,9 +78,11 @@ def pair_documents(
            DUPLICATES, EVAL_QUERIES.
     Out:   POSITIVES, one row per query and kept document.
     Drops: query_too_short, query_too_long, query_in_text (not for judged queries), query_too_common, protected_query,
-           surplus_pair; the first that applies.
+           duplicate_pair, surplus_pair; the first that applies.
     Cost:  runs one job, which ``cut`` keeps.
     Ties:  a pair that several rules make belongs to qrels, then title, then links; of spellings the smallest is kept.
+           Of pairs of one document (a cluster of duplicates has one) whose queries are nearly the same the one of the
+           better rule stays, then that of more words, then of the smaller query_id.
     """
     texts = kept(documents).select("doc_id", "text").join(domains, "doc_id", how="inner")
     makers = {
@@ -94,7 +99,7 @@ def pair_documents(
     asked, guarded = unique.select("query_id", "form").distinct(), eval_queries.select(form_of("query").alias("form"))
     protected = find_protected(asked, guarded, cfg.protect_similarity)
     flagged = unique.join(protected.withColumn("is_protected", F.lit(True)), "query_id", how="left")
-    return conform(_drop_surplus(_drop_unfit(flagged, cfg), cfg, seed), POSITIVES)
+    return conform(_drop_surplus(_drop_twins(_drop_unfit(flagged, cfg), cfg), cfg, seed), POSITIVES)
 
 
 def title_pairs(documents: DataFrame) -> DataFrame:
@@ -169,8 +174,7 @@ def measure_queries(pairs: DataFrame) -> DataFrame:
 
 def _merge(pairs: DataFrame) -> DataFrame:
     """Keep one row per query and document, and one spelling per query."""
-    priority = F.array_position(F.array(F.lit(QRELS), F.lit(TITLE), F.lit(LINKS)), F.col("rule"))
-    best = F.min_by("rule", priority).alias("rule")
+    best = F.min_by("rule", _priority()).alias("rule")
     merged = pairs.groupBy("query_id", "form", "doc_id", "domain").agg(
         best, F.min("query").alias("query"), F.max("grade").alias("grade"), F.first("words").alias("words"),
         F.bool_or("in_text").alias("in_text"), F.bool_or("counts").alias("counts"))
@@ -189,6 +193,23 @@ def _drop_unfit(pairs: DataFrame, cfg: PairConfig) -> DataFrame:
         .when(F.col("is_protected"), PROTECTED_QUERY)
     )
     return pairs.withColumn("drop_reason", reason)
+
+
+def _priority() -> Column:
+    """Return the place of a pair's rule, the best first."""
+    return F.array_position(F.array(F.lit(QRELS), F.lit(TITLE), F.lit(LINKS)), F.col("rule"))
+
+
+def _drop_twins(pairs: DataFrame, cfg: PairConfig) -> DataFrame:
+    """Drop a pair when a better one of its document asks in nearly the same words."""
+    place = F.struct(_priority(), -F.col("words"), "query_id")
+    fit = pairs.where(F.col("drop_reason").isNull()).select(
+        "doc_id", "query_id", place.alias("place"), word_set("form").alias("asked"))
+    better = fit.select("doc_id", F.col("place").alias("better"), F.col("asked").alias("said"))
+    met = fit.join(better, "doc_id", how="inner").where(F.col("better") < F.col("place"))
+    twins = met.where(are_alike("asked", "said", cfg.pair_similarity)).select("query_id", "doc_id").distinct()
+    marked = pairs.join(twins.withColumn("twin", F.lit(DUPLICATE_PAIR)), ["query_id", "doc_id"], how="left")
+    return marked.withColumn("drop_reason", F.coalesce("drop_reason", "twin"))
 
 
 def _drop_surplus(pairs: DataFrame, cfg: PairConfig, seed: int) -> DataFrame:

@@ -18,16 +18,22 @@ def find_protected(forms: DataFrame, protected: DataFrame, similarity: float) ->
     In:   ``query_id``, ``form`` and ``form``: queries in normal form (words and single spaces).
     Out:  query_id, each once.
     """
-    mine = _prefixes(forms.select("query_id", _word_set("form").alias("words")), similarity)
-    theirs = _prefixes(protected.select(_word_set("form").alias("theirs")).distinct(), similarity, "theirs")
-    shared = F.size(F.array_intersect("words", "theirs"))
-    jaccard = shared / (F.size("words") + F.size("theirs") - shared)
+    mine = _prefixes(forms.select("query_id", word_set("form").alias("words")), similarity)
+    theirs = _prefixes(protected.select(word_set("form").alias("theirs")).distinct(), similarity, "theirs")
     met = mine.join(F.broadcast(theirs), "word", how="inner")
-    # Rounded, so that a threshold such as 0.8 = 4/5 is met on every machine.
-    return met.where(F.round(jaccard, 6) >= F.lit(round(similarity, 6))).select("query_id").distinct()
+    return met.where(are_alike("words", "theirs", similarity)).select("query_id").distinct()
 
 
-def _word_set(form: str) -> Column:
+def are_alike(one: str, other: str, similarity: float) -> Column:
+    """Return whether two columns of ``word_set`` have at least that Jaccard similarity.
+
+    Rounded, so that a threshold such as 0.8 = 4/5 is met on every machine.
+    """
+    shared = F.size(F.array_intersect(one, other))
+    return F.round(shared / (F.size(one) + F.size(other) - shared), 6) >= F.lit(round(similarity, 6))
+
+
+def word_set(form: str) -> Column:
     """Return the words of a form, each once, longest first, then by the alphabet."""
     unique = F.array_distinct(F.split(form, " "))
     keyed = F.transform(unique, lambda word: F.struct(-F.length(word), word.alias("word")))

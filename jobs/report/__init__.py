@@ -13,6 +13,7 @@ from jobs.report.corpus import (
     domains_section,
     duplicates_section,
     funnel_section,
+    leaks_section,
     rejects_section,
     time_section,
 )
@@ -53,6 +54,7 @@ def render_report(data: ReportData, now: datetime) -> str:
         ("time", "Time and memory", time_section(data)),
         ("domains", "Domains", domains_section(data)),
         ("duplicates", "Duplicates", duplicates_section(data)),
+        ("leaks", "Overlap with evaluation sets", leaks_section(data)),
         ("rejects", "Input that could not be read", rejects_section(data)),
         ("negatives", "Negatives before and after judging", negatives_section(data)),
         ("judge", "What the judge stands on", judge_section(data)),

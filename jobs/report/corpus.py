@@ -115,6 +115,23 @@ def _place_of(document: Row) -> str:
     return f"{document['path']}:{document['line']}" if document.get("path") else str(document.get("doc_id", ""))
 
 
+def leaks_section(data: ReportData) -> Html | None:
+    """Return what was protected, and how many documents overlapped it and in which way."""
+    notes = data.notes("guard")
+    sets: Sequence[Mapping[str, object]] = notes.get("protected", [])
+    if not sets:
+        return None
+    cut = data.reasons("guard", DOCUMENTS.name).get("leak", 0)
+    lead = (f"{cut:,} documents were cut because they, or a duplicate that they stand for, overlap an evaluation set. "
+            "The checksums are of the rows alone; pairwright explain tells what a document overlaps.")
+    rows = [[each["eval_name"], f"{each['documents']:,} documents, {each['queries']:,} queries protected", "", "",
+             each["sha256"]] for each in sets]
+    rows += [[each["eval_name"], each["kind"], f"{each['documents']:,}", f"{each['least']:.2f}", each["sha256"]]
+             for each in notes.get("leaks", [])]
+    heading = ["evaluation set", "", "documents", "overlap from", "SHA-256 of the rows"]
+    return Html(tag("p", lead, class_="lead") + table(heading, rows, numbers=(2, 3)))
+
+
 def rejects_section(data: ReportData) -> Html | None:
     """Return some of the records that could not be read."""
     tables = next((stage.tables for stage in data.stages if stage.name == "ingest"), None)

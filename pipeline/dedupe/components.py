@@ -28,15 +28,15 @@ _ROWS = 1 << 16
 def connect_components(edges: DataFrame, cut: Cut = cut_lineage, local_edges: int = LOCAL_EDGES) -> DataFrame:
     """Name every node of the graph after the smallest node that it is connected to.
 
-    In:   ``left``, ``right`` (long), in any order and direction, with repetitions.
+    In:   ``left``, ``right`` (long), computed already, in any order and direction, with repetitions.
     Out:  ``node``, ``root``, one row per node that has an edge to another node.
-    Cost: one job and one task up to ``local_edges`` edges, else O(log of the longest path) jobs.
+    Cost: one count and one task up to ``local_edges`` edges, else O(log of the longest path) jobs.
     """
+    if edges.count() <= local_edges:
+        return edges.select("left", "right").coalesce(1).mapInArrow(_join_edges, "node long, root long")
     high, low = F.greatest("left", "right").alias("left"), F.least("left", "right").alias("right")
     stars = cut(edges.select(high, low).where(F.col("left") != F.col("right")).distinct())
     state = _fingerprint(stars)
-    if state[0] <= local_edges:
-        return stars.coalesce(1).mapInArrow(_join_edges, "node long, root long")
     while True:
         following = cut(_small_star(_large_star(stars)))
         now = _fingerprint(following)
@@ -72,7 +72,8 @@ def _small_star(edges: DataFrame) -> DataFrame:
 def _join_edges(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Return (node, root) of all the edges of the one partition."""
     table = pa.Table.from_batches(list(batches) or [pa.RecordBatch.from_pydict(_NO_EDGES)])
-    ends = np.concatenate([table["left"].to_numpy(), table["right"].to_numpy()])
+    sides = table["left"].to_numpy(), table["right"].to_numpy()
+    ends = np.concatenate([side[sides[0] != sides[1]] for side in sides])
     nodes, places = np.unique(ends, return_inverse=True)
     left, right = np.split(places, 2)
     graph = coo_array((np.ones(len(left), np.bool_), (left, right)), shape=(len(nodes), len(nodes)))

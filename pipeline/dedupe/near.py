@@ -1,15 +1,18 @@
 """Near-duplicate pairs: MinHash LSH proposes, true Jaccard decides, and copies never cost the square of their number.
 
-All colliding pairs of a bucket would be quadratic; comparing every text with the bucket's smallest one only (a star)
+All colliding pairs of a bucket would be quadratic; comparing every text with the bucket's smallest one only (its hub)
 would lose pairs, because similarity is not transitive: b and c may be duplicates while neither is one of a. So:
 
-1. Stars. In every bucket, each text is compared with the smallest one: linear, and all that a bucket of copies needs.
+1. Spokes. In every bucket, each text is compared with the hub: linear, and all that a bucket of copies needs.
 2. Components of the verified pairs.
 3. Rest. Only buckets that hold several components still can hide a pair. There each text outside the largest component
    is compared with every text of other components, at a nanosecond or so a shingle.
 
 After that every colliding pair is either verified or already in one component, so the components are exactly
 those of the graph of all colliding pairs with Jaccard >= threshold. Pairs within a component are not all listed.
+
+Shingle sets are what is heavy here. They are moved once for the texts that are asked about, and stay where they are for
+all others: what asks is a few numbers a row, counted first and sent to the sets while there are few of them.
 
 Known weakness: a bucket of n texts that are alike but no duplicates (templates) costs n**2 / 2 comparisons in one
 task.
@@ -24,12 +27,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from pipeline.dedupe.buckets import ask_open, fill_buckets
 from pipeline.dedupe.components import connect_components
 from pipeline.dedupe.config import DedupeConfig
-from pipeline.dedupe.lineage import Cut, cut_lineage
+from pipeline.dedupe.lineage import FEW_ROWS, Cut, cut_lineage, send_few
 from pipeline.dedupe.minhash import fold_bands, permutations_of, sign_sets
 from pipeline.dedupe.shingling import I64, U64, ShingleSets, jaccards, shingle_texts
 
@@ -38,6 +42,7 @@ PAIRS = "left long, right long, jaccard double"
 
 _SLICE_BYTES = 1 << 26  # text signed at a time: its shingles must fit one Arrow column of 2 GiB
 _ITEM = 8  # bytes of a shingle hash
+_SHINGLES = 1 << 22  # compared at a time
 
 
 def node_of(column: str) -> Any:
@@ -69,35 +74,59 @@ def link_near(signatures: DataFrame, cfg: DedupeConfig, cut: Cut = cut_lineage) 
     """Find verified pairs whose components are those of all colliding pairs at or above the threshold.
 
     In:   SIGNATURES, computed already (it is read several times).
-    Out:  PAIRS, jaccard to 6 decimals; enough pairs to connect each component, not all of them.
-    Cost: 3 jobs and one of ``connect_components``; see the module for the comparisons.
+    Out:  PAIRS, computed, jaccard to 6 decimals; enough pairs to connect each component, not all of them.
+    Cost: 4 jobs, 3 counts and one of ``connect_components``; see the module for the comparisons.
     """
-    members = cut(_fill_buckets(signatures))
-    to_smallest = members.where(F.col("node") != F.col("smallest"))
-    stars = to_smallest.select(F.col("smallest").alias("left"), F.col("node").alias("right")).distinct()
-    linked = cut(verify_pairs(stars, signatures, signatures, cfg.threshold))
-    roots = connect_components(linked, cut)
-    return linked.unionByName(_link_rest(members, roots, signatures, cfg.threshold))
+    members = cut(fill_buckets(signatures))
+    rows = members.count()
+    spokes = members.where(F.col("node") != F.col("hub")).select("hub", "node").distinct()
+    linked = cut(verify_spokes(spokes, signatures, signatures, cfg.threshold, rows))
+    roots = send_few(connect_components(linked, cut), 2 * rows)
+    asked = cut(ask_open(members, roots))
+    questions = asked.count()
+    if not questions:
+        return linked
+    return cut(linked.unionByName(_link_open(asked, signatures, cfg.threshold, questions)))
 
 
-def verify_pairs(pairs: DataFrame, left: DataFrame, right: DataFrame, threshold: float) -> DataFrame:
-    """Keep the pairs whose true Jaccard similarity reaches the threshold.
+def verify_spokes(
+    spokes: DataFrame, hubs: DataFrame, texts: DataFrame, threshold: float, rows: int = FEW_ROWS + 1,
+) -> DataFrame:
+    """Keep the pairs of a hub and a text whose true Jaccard similarity reaches the threshold.
 
-    In:   ``left``, ``right`` (nodes); the SIGNATURES of each side.
-    Out:  PAIRS.
+    In:   ``hub``, ``node``, each pair once, at most so many ``rows``; the SIGNATURES of the hubs and of the texts.
+    Out:  PAIRS, the hub on the left.
+    Cost: a shuffle of each hub's set once, and of each text's set for each of its hubs.
     """
-    left_sets = left.select(F.col("node").alias("left"), F.col("shingles").alias("left_shingles"))
-    right_sets = right.select(F.col("node").alias("right"), F.col("shingles").alias("right_shingles"))
+    centres = send_few(spokes.select("hub").distinct(), rows).join(
+        hubs.select(F.col("node").alias("hub"), "shingles"), "hub", how="inner")
+    ends = send_few(spokes, rows).join(texts.select("node", "shingles"), "node", how="inner")
+    both = ends.select("hub", "node", F.lit(1).alias("is_spoke"), "shingles").unionByName(
+        centres.select("hub", F.col("hub").alias("node"), F.lit(0).alias("is_spoke"), "shingles"))
+    ordered = both.repartition("hub").sortWithinPartitions("hub", "is_spoke", "node")
 
     def verify(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for batch in batches:
-            found = jaccards(sets_of(batch.column("left_shingles")), sets_of(batch.column("right_shingles")))
-            columns = [batch.column("left"), batch.column("right"), pa.array(found)]
-            yield pa.RecordBatch.from_arrays(columns, names=["left", "right", "jaccard"]).filter(
-                pa.array(found >= threshold))
+        centre: pa.RecordBatch | None = None  # the hub whose texts go on in the next batch
+        for batch in filter(len, batches):
+            whole = batch if centre is None else pa.concat_batches([centre, batch])
+            places = np.flatnonzero(whole.column("is_spoke").to_numpy() == 0)
+            yield _compare_spokes(whole, places, threshold)
+            centre = whole.slice(int(places[-1]), 1)
 
-    with_left = pairs.join(left_sets, "left", how="inner")
-    return with_left.join(right_sets, "right", how="inner").mapInArrow(verify, PAIRS)
+    return ordered.mapInArrow(verify, PAIRS)
+
+
+def _compare_spokes(rows: pa.RecordBatch, centres: I64, threshold: float) -> pa.RecordBatch:
+    """Return the PAIRS among rows of which each hub stands before its texts; ``centres`` are the hubs' places."""
+    sets = sets_of(rows.column("shingles"))
+    centre_of = np.repeat(centres, np.diff(centres, append=rows.num_rows))
+    texts = np.flatnonzero(centre_of != np.arange(rows.num_rows))
+    work = np.cumsum(sets.sizes[texts] + sets.sizes[centre_of[texts]])
+    parts = np.split(texts, np.flatnonzero(np.diff(work // _SHINGLES)) + 1)
+    found = np.concatenate([jaccards(sets.take(centre_of[part]), sets.take(part)) for part in parts])
+    near = found >= threshold
+    left, right = rows.column("hub").take(pa.array(texts[near])), rows.column("node").take(pa.array(texts[near]))
+    return pa.RecordBatch.from_arrays([left, right, pa.array(found[near])], names=["left", "right", "jaccard"])
 
 
 def sets_of(shingles: pa.BinaryArray) -> ShingleSets:
@@ -129,26 +158,9 @@ def _signature_batch(nodes: pa.Array, sets: ShingleSets, keys: U64) -> pa.Record
     return rows.filter(pa.array(sets.sizes > 0))
 
 
-def _fill_buckets(signatures: DataFrame) -> DataFrame:
-    """Return (bucket, node, smallest) of the buckets that hold more than one text."""
-    bucket = Window.partitionBy("bucket")
-    filled = signatures.select("node", F.explode("bands").alias("bucket")).select(
-        "bucket", "node", F.min("node").over(bucket).alias("smallest"), F.max("node").over(bucket).alias("largest"))
-    return filled.where(F.col("smallest") < F.col("largest")).drop("largest")
-
-
-def _link_rest(members: DataFrame, roots: DataFrame, signatures: DataFrame, threshold: float) -> DataFrame:
-    """Verify what the stars left open: pairs in one bucket, in different components, neither of them the smallest."""
-    rooted = members.join(roots, "node", how="left").select(
-        "bucket", "node", "smallest", F.coalesce("root", "node").alias("root"))
-    # Buckets with the same members ask the same question: one of them is enough. Two members are a star already.
-    open_buckets = rooted.groupBy("bucket").agg(
-        F.count("*").alias("count"), F.sum(F.xxhash64("node").cast("decimal(20,0)")).alias("fingerprint"),
-        F.min("root").alias("lowest"), F.max("root").alias("highest"))
-    open_buckets = open_buckets.where((F.col("lowest") != F.col("highest")) & (F.col("count") > 2))
-    asked = open_buckets.groupBy("count", "fingerprint").agg(F.min("bucket").alias("bucket")).select("bucket")
-    questions = rooted.join(asked, "bucket", how="left_semi").join(
-        signatures.select("node", "shingles"), "node", how="inner")
+def _link_open(asked: DataFrame, signatures: DataFrame, threshold: float, rows: int) -> DataFrame:
+    """Verify what the spokes left open: pairs in one bucket, in different components, neither of them the hub."""
+    questions = send_few(asked, rows).join(signatures.select("node", "shingles"), "node", how="inner")
 
     def link(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for bucket in _groups(batches, "bucket"):

@@ -53,6 +53,13 @@ class ShingleSets:
         """The number of distinct shingles of each text, (D,)."""
         return np.diff(self.offsets)
 
+    def take(self, places: I64) -> ShingleSets:
+        """Return the sets at these places, in this order; one may be taken many times."""
+        sizes = self.sizes[places]
+        offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+        index = np.arange(offsets[-1]) + np.repeat(self.offsets[places] - offsets[:-1], sizes)
+        return ShingleSets(self.values[index], offsets, self.digests[places])
+
 
 def shingle_texts(texts: pa.StringArray, size: int) -> ShingleSets:
     """Return the hashed sets of word n-grams of the texts, as :func:`pipeline.text.shingles` defines them.

@@ -9,7 +9,7 @@ from pipeline.contract import conform, kept
 from pipeline.dedupe.components import connect_components
 from pipeline.dedupe.config import DedupeConfig
 from pipeline.dedupe.exact import best_first, match_exact
-from pipeline.dedupe.lineage import Cut, cut_lineage
+from pipeline.dedupe.lineage import Cut, cut_lineage, send_few
 from pipeline.dedupe.near import link_near, node_of, sign_texts
 from schemas.documents import DOCUMENTS, DUPLICATES, EXACT, EXACT_DUPLICATE, NEAR, NEAR_DUPLICATE
 
@@ -23,20 +23,18 @@ def find_duplicates(documents: DataFrame, cfg: DedupeConfig, cut: Cut = cut_line
     Cost:  runs jobs, because the components of an unknown graph take an unknown number of rounds; ``cut`` says where
            their results lie. Text is read once.
     """
-    matched = match_exact(kept(documents), cfg)
+    matched = match_exact(kept(documents), cfg).withColumn("node", node_of("doc_id"))
     if not cfg.near:
-        return conform(_exact_rows(matched.withColumn("survivor_id", F.col("keeper_id"))), DUPLICATES)
+        alone = matched.withColumns({"survivor_id": F.col("keeper_id"), "jaccard": F.lit(1.0)})
+        return _name_kinds(alone)
     matched = cut(matched)
-    keepers = matched.where(F.col("doc_id") == F.col("keeper_id")).select("doc_id")
-    texts = documents.select("doc_id", "text").join(keepers, "doc_id", how="left_semi")
-    signatures = cut(sign_texts(texts.select(node_of("doc_id").alias("node"), "text"), cfg))
-    pairs = cut(link_near(signatures, cfg, cut))
-    clusters = _name_survivors(matched, connect_components(pairs, cut), pairs, cfg)
-    mapped = matched.join(clusters, "keeper_id", how="left").withColumn(
-        "survivor_id", F.coalesce("survivor_id", "keeper_id"))
-    is_near = (F.col("doc_id") == F.col("keeper_id")) & (F.col("doc_id") != F.col("survivor_id"))
-    near = mapped.where(is_near).withColumn("kind", F.lit(NEAR))
-    return conform(_exact_rows(mapped).unionByName(near, allowMissingColumns=True), DUPLICATES)
+    copies = matched.where(F.col("doc_id") != F.col("keeper_id")).select("node")
+    texts = kept(documents).select(node_of("doc_id").alias("node"), "text")
+    firsts = texts.join(send_few(copies, copies.count()), "node", how="left_anti")
+    pairs = link_near(cut(sign_texts(firsts, cfg)), cfg, cut)
+    clusters = _name_survivors(matched, pairs, cfg, cut)
+    mapped = matched.join(clusters, "keeper_id", how="left")
+    return _name_kinds(mapped.withColumn("survivor_id", F.coalesce("survivor_id", "keeper_id")))
 
 
 def drop_duplicates(documents: DataFrame, duplicates: DataFrame) -> DataFrame:
@@ -50,18 +48,23 @@ def drop_duplicates(documents: DataFrame, duplicates: DataFrame) -> DataFrame:
     return conform(marked.withColumn("drop_reason", F.coalesce("drop_reason", reason)), DOCUMENTS)
 
 
-def _exact_rows(mapped: DataFrame) -> DataFrame:
-    """Return the DUPLICATES rows of copies; their nearest linked document is the keeper of their text."""
-    copies = mapped.where(F.col("doc_id") != F.col("keeper_id"))
-    return copies.withColumns({"kind": F.lit(EXACT), "jaccard": F.lit(1.0)})
+def _name_kinds(mapped: DataFrame) -> DataFrame:
+    """Return the DUPLICATES rows: a copy's nearest linked document is the keeper of its text."""
+    is_copy = F.col("doc_id") != F.col("keeper_id")
+    kind = F.when(is_copy, EXACT).when(F.col("doc_id") != F.col("survivor_id"), NEAR)
+    jaccard = F.when(is_copy, 1.0).otherwise(F.col("jaccard"))
+    return conform(mapped.withColumns({"kind": kind, "jaccard": jaccard}).where(F.col("kind").isNotNull()), DUPLICATES)
 
 
-def _name_survivors(matched: DataFrame, components: DataFrame, pairs: DataFrame, cfg: DedupeConfig) -> DataFrame:
+def _name_survivors(matched: DataFrame, pairs: DataFrame, cfg: DedupeConfig, cut: Cut) -> DataFrame:
     """Return (keeper_id, survivor_id, jaccard) of the documents in near-duplicate clusters."""
+    nodes = 2 * pairs.count()
     ends = pairs.select(F.col("left").alias("node"), "jaccard").unionByName(
         pairs.select(F.col("right").alias("node"), "jaccard"))
     nearest = ends.groupBy("node").agg(F.max("jaccard").alias("jaccard"))
-    keepers = matched.where(F.col("doc_id") == F.col("keeper_id")).withColumn("node", node_of("doc_id"))
-    clustered = keepers.join(components, "node", how="inner").join(nearest, "node", how="inner")
+    named = connect_components(pairs, cut).join(nearest, "node", how="inner")
+    keepers = matched.where(F.col("doc_id") == F.col("keeper_id"))
+    clustered = keepers.join(send_few(named, nodes), "node", how="inner")
     best = Window.partitionBy("root").orderBy(*best_first(cfg))
-    return clustered.select("keeper_id", F.first("doc_id").over(best).alias("survivor_id"), "jaccard")
+    survivors = clustered.select("keeper_id", F.first("doc_id").over(best).alias("survivor_id"), "jaccard")
+    return send_few(survivors, nodes)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import hashlib
+import json
 import random
 import re
 import sysconfig
@@ -19,6 +21,7 @@ from hypothesis import strategies as st
 from jobs import guard as job
 from pipeline.contract import kept
 from pipeline.guard import GuardConfig, drop_leaks, find_leaks, flag_leaks, holds_words, protected_texts
+from pipeline.guard_report import describe_leaks, describe_protected
 from pipeline.ids import hash_id
 from pipeline.text import normal_form, words
 from schemas.documents import DOCUMENTS, DUPLICATES, EVAL_CORPUS, EVAL_QUERIES, LEAKS
@@ -190,6 +193,31 @@ def test_impossible_settings_are_refused(given, fault):
         GuardConfig.from_mapping(given)
 
 
+def test_the_report_says_what_was_cut_and_why_under_checksums(rows, protected):
+    documents = rows(DOCUMENTS, document("copy", TESTED.upper()), document("near", f"{TESTED} and more"),
+                     document("asks", f"People wonder {QUESTION}, and so do I"), document("clean", OTHER))
+    leaks = find_leaks(documents, rows(DUPLICATES), protected, GuardConfig()).localCheckpoint()
+
+    [guarded] = describe_protected(protected.repartition(3)).collect()
+    told = {row.kind: row for row in describe_leaks(leaks.repartition(3)).collect()}
+
+    assert (guarded.eval_name, guarded.documents, guarded.queries) == ("exam", 1, 2)
+    texts = [("e1", "document", TESTED), ("q1", "query", QUESTION), ("q2", "query", "what is ice")]
+    assert guarded.sha256 == sorted_sha256([{"eval_id": e, "role": role, "text": text} for e, role, text in texts])
+    assert {kind: (row.documents, row.least) for kind, row in told.items()} == {
+        "exact": (1, 1.0), "near": (1, 0.935484), "contained": (1, 1.0)}
+    [cut] = [row.asDict() for row in leaks.collect() if row.kind == "near"]
+    assert told["near"].sha256 == sorted_sha256([cut])
+
+
+def sorted_sha256(rows: list[dict[str, object]]) -> str:
+    """Return the checksum that the report promises, as anybody would compute it."""
+    def sha256(text: str) -> str:
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    return sha256("\n".join(sorted(sha256(json.dumps(row, separators=(",", ":"))) for row in rows)))
+
+
 def test_a_table_that_is_not_documents_is_refused(spark, rows):
     with pytest.raises(ContractError, match=r"documents must have the columns source"):
         drop_leaks(spark.createDataFrame([("a", None)], "doc_id string, drop_reason string"), rows(LEAKS))
@@ -205,6 +233,6 @@ def test_the_job_says_so_when_nothing_is_protected(spark, rows):
 
     job.run(run)
 
-    assert notes == {"protected": {"documents": 0, "queries": 0}, "warning": job.NOTHING_PROTECTED}
+    assert notes == {"protected": [], "warning": job.NOTHING_PROTECTED, "leaks": []}
     assert written[LEAKS].count() == 0
     assert kept(written[DOCUMENTS]).count() == 1

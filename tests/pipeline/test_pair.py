@@ -149,6 +149,24 @@ def test_queries_near_a_protected_one_are_not_trained_on(pairs):
     assert [reason for *_, reason in found] == ["protected_query", None]
 
 
+def test_pairs_of_one_document_that_ask_nearly_the_same_are_one_pair(pairs):
+    long = "how to brew a good pot of green tea at home in"
+    judged = [("s", "q1", f"{long} winter", "n1", 1.0), ("s", "q2", f"in winter {long.removesuffix(' in')}", "n1", 1.0),
+              ("s", "q3", f"{long} summer", "n1", 1.0), ("s", "q4", f"{long} winter", "n2", 1.0)]
+    docs = [doc("1", f"{long} winter, please"), doc("2")]
+
+    found = {(query, doc_id): reason for query, doc_id, _, reason in story(pairs(*docs, judgements=judged))}
+
+    # Thirteen words: one more makes 13/14, one other makes 12/14. Judged pairs are better than a title, the same words
+    # in another order are the same, and the other document has its own pair.
+    reasons = [found.pop((f"{long} summer", "1")), found.pop((f"{long} winter", "2"))]
+    assert reasons == [None, None]
+    assert found.pop((f"{long} winter, please", "1")) == "duplicate_pair"
+    assert sorted(map(str, found.values())) == ["None", "duplicate_pair"]
+    assert {*map(str, (reason for *_, reason in story(pairs(*docs, judgements=judged, cfg=PairConfig(
+        pair_similarity=1.0))) if reason))} == {"duplicate_pair"}
+
+
 @pytest.mark.parametrize("partitions", [1, 3, 7])
 def test_the_surplus_of_a_domain_is_drawn_alike_however_the_input_is_partitioned(pairs, partitions):
     docs = [doc(str(n), f"The title with number {n}", domain="ab"[n % 2]) for n in range(12)]

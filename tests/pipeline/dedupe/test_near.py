@@ -11,7 +11,7 @@ import pytest
 from pyspark.sql import functions as F
 
 from pipeline.dedupe.config import DedupeConfig
-from pipeline.dedupe.near import link_bucket, link_near, sign_texts, verify_pairs
+from pipeline.dedupe.near import link_bucket, link_near, sign_texts, verify_spokes
 from pipeline.dedupe.shingling import jaccards, shingle_texts
 
 
@@ -40,9 +40,9 @@ def test_a_bucket_is_linked_as_if_all_its_pairs_were_compared(union_find, seed):
 def test_pairs_below_the_threshold_are_never_reported(spark):
     texts = spark.createDataFrame([(1, "a b c d"), (2, "a b c d e"), (3, "a b c x y")], "node long, text string")
     signatures = sign_texts(texts, DedupeConfig(ngram=1)).localCheckpoint()
-    pairs = spark.createDataFrame([(1, 2), (1, 3), (2, 3)], "left long, right long")
+    pairs = spark.createDataFrame([(1, 2), (1, 3), (2, 3)], "hub long, node long")
 
-    got = verify_pairs(pairs, signatures, signatures, 0.8).collect()
+    got = verify_spokes(pairs, signatures, signatures, 0.8).collect()
 
     assert [tuple(row) for row in got] == [(1, 2, 0.8)]
 

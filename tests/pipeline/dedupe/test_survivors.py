@@ -99,6 +99,26 @@ def test_the_recipe_says_who_survives(rows, prefer, sources, survivor):
     assert len(got) == 3
 
 
+CHINESE = ("茶树原产于中国西南部，后来传到日本、印度和欧洲。人们采摘嫩叶，经过杀青、揉捻和干燥，制成绿茶；"
+           "若先让叶子氧化，便得到红茶。泡茶的水温与时间，决定了茶汤的香气和滋味。")
+
+
+def test_chinese_near_duplicates_are_found_as_english_ones_are(rows):
+    """A shingle is five characters there: one of 70 replaced changes five of 66."""
+    documents = rows(
+        DOCUMENTS, document("a", CHINESE), document("b", CHINESE.replace("印度", "印尼")),
+        document("c", CHINESE.replace("，", " ")), document("d", CHINESE[::-1]),
+        document("e", "".join(sorted(CHINESE))))
+
+    got = mapping(find_duplicates(documents, DedupeConfig()))
+
+    assert {name: kind for name, (_, kind, _) in got.items()} == {"b": "near", "c": "exact"}
+    assert {survivor for survivor, _, _ in got.values()} == {"a"}
+    assert got["b"][2] == pytest.approx(len(shingles(CHINESE, 5) & shingles(CHINESE.replace("印度", "印尼"), 5))
+                                        / len(shingles(CHINESE, 5) | shingles(CHINESE.replace("印度", "印尼"), 5)),
+                                        abs=1e-6)
+
+
 def test_only_exact_duplicates_when_asked(rows):
     documents = rows(DOCUMENTS, document("a", LOREM), document("b", LOREM.lower()), document("c", LOREM + " more"))
 

@@ -1,0 +1,65 @@
+"""LSH buckets: which texts share a band, who is the hub of each bucket, and which buckets still hide a pair.
+
+Whole partitions are sorted as arrays, 16 bytes a band of a text: a shuffle of pairs of numbers, and no window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import DataFrame, Window
+from pyspark.sql import functions as F
+
+from pipeline.dedupe.shingling import mix
+
+MEMBERS = "bucket long, node long, hub long, count long, alike long"
+_ROWS = 1 << 16
+
+
+def fill_buckets(signatures: DataFrame) -> DataFrame:
+    """List the members of the buckets that hold more than one text.
+
+    In:   SIGNATURES.
+    Out:  MEMBERS: the bucket's smallest text is its hub; ``alike`` is equal for buckets of the same members.
+    Cost: one shuffle of 16 bytes a band; a partition's share of them in memory.
+    """
+    keyed = signatures.select(F.explode("bands").alias("bucket"), "node")
+    return keyed.repartition("bucket").mapInArrow(_group_members, MEMBERS)
+
+
+def _group_members(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Return the MEMBERS of the buckets of one partition."""
+    held = [(batch.column("bucket").to_numpy(), batch.column("node").to_numpy()) for batch in batches]
+    if not held:
+        return
+    buckets, nodes = (np.concatenate(side) for side in zip(*held, strict=True))
+    order = np.argsort(buckets)
+    buckets, nodes = buckets[order], nodes[order]
+    starts = np.flatnonzero(np.concatenate([[True], buckets[1:] != buckets[:-1]]))
+    counts = np.diff(starts, append=len(buckets))
+    hubs = np.minimum.reduceat(nodes, starts)
+    alike = np.add.reduceat(mix(nodes.view(np.uint64)), starts).view(np.int64)
+    columns = [buckets, nodes, *(np.repeat(each, counts) for each in (hubs, counts, alike))]
+    shared = np.repeat(counts > 1, counts)
+    rows = pa.RecordBatch.from_arrays(
+        [pa.array(column[shared]) for column in columns], names=["bucket", "node", "hub", "count", "alike"])
+    for first in range(0, rows.num_rows, _ROWS):
+        yield rows.slice(first, _ROWS)
+
+
+def ask_open(members: DataFrame, roots: DataFrame) -> DataFrame:
+    """List the buckets whose members lie in several components, each set of members once.
+
+    In:   MEMBERS; (node, root) of the components so far.
+    Out:  bucket, node, root. Buckets of two are left out: hub and text were compared.
+    Cost: shuffles of the members of buckets of three and more.
+    """
+    rooted = members.where(F.col("count") > 2).join(roots, "node", how="left").withColumn(
+        "root", F.coalesce("root", "node"))
+    bucket = Window.partitionBy("bucket")
+    opened = rooted.withColumns({"lowest": F.min("root").over(bucket), "highest": F.max("root").over(bucket)}).where(
+        F.col("lowest") != F.col("highest"))
+    first = F.min("bucket").over(Window.partitionBy("alike", "count"))
+    return opened.withColumn("first", first).where(F.col("first") == F.col("bucket")).select("bucket", "node", "root")

@@ -1,0 +1,112 @@
+"""Speed: near-dedupe of every docstring of this machine, read to written, against the tools people use today.
+
+Same texts, word 5-grams, 14 bands of 8 rows and two workers for all. The peers are given less to read and to write (two
+columns, and only what is kept), and the seconds that they need to start are left out.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.dedupe.minhash import Banding, fold_bands, permutations_of, sign_sets
+from pipeline.dedupe.shingling import shingle_texts
+from tests.bench.corpora import REPOSITORY, pydocs_documents, read_texts, write_documents
+from tests.bench.peers import BANDS, NGRAM, PEERS, ROWS, WORKERS
+from tests.bench.rows import Row
+
+SECTION = "speed"
+ALIKE = {"ngram": NGRAM, "bands": BANDS, "rows": ROWS, "permutations": BANDS * ROWS}
+_BATCH = 2048
+
+
+def measure(
+    work: Path, collections: Path | None, limit: int | None = None, runs: int = 3, peers: list[str] | None = None,
+) -> list[Row]:
+    """Measure our kernel, our stage (the median of some runs) and each peer once, one after the other."""
+    documents = pydocs_documents()
+    texts = read_texts(documents)[:limit]
+    if limit:
+        documents = write_documents(texts, work / "documents")
+    count = len(texts)
+    megabytes = sum(len(text.encode()) for _, text in texts) / 1e6
+    rows = [Row.of(SECTION, "documents of pydocs", count, "", None if limit else (">=", 50_000)),
+            Row.of(SECTION, "their text", megabytes, "MB")]
+    kernel = count / _kernel_seconds([text for _, text in texts])
+    rows.append(Row.of(SECTION, "kernel alone on one core: shingles, signatures, bands", kernel, "documents/s"))
+
+    ours = [dedupe(documents, work / f"ours{run}", ALIKE) for run in range(runs)]
+    without, whole = (count / statistics.median(each[name] for each in ours)
+                      for name in ("seconds", "seconds_with_start"))
+    rows += [Row.of(SECTION, "pairwright, session started", without, "documents/s"),
+             Row.of(SECTION, "pairwright, start of the session included", whole, "documents/s")]
+    default = dedupe(documents, work / "default", {})
+    rows.append(Row.of(SECTION, "pairwright, session started, its own banding (21 x 6)", count / default["seconds"],
+                       "documents/s"))
+    share = without / (kernel * WORKERS) * 100
+    rows.append(Row.of(SECTION, f"part of what {WORKERS} kernels would do", share, "%"))
+    last = ours[-1]["steps"]
+    rows += [Row.of(SECTION, f"of the last run: {name}", seconds, "s") for name, seconds in last.items()]
+    return rows + _against_peers(texts, work, without, whole, list(PEERS) if peers is None else peers)
+
+
+def dedupe(documents: Path, out: Path, settings: dict[str, Any], **spark: str) -> dict[str, Any]:
+    """Run one dedupe in a process of its own; see tests.bench.dedupe_once."""
+    given = {"documents": str(documents), "out": str(out), "settings": settings, "spark": spark}
+    ran = subprocess.run([sys.executable, "-m", "tests.bench.dedupe_once", json.dumps(given)],
+                         stdout=subprocess.PIPE, check=True, text=True, cwd=REPOSITORY)
+    found: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
+    return found
+
+
+def _kernel_seconds(texts: list[str]) -> float:
+    batches = [pa.array(texts[first : first + _BATCH]) for first in range(0, len(texts), _BATCH)]
+    factors, shifts = permutations_of(13, BANDS * ROWS)
+    started = time.process_time()
+    for batch in batches:
+        fold_bands(sign_sets(shingle_texts(batch, NGRAM), factors, shifts), Banding(BANDS, ROWS))
+    return time.process_time() - started
+
+
+def _against_peers(
+    texts: list[tuple[str, str]], work: Path, without: float, whole: float, peers: list[str],
+) -> list[Row]:
+    python = Path(os.environ.get("PAIRWRIGHT_PEERS", REPOSITORY / ".venv-bench" / "bin" / "python"))
+    if not python.is_file():
+        return [Row.left_out(SECTION, "peers", "their environment is not there; run: make bench-corpus")]
+    given = work / "texts"
+    given.mkdir()
+    for place in range(WORKERS):
+        ids, held = zip(*texts[place::WORKERS], strict=True)
+        pq.write_table(pa.table({"doc_id": ids, "text": held}), given / f"part-{place:05}.parquet")
+    rows = []
+    for name in peers:
+        found = _peer(python, name, given, work / name.replace(" ", "-"))
+        speed = len(texts) / found["seconds"]
+        targets = ((">=", 15.0), (">=", 5.0)) if name == "datatrove" else (None, None)
+        rows += [Row.of(SECTION, f"{name}: {found['kept']:,} kept", speed, "documents/s"),
+                 Row.of(SECTION, f"pairwright, session started, against {name}", without / speed, "x", targets[0]),
+                 Row.of(SECTION, f"pairwright, start included, against {name}", whole / speed, "x", targets[1])]
+    return rows
+
+
+def _peer(python: Path, name: str, given: Path, out: Path) -> dict[str, Any]:
+    quiet = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_DISABLE_PROGRESS_BARS": "1", "TQDM_DISABLE": "1"}
+    environment = {**{key: value for key, value in os.environ.items() if key != "PYTHONPATH"}, **quiet}
+    log = out.with_suffix(".log")
+    with log.open("w") as handle:
+        ran = subprocess.run([str(python), str(Path(__file__).with_name("peers.py")), name, str(given), str(out)],
+                             stdout=subprocess.PIPE, stderr=handle, check=False, text=True, env=environment, cwd=given)
+    if ran.returncode:
+        raise RuntimeError(f"{name} failed: {log.read_text()[-500:]}")
+    found: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
+    return found
