@@ -37,12 +37,17 @@ def airflow(tmp_path_factory: pytest.TempPathFactory):
     return run
 
 
+def rows_in(printed: str) -> list[dict[str, str]]:
+    """Return the rows of JSON that a command printed, which may have logged before."""
+    return json.loads(next(line for line in printed.splitlines() if line.startswith("[{")))
+
+
 def states(airflow, night: str) -> dict[str, str]:
     """Run the DAG for one night; return the state of every task."""
     airflow("dags", "test", DAG, night)
-    (run_id,) = [run["run_id"] for run in json.loads(airflow("dags", "list-runs", DAG, "--output", "json"))
-                 if night in run["run_id"]]
-    found = json.loads(airflow("tasks", "states-for-dag-run", DAG, run_id, "--output", "json"))
+    (run_id,) = [run["run_id"] for run in rows_in(airflow("dags", "list-runs", DAG, "--output", "json"))
+                 if run["logical_date"].startswith(night)]
+    found = rows_in(airflow("tasks", "states-for-dag-run", DAG, run_id, "--output", "json"))
     return {task["task_id"]: task["state"] for task in found}
 
 
