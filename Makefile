@@ -13,11 +13,11 @@ BENCH_VENV := .venv-bench
 STAMPS := .setup
 LOG := $(STAMPS)/setup.log
 STEP := LOG=$(LOG) bash jobs/setup/step.sh
-SLOW := cluster crash airflow nights
+SLOW := airflow cluster crash nights parity
 FAISS := $(shell command -v nvidia-smi >/dev/null 2>&1 && echo gpu || echo cpu)
 
 .PHONY: help setup demo pydocs dist test lint types layers unit doctor clean distclean bench-corpus \
-	test-cluster test-crash test-nights test-airflow
+	test-cluster test-crash test-nights test-parity test-airflow
 .DEFAULT_GOAL := help
 
 help:  ## say what the targets do
@@ -101,6 +101,9 @@ test-crash: setup  ## kill a small build in every stage, and compare what it pub
 
 test-nights: setup  ## five nights equal five builds from scratch; what a night with 1 % new documents costs
 	@$(BIN)/python -m pytest tests/test_nights.py
+
+test-parity: setup  ## 1, 2, 3 and 7 Spark partitions publish the same bytes
+	@$(BIN)/python -m pytest tests/test_parity.py
 
 test-airflow: setup $(STAMPS)/airflow  ## run the Airflow DAG with `airflow dags test` on the demo's recipe
 	@PAIRWRIGHT_AIRFLOW=$(CURDIR)/$(AIRFLOW_VENV)/bin/airflow $(BIN)/python -m pytest tests/test_airflow.py

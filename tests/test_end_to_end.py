@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -84,16 +83,6 @@ def test_the_build_ends_with_a_dataset_a_model_a_report_and_a_table(built: tuple
 def test_the_second_build_builds_nothing(built: tuple[Path, str]) -> None:
     workspace, _ = built
     assert re.search(r"^0 stages built", build(workspace, 1, "report"), re.MULTILINE)
-
-
-def test_three_partitions_publish_the_same_bytes_as_one(built: tuple[Path, str], tmp_path: Path) -> None:
-    workspace, _ = built
-    other = tmp_path / "workspace"
-    shutil.copytree(workspace / "cache" / "replies", other / "cache" / "replies", dirs_exist_ok=True)
-    build(other, 3, "publish")
-    one, three = dataset_files(workspace), dataset_files(other)
-    assert one.keys() == three.keys()
-    assert [name for name in one if one[name] != three[name]] == []
 
 
 def test_no_training_text_is_in_the_evaluation_set(built: tuple[Path, str]) -> None:

@@ -196,7 +196,7 @@ def test_samples_are_the_same_in_every_report(workspace):
 def test_missing_parts_are_one_line_each(tmp_path):
     said = Page(write_report(FakeWorkspace(tmp_path)).read_text()).said
 
-    assert said.count("Nothing of this was built.") == 12
+    assert said.count("Nothing of this was built.") == 13
     assert "no dataset published yet" in said
     assert render_report(ReportData("empty"), datetime(2026, 1, 1, tzinfo=UTC))
 
