@@ -152,7 +152,9 @@ class Workspace:
 
     def place_of(self, path: Path) -> str:
         """Return where something of the workspace is, for a person: on the remote, where there is one."""
-        return f"{self.uri}/{path.relative_to(self.path).as_posix()}" if self.store.mirror else str(path)
+        if self.store.mirror is None:
+            return str(path)
+        return "/".join([self.uri, *path.relative_to(self.path).parts])
 
     @property
     def logs(self) -> Path:

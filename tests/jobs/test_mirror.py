@@ -136,8 +136,13 @@ def content(root: Path) -> dict[str, bytes]:
             for path in sorted((root / folder).rglob("*")) if path.is_file()}
 
 
-def test_a_fresh_mirror_goes_on_where_the_first_stopped_and_holds_the_same_bytes(house: House) -> None:
+def test_a_fresh_mirror_goes_on_where_the_first_stopped_and_holds_the_same_bytes(
+    house: House, capfd: pytest.CaptureFixture[str]
+) -> None:
     assert house.build() == 0
+    said = capfd.readouterr().out.splitlines()
+    assert said[0] == f"recipe r in {house.uri}"
+    assert f"report      {house.uri}/runs/r/report.html" in said
     first = content(house.path)
     assert first
     assert {name: house.there[name] for name in first} == first
