@@ -116,6 +116,20 @@ def start_lucene_jvm(heap: str = "1g", *, whole: bool = True) -> None:
             raise EngineError(_why_not_started(java, heap, fault, stderr)) from fault
 
 
+def archive_flags(java: JavaHome) -> str:
+    """Return the flags by which Java keeps the classes that Spark loads in an archive, and maps them the next time.
+
+    Loading and verifying some ten thousand classes is half of what a short session costs. Java writes the archive when
+    a process without a fitting one ends, and checks it against its own build and the class path when it starts.
+    """
+    import pyspark
+
+    facts = f"{java.home} {java.version} {pyspark.__file__} {pyspark.__version__}"
+    name = f"spark-{hashlib.sha256(facts.encode()).hexdigest()[:12]}.jsa"
+    cache_folder().mkdir(parents=True, exist_ok=True)
+    return f"-XX:+AutoCreateSharedArchive -XX:SharedArchiveFile={cache_folder() / name}"
+
+
 @contextmanager
 def stderr_to(path: Path) -> Iterator[None]:
     """Send this process's file descriptor 2 to a file, for children that keep it: a JVM started inside.

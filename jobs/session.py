@@ -13,11 +13,12 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-from jobs.java import use_java
+from jobs.java import archive_flags, use_java
 from schemas.errors import EngineError, RecipeError
 
 _CHECKOUT = Path(__file__).resolve().parents[1] / "spark-conf"
 CONF_HOME = _CHECKOUT if _CHECKOUT.is_dir() else Path(sys.prefix) / "share" / "pairwright" / "spark-conf"
+_JAVA_OPTIONS = "spark.driver.extraJavaOptions"
 
 
 def read_conf(path: Path) -> dict[str, str]:
@@ -80,9 +81,11 @@ def start_session(
     builder = SparkSession.builder.appName(f"pairwright-{name}")
     if under_spark_submit():  # its settings hold
         return builder.getOrCreate()
-    use_java()
+    java = use_java()
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    for key, value in {**read_conf(conf or CONF_HOME / "local.conf"), **(extra or {})}.items():
+    settings = {**read_conf(conf or CONF_HOME / "local.conf"), **(extra or {})}
+    settings[_JAVA_OPTIONS] = f"{settings.get(_JAVA_OPTIONS, '')} {archive_flags(java)}".strip()
+    for key, value in settings.items():
         builder = builder.config(key, value)
     try:
         with output_to(log):

@@ -121,8 +121,9 @@ def flag_leaks(texts: DataFrame, protected: DataFrame, cfg: GuardConfig, cut: Cu
     cfg_signing = cfg.signing
     named_texts = texts.withColumn("node", F.xxhash64("text_id"))
     named = protected.withColumn("node", F.xxhash64("eval_name", "role", "eval_id"))
-    ours = cut(sign_texts(named_texts, cfg_signing))
-    theirs = cut(sign_texts(named, cfg_signing).join(named.select("node", "role"), "node", how="inner"))
+    has_words = F.col("size") > 0
+    ours = cut(sign_texts(named_texts.select("node", "text"), cfg_signing).where(has_words))
+    theirs = cut(sign_texts(named.select("node", "role", "text"), cfg_signing).where(has_words))
 
     exact = _pair(ours, theirs, "digest").withColumns({"kind": F.lit(EXACT), "overlap": F.lit(1.0)})
     spokes = _colliding(ours, theirs).select(F.col("right").alias("hub"), F.col("left").alias("node"))

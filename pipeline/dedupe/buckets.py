@@ -6,13 +6,14 @@ Whole partitions are sorted as arrays, 16 bytes a band of a text: a shuffle of p
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from pipeline.dedupe.shingling import mix
+from pipeline.dedupe.shingling import I64, mix
 
 MEMBERS = "bucket long, node long, hub long, count long, alike long"
 _ROWS = 1 << 16
@@ -29,22 +30,52 @@ def fill_buckets(signatures: DataFrame) -> DataFrame:
     return keyed.repartition("bucket").mapInArrow(_group_members, MEMBERS)
 
 
+@dataclass(frozen=True)
+class Buckets:
+    """The buckets that hold more than one text: ``nodes[starts[i]:starts[i] + counts[i]]`` are bucket i's."""
+
+    keys: I64  # (B,) in rising order
+    starts: I64  # (B,)
+    counts: I64  # (B,)
+    nodes: I64  # (M,)
+
+    def each(self, per_bucket: I64) -> I64:
+        """Return a bucket's value for each of its members, (M,)."""
+        return np.repeat(per_bucket, self.counts)
+
+    @property
+    def hubs(self) -> I64:
+        """The smallest text of each bucket, (B,)."""
+        return np.minimum.reduceat(self.nodes, self.starts) if len(self.starts) else self.starts
+
+    @property
+    def alike(self) -> I64:
+        """A number for the members of each bucket: equal for buckets of the same ones, (B,)."""
+        if not len(self.starts):
+            return self.starts
+        return np.add.reduceat(mix(self.nodes.view(np.uint64)), self.starts).view(np.int64)
+
+
+def group_buckets(buckets: I64, nodes: I64) -> Buckets:
+    """Return the buckets of (bucket, node) rows that hold more than one. Cost: one sort."""
+    order = np.argsort(buckets)
+    buckets, nodes = buckets[order], nodes[order]
+    starts = np.flatnonzero(np.concatenate([[True], buckets[1:] != buckets[:-1]])) if len(buckets) else order
+    counts = np.diff(starts, append=len(buckets))
+    shared = counts > 1
+    keys, counts, nodes = buckets[starts[shared]], counts[shared], nodes[np.repeat(shared, counts)]
+    return Buckets(keys, np.cumsum(counts) - counts, counts, nodes)
+
+
 def _group_members(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Return the MEMBERS of the buckets of one partition."""
     held = [(batch.column("bucket").to_numpy(), batch.column("node").to_numpy()) for batch in batches]
     if not held:
         return
-    buckets, nodes = (np.concatenate(side) for side in zip(*held, strict=True))
-    order = np.argsort(buckets)
-    buckets, nodes = buckets[order], nodes[order]
-    starts = np.flatnonzero(np.concatenate([[True], buckets[1:] != buckets[:-1]]))
-    counts = np.diff(starts, append=len(buckets))
-    hubs = np.minimum.reduceat(nodes, starts)
-    alike = np.add.reduceat(mix(nodes.view(np.uint64)), starts).view(np.int64)
-    columns = [buckets, nodes, *(np.repeat(each, counts) for each in (hubs, counts, alike))]
-    shared = np.repeat(counts > 1, counts)
-    rows = pa.RecordBatch.from_arrays(
-        [pa.array(column[shared]) for column in columns], names=["bucket", "node", "hub", "count", "alike"])
+    found = group_buckets(*(np.concatenate(side) for side in zip(*held, strict=True)))
+    columns = [found.each(found.keys), found.nodes, *map(found.each, (found.hubs, found.counts, found.alike))]
+    rows = pa.RecordBatch.from_arrays([pa.array(column) for column in columns],
+                                      names=["bucket", "node", "hub", "count", "alike"])
     for first in range(0, rows.num_rows, _ROWS):
         yield rows.slice(first, _ROWS)
 

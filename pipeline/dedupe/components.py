@@ -16,10 +16,9 @@ import numpy as np
 import pyarrow as pa
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from pipeline.dedupe.lineage import Cut, cut_lineage
+from pipeline.dedupe.shingling import I64
 
 LOCAL_EDGES = 4_000_000
 _ROWS = 1 << 16
@@ -72,17 +71,24 @@ def _small_star(edges: DataFrame) -> DataFrame:
 def _join_edges(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Return (node, root) of all the edges of the one partition."""
     table = pa.Table.from_batches(list(batches) or [pa.RecordBatch.from_pydict(_NO_EDGES)])
-    sides = table["left"].to_numpy(), table["right"].to_numpy()
-    ends = np.concatenate([side[sides[0] != sides[1]] for side in sides])
-    nodes, places = np.unique(ends, return_inverse=True)
-    left, right = np.split(places, 2)
-    graph = coo_array((np.ones(len(left), np.bool_), (left, right)), shape=(len(nodes), len(nodes)))
-    _, labels = connected_components(graph, directed=False)
-    _, first = np.unique(labels, return_index=True)  # nodes are sorted: a component's first is its smallest
-    roots = nodes[first][labels]
+    nodes, roots = join_edges(table["left"].to_numpy(), table["right"].to_numpy())
     for start in range(0, len(nodes), _ROWS):
         part = slice(start, start + _ROWS)
         yield pa.RecordBatch.from_arrays([pa.array(nodes[part]), pa.array(roots[part])], names=["node", "root"])
+
+
+def join_edges(left: I64, right: I64) -> tuple[I64, I64]:
+    """Return the nodes that have an edge to another one, in order, and the smallest node of each one's component."""
+    from scipy.sparse import coo_array  # half a second of every worker that only signs texts, else
+    from scipy.sparse.csgraph import connected_components
+
+    real = left != right
+    nodes, places = np.unique(np.concatenate([left[real], right[real]]), return_inverse=True)
+    ends = np.split(places, 2)
+    graph = coo_array((np.ones(len(ends[0]), np.bool_), (ends[0], ends[1])), shape=(len(nodes), len(nodes)))
+    _, labels = connected_components(graph, directed=False)
+    _, first = np.unique(labels, return_index=True)  # nodes are sorted: a component's first is its smallest
+    return nodes, nodes[first][labels]
 
 
 _NO_EDGES = {"left": pa.array([], pa.int64()), "right": pa.array([], pa.int64())}

@@ -40,6 +40,8 @@ from pipeline.dedupe.shingling import I64, U64, ShingleSets, jaccards, shingle_t
 SIGNATURES = "node long, digest long, size int, bands array<long>, shingles binary"
 PAIRS = "left long, right long, jaccard double"
 
+F64 = npt.NDArray[np.float64]
+
 _SLICE_BYTES = 1 << 26  # text signed at a time: its shingles must fit one Arrow column of 2 GiB
 _ITEM = 8  # bytes of a shingle hash
 _SHINGLES = 1 << 22  # compared at a time
@@ -53,21 +55,24 @@ def node_of(column: str) -> Any:
 def sign_texts(texts: DataFrame, cfg: DedupeConfig) -> DataFrame:
     """Compute each text's shingle set, band keys and digest.
 
-    In:    ``node`` (long), ``text``.
-    Out:   SIGNATURES; a text without words has no row.
+    In:    ``node`` (long), ``text``, and columns to carry along.
+    Out:   the columns carried and SIGNATURES; a text without words has size 0 and no bands.
     Cost:  about 90,000 docstrings a second on one core; no shuffle.
     """
     ngram, banding, seed = cfg.ngram, cfg.banding, cfg.seed
+    carried = [name for name in texts.columns if name not in ("node", "text")]
 
     def sign(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         factors, shifts = permutations_of(seed, banding.bands * banding.rows)
         for batch in batches:
             for part in _slice_by_bytes(batch):
                 sets = shingle_texts(part.column("text"), ngram)
-                keys = fold_bands(sign_sets(sets, factors, shifts), banding)
-                yield _signature_batch(part.column("node"), sets, keys)
+                signed = _signature_columns(sets, fold_bands(sign_sets(sets, factors, shifts), banding))
+                kept = {name: part.column(name) for name in [*carried, "node"]}
+                yield pa.RecordBatch.from_pydict(kept | signed)
 
-    return texts.select("node", "text").mapInArrow(sign, SIGNATURES)
+    shape = [f"{name} {texts.schema[name].dataType.simpleString()}" for name in carried]
+    return texts.select(*carried, "node", "text").mapInArrow(sign, ", ".join([*shape, SIGNATURES]))
 
 
 def link_near(signatures: DataFrame, cfg: DedupeConfig, cut: Cut = cut_lineage) -> DataFrame:
@@ -118,15 +123,20 @@ def verify_spokes(
 
 def _compare_spokes(rows: pa.RecordBatch, centres: I64, threshold: float) -> pa.RecordBatch:
     """Return the PAIRS among rows of which each hub stands before its texts; ``centres`` are the hubs' places."""
-    sets = sets_of(rows.column("shingles"))
     centre_of = np.repeat(centres, np.diff(centres, append=rows.num_rows))
     texts = np.flatnonzero(centre_of != np.arange(rows.num_rows))
-    work = np.cumsum(sets.sizes[texts] + sets.sizes[centre_of[texts]])
-    parts = np.split(texts, np.flatnonzero(np.diff(work // _SHINGLES)) + 1)
-    found = np.concatenate([jaccards(sets.take(centre_of[part]), sets.take(part)) for part in parts])
+    found = compare_pairs(sets_of(rows.column("shingles")), centre_of[texts], texts)
     near = found >= threshold
     left, right = rows.column("hub").take(pa.array(texts[near])), rows.column("node").take(pa.array(texts[near]))
     return pa.RecordBatch.from_arrays([left, right, pa.array(found[near])], names=["left", "right", "jaccard"])
+
+
+def compare_pairs(sets: ShingleSets, left: I64, right: I64) -> F64:
+    """Return the Jaccard similarity of the sets at ``left`` and at ``right``, (P,), some million shingles at a time."""
+    work = np.cumsum(sets.sizes[left] + sets.sizes[right])
+    cuts = np.flatnonzero(np.diff(work // _SHINGLES)) + 1
+    parts = zip(np.split(left, cuts), np.split(right, cuts), strict=True)
+    return np.concatenate([jaccards(sets.take(one), sets.take(other)) for one, other in parts])
 
 
 def sets_of(shingles: pa.BinaryArray) -> ShingleSets:
@@ -147,15 +157,17 @@ def _slice_by_bytes(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
         yield batch.slice(first, last - first)
 
 
-def _signature_batch(nodes: pa.Array, sets: ShingleSets, keys: U64) -> pa.RecordBatch:
-    """Return the SIGNATURES rows of the texts that have words."""
-    bands = pa.FixedSizeListArray.from_arrays(pa.array(keys.view(np.int64).ravel()), keys.shape[1])
+def _signature_columns(sets: ShingleSets, keys: U64) -> dict[str, pa.Array]:
+    """Return the columns of SIGNATURES but for ``node``."""
+    filled = sets.sizes > 0
+    bounds = np.concatenate([[0], np.cumsum(filled * keys.shape[1])]).astype(np.int32)
     offsets = pa.py_buffer((sets.offsets * _ITEM).astype(np.int32))
-    shingles = pa.Array.from_buffers(pa.binary(), len(sets.sizes), [None, offsets, pa.py_buffer(sets.values)])
-    columns = [nodes, pa.array(sets.digests.view(np.int64)), pa.array(sets.sizes.astype(np.int32)),
-               bands.cast(pa.list_(pa.int64())), shingles]
-    rows = pa.RecordBatch.from_arrays(columns, names=["node", "digest", "size", "bands", "shingles"])
-    return rows.filter(pa.array(sets.sizes > 0))
+    return {
+        "digest": pa.array(sets.digests.view(np.int64)),
+        "size": pa.array(sets.sizes.astype(np.int32)),
+        "bands": pa.ListArray.from_arrays(pa.array(bounds), pa.array(keys[filled].view(np.int64).ravel())),
+        "shingles": pa.Array.from_buffers(pa.binary(), len(filled), [None, offsets, pa.py_buffer(sets.values)]),
+    }
 
 
 def _link_open(asked: DataFrame, signatures: DataFrame, threshold: float, rows: int) -> DataFrame:
@@ -176,7 +188,7 @@ def _link_open(asked: DataFrame, signatures: DataFrame, threshold: float, rows: 
 
 def link_bucket(
     sets: ShingleSets, roots: I64, threshold: float,
-) -> tuple[I64, I64, npt.NDArray[np.float64]]:
+) -> tuple[I64, I64, F64]:
     """Return pairs (left, right, jaccard) that join every two components of a bucket between which one exists.
 
     A text of the largest component is never asked: each pair across components has an end outside of it.

@@ -8,31 +8,37 @@ from pyspark.sql import functions as F
 from pipeline.contract import conform, kept
 from pipeline.dedupe.components import connect_components
 from pipeline.dedupe.config import DedupeConfig
-from pipeline.dedupe.exact import best_first, match_exact
+from pipeline.dedupe.exact import match_exact, preference
 from pipeline.dedupe.lineage import Cut, cut_lineage, send_few
 from pipeline.dedupe.near import link_near, node_of, sign_texts
+from pipeline.dedupe.one_task import FOUND, ONE_TASK, find_in_one_task
 from schemas.documents import DOCUMENTS, DUPLICATES, EXACT, EXACT_DUPLICATE, NEAR, NEAR_DUPLICATE
 
 
-def find_duplicates(documents: DataFrame, cfg: DedupeConfig, cut: Cut = cut_lineage) -> DataFrame:
+def find_duplicates(
+    documents: DataFrame, cfg: DedupeConfig, cut: Cut = cut_lineage, one_task: int = ONE_TASK,
+) -> DataFrame:
     """Map every duplicate to the one document of its cluster that is kept.
 
     In:    DOCUMENTS; rows with a drop_reason are not looked at.
     Out:   DUPLICATES; survivors are never in doc_id. ``exact``: another kept document has the same normal form.
     Ties:  the survivor is the best by ``prefer``, then the smallest doc_id.
     Cost:  runs jobs, because the components of an unknown graph take an unknown number of rounds; ``cut`` says where
-           their results lie. Text is read once.
+           their results lie. Text is read once. Up to ``one_task`` shingles one task does what follows.
     """
-    matched = match_exact(kept(documents), cfg).withColumn("node", node_of("doc_id"))
+    asked = kept(documents).withColumns({"preference": preference(cfg), "node": node_of("doc_id")})
     if not cfg.near:
-        alone = matched.withColumns({"survivor_id": F.col("keeper_id"), "jaccard": F.lit(1.0)})
-        return _name_kinds(alone)
-    matched = cut(matched)
+        matched = match_exact(asked)
+        return _name_kinds(matched.withColumns({"survivor_id": F.col("keeper_id"), "jaccard": F.lit(1.0)}))
+    signed = cut(sign_texts(asked.select("doc_id", "preference", "text_hash", "node", "text"), cfg))
+    if (signed.agg(F.sum("size")).collect()[0][0] or 0) <= one_task:
+        threshold = cfg.threshold
+        return conform(signed.coalesce(1).mapInArrow(lambda rows: find_in_one_task(rows, threshold), FOUND), DUPLICATES)
+    matched = cut(match_exact(signed).withColumn("node", node_of("doc_id")))
     copies = matched.where(F.col("doc_id") != F.col("keeper_id")).select("node")
-    texts = kept(documents).select(node_of("doc_id").alias("node"), "text")
-    firsts = texts.join(send_few(copies, copies.count()), "node", how="left_anti")
-    pairs = link_near(cut(sign_texts(firsts, cfg)), cfg, cut)
-    clusters = _name_survivors(matched, pairs, cfg, cut)
+    firsts = signed.join(send_few(copies, copies.count()), "node", how="left_anti")
+    pairs = link_near(firsts, cfg, cut)
+    clusters = _name_survivors(matched, pairs, cut)
     mapped = matched.join(clusters, "keeper_id", how="left")
     return _name_kinds(mapped.withColumn("survivor_id", F.coalesce("survivor_id", "keeper_id")))
 
@@ -56,7 +62,7 @@ def _name_kinds(mapped: DataFrame) -> DataFrame:
     return conform(mapped.withColumns({"kind": kind, "jaccard": jaccard}).where(F.col("kind").isNotNull()), DUPLICATES)
 
 
-def _name_survivors(matched: DataFrame, pairs: DataFrame, cfg: DedupeConfig, cut: Cut) -> DataFrame:
+def _name_survivors(matched: DataFrame, pairs: DataFrame, cut: Cut) -> DataFrame:
     """Return (keeper_id, survivor_id, jaccard) of the documents in near-duplicate clusters."""
     nodes = 2 * pairs.count()
     ends = pairs.select(F.col("left").alias("node"), "jaccard").unionByName(
@@ -65,6 +71,6 @@ def _name_survivors(matched: DataFrame, pairs: DataFrame, cfg: DedupeConfig, cut
     named = connect_components(pairs, cut).join(nearest, "node", how="inner")
     keepers = matched.where(F.col("doc_id") == F.col("keeper_id"))
     clustered = keepers.join(send_few(named, nodes), "node", how="inner")
-    best = Window.partitionBy("root").orderBy(*best_first(cfg))
+    best = Window.partitionBy("root").orderBy("preference", "doc_id")
     survivors = clustered.select("keeper_id", F.first("doc_id").over(best).alias("survivor_id"), "jaccard")
     return send_few(survivors, nodes)

@@ -47,10 +47,14 @@ def test_pairs_below_the_threshold_are_never_reported(spark):
     assert [tuple(row) for row in got] == [(1, 2, 0.8)]
 
 
-def test_a_text_without_words_has_no_signature(spark):
-    texts = spark.createDataFrame([(1, "--- !"), (2, "word")], "node long, text string")
+def test_a_text_without_words_has_no_bands_and_what_is_carried_stays(spark):
+    texts = spark.createDataFrame([(1, "--- !", "a"), (2, "word", "b"), (3, None, "c")],
+                                  "node long, text string, name string")
 
-    assert [row["node"] for row in sign_texts(texts, DedupeConfig()).collect()] == [2]
+    signed = sign_texts(texts, DedupeConfig()).collect()
+
+    assert [(row["name"], row["node"], row["size"], len(row["bands"])) for row in signed] == [
+        ("a", 1, 0, 0), ("b", 2, 1, 21), ("c", 3, 0, 0)]
 
 
 def test_a_link_that_the_smallest_text_of_the_bucket_would_hide_is_found(spark):

@@ -15,6 +15,7 @@ from scipy.sparse.csgraph import connected_components
 
 from pipeline.contract import kept
 from pipeline.dedupe.config import DedupeConfig
+from pipeline.dedupe.one_task import ONE_TASK
 from pipeline.dedupe.survivors import drop_duplicates, find_duplicates
 from pipeline.ids import hash_id
 from pipeline.text import normal_form, shingles
@@ -58,14 +59,31 @@ def test_one_screen_example(rows):
 
 
 @pytest.mark.parametrize("partitions", [1, 2, 7])
-def test_results_do_not_depend_on_partitioning(rows, corpus, partitions):
+@pytest.mark.parametrize("one_task", [ONE_TASK, -1], ids=["one task", "shuffled"])
+def test_results_do_not_depend_on_partitioning_nor_on_the_way(rows, corpus, partitions, one_task):
     documents = rows(DOCUMENTS, *corpus)
     expected = mapping(find_duplicates(documents.coalesce(1), DedupeConfig(ngram=1)))
 
-    got = mapping(find_duplicates(documents.repartition(partitions, "text"), DedupeConfig(ngram=1)))
+    got = mapping(find_duplicates(documents.repartition(partitions, "text"), DedupeConfig(ngram=1), one_task=one_task))
 
     assert got == expected
     assert len(got) > 20
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_both_ways_agree_where_buckets_hold_several_components(rows, seed):
+    """Texts of few words out of few, at a low threshold: many buckets, most of them open."""
+    rng = random.Random(seed)
+    texts = [" ".join(rng.sample([f"w{i}" for i in range(14)], rng.randint(4, 8))) for _ in range(120)]
+    texts += [text.upper() for text in texts[:9]]
+    documents = rows(DOCUMENTS, *[document(f"d{i:03}", text) for i, text in enumerate(texts)])
+    cfg = DedupeConfig(ngram=1, threshold=0.7, permutations=24, bands=12, rows=2)
+
+    found = mapping(find_duplicates(documents, cfg))
+
+    assert found == mapping(find_duplicates(documents, cfg, one_task=-1))
+    assert len({kind for _, kind, _ in found.values()}) == 2
+    assert len({survivor for survivor, _, _ in found.values()}) > 5
 
 
 def test_a_second_pass_finds_nothing(rows, corpus):
@@ -119,18 +137,30 @@ def test_chinese_near_duplicates_are_found_as_english_ones_are(rows):
                                         abs=1e-6)
 
 
+@pytest.mark.parametrize("one_task", [ONE_TASK, -1], ids=["one task", "shuffled"])
+def test_a_kept_document_without_words_is_a_copy_of_its_like_and_near_to_nothing(rows, one_task):
+    documents = rows(DOCUMENTS, document("a", "__"), document("b", "--- _"), document("c", "_ word"))
+
+    assert mapping(find_duplicates(documents, DedupeConfig(), one_task=one_task)) == {"a": ("b", "exact", 1.0)}
+
+
+def test_nothing_comes_of_nothing(rows):
+    assert find_duplicates(rows(DOCUMENTS), DedupeConfig()).count() == 0
+
+
 def test_only_exact_duplicates_when_asked(rows):
     documents = rows(DOCUMENTS, document("a", LOREM), document("b", LOREM.lower()), document("c", LOREM + " more"))
 
     assert mapping(find_duplicates(documents, DedupeConfig(near=False))) == {"b": ("a", "exact", 1.0)}
 
 
-def test_many_copies_of_one_text_cost_no_pairs(spark, rows):
+@pytest.mark.parametrize("one_task", [ONE_TASK, -1], ids=["one task", "shuffled"])
+def test_many_copies_of_one_text_cost_no_pairs(spark, rows, one_task):
     copies = spark.range(20_000).selectExpr("format_string('%05d', id) AS doc_id", f"'{LOREM}' AS text")
     columns = {"source": "'s'", "chars": "length(text)", "text_hash": "'same'", "drop_reason": "CAST(NULL AS STRING)"}
     documents = copies.selectExpr("*", *[f"{sql} AS {name}" for name, sql in columns.items()])
 
-    got = find_duplicates(documents, DedupeConfig())
+    got = find_duplicates(documents, DedupeConfig(), one_task=one_task)
 
     assert got.groupBy("survivor_id", "kind").count().collect() == [("00000", "exact", 19_999)]
 

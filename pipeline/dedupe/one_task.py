@@ -1,0 +1,139 @@
+"""The duplicates of a corpus whose shingle sets one task can hold: the way of ``near`` and ``survivors``, in arrays.
+
+The steps, their order and so their answer are the same; what falls away is a dozen of shuffles and plans, which cost
+more than the work itself up to some hundred thousand documents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.dedupe.buckets import group_buckets
+from pipeline.dedupe.components import join_edges
+from pipeline.dedupe.near import F64, compare_pairs, link_bucket, sets_of
+from pipeline.dedupe.shingling import I64, ShingleSets
+from schemas.documents import EXACT, NEAR
+
+ONE_TASK = 1 << 25  # shingles, 8 bytes each: 256 MB; about 250,000 docstrings
+FOUND = "doc_id string, survivor_id string, kind string, jaccard double"
+_ROWS = 1 << 14
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Verified pairs: places of texts, and their similarity."""
+
+    left: I64
+    right: I64
+    jaccard: F64
+
+
+def find_in_one_task(batches: Iterator[pa.RecordBatch], threshold: float) -> Iterator[pa.RecordBatch]:
+    """Map the duplicates among all signed documents.
+
+    In:   ``doc_id``, ``preference``, ``text_hash`` and SIGNATURES, in any order.
+    Out:  FOUND, by node.
+    Cost: the sets once, and the hubs' and texts' that are compared; about 100,000 docstrings a second.
+    """
+    held = [batch for batch in batches if batch.num_rows]
+    if not held:
+        return
+    rows = pa.Table.from_batches(held).sort_by("node").combine_chunks()
+    rank = _rank(rows)
+    keepers = _choose(_column(rows, "text_hash").dictionary_encode().indices.to_numpy(), rank)
+    is_first = keepers == np.arange(rows.num_rows)
+    bands = _column(rows, "bands")
+    owners = np.repeat(np.arange(rows.num_rows), np.diff(bands.offsets.to_numpy()))
+    keys = bands.values.to_numpy()[bands.offsets[0].as_py() : bands.offsets[-1].as_py()]
+    asked = is_first[owners]
+    pairs = link_texts(sets_of(_column(rows, "shingles")), keys[asked], owners[asked], threshold)
+    survivors, nearest = _survive(pairs, rank, rows.num_rows)
+    survivors = survivors[keepers]
+    dropped = np.flatnonzero(survivors != np.arange(rows.num_rows))
+    is_near = is_first[dropped]
+    ids = _column(rows, "doc_id")
+    found = pa.RecordBatch.from_arrays([
+        ids.take(pa.array(dropped)), ids.take(pa.array(survivors[dropped])),
+        pc.if_else(pa.array(is_near), NEAR, EXACT), pa.array(np.where(is_near, nearest[dropped], 1.0)),
+    ], names=["doc_id", "survivor_id", "kind", "jaccard"])
+    for first in range(0, found.num_rows, _ROWS):
+        yield found.slice(first, _ROWS)
+
+
+def link_texts(sets: ShingleSets, keys: I64, owners: I64, threshold: float) -> Pairs:
+    """Return what ``near.link_near`` does, of texts by their places; ``keys`` are the bands of ``owners``."""
+    buckets = group_buckets(keys, owners)
+    hubs, count = buckets.each(buckets.hubs), len(sets.sizes)
+    is_spoke = buckets.nodes != hubs
+    spokes = np.unique(hubs[is_spoke] * count + buckets.nodes[is_spoke])
+    pairs = _verified(sets, spokes // count, spokes % count, threshold)
+    roots = _roots(pairs, count)
+    if not len(buckets.keys):
+        return pairs
+    rooted = roots[buckets.nodes]
+    differ = np.minimum.reduceat(rooted, buckets.starts) != np.maximum.reduceat(rooted, buckets.starts)
+    asked = np.flatnonzero(differ & (buckets.counts > 2))
+    members = np.stack([buckets.alike[asked], buckets.counts[asked]], axis=1)
+    _, first = np.unique(members, axis=0, return_index=True)  # keys rise: of the same members the smallest bucket
+    links = [pairs]
+    for place in asked[np.sort(first)].tolist():
+        start = int(buckets.starts[place])
+        texts = np.sort(buckets.nodes[start : start + int(buckets.counts[place])])
+        left, right, jaccard = link_bucket(sets.take(texts), roots[texts], threshold)
+        links.append(Pairs(texts[left], texts[right], jaccard))
+    return Pairs(*(np.concatenate([getattr(each, side) for each in links]) for side in ("left", "right", "jaccard")))
+
+
+def _verified(sets: ShingleSets, left: I64, right: I64, threshold: float) -> Pairs:
+    jaccard = compare_pairs(sets, left, right)
+    near = jaccard >= threshold
+    return Pairs(left[near], right[near], jaccard[near])
+
+
+def _roots(pairs: Pairs, count: int) -> I64:
+    """Return the smallest text of each one's component, (count,)."""
+    roots = np.arange(count)
+    nodes, named = join_edges(pairs.left, pairs.right)
+    roots[nodes] = named
+    return roots
+
+
+def _rank(rows: pa.Table) -> I64:
+    """Return each document's place in the order of preference, then of doc_id."""
+    preference = _column(rows, "preference")
+    depth = len(preference.values) // rows.num_rows
+    places = preference.flatten().to_numpy().reshape(rows.num_rows, depth) if depth else np.empty((rows.num_rows, 0))
+    by_id = np.empty(rows.num_rows, np.int64)
+    by_id[pc.sort_indices(_column(rows, "doc_id")).to_numpy()] = np.arange(rows.num_rows)
+    rank = np.empty(rows.num_rows, np.int64)
+    rank[np.lexsort([by_id, *places.T[::-1]])] = np.arange(rows.num_rows)
+    return rank
+
+
+def _choose(groups: npt.NDArray[np.int32] | I64, rank: I64) -> I64:
+    """Return the best text of each one's group, (D,)."""
+    order = np.lexsort([rank, groups])
+    first = np.concatenate([[True], np.diff(groups[order]) != 0])
+    chosen = np.empty(len(rank), np.int64)
+    chosen[order] = order[np.flatnonzero(first)[np.cumsum(first) - 1]]
+    return chosen
+
+
+def _survive(pairs: Pairs, rank: I64, count: int) -> tuple[I64, F64]:
+    """Return the best text of each one's component, and how like its nearest linked text it is; both (count,)."""
+    nearest = np.zeros(count)
+    for side in (pairs.left, pairs.right):
+        np.maximum.at(nearest, side, pairs.jaccard)
+    return _choose(_roots(pairs, count), rank), nearest
+
+
+def _column(rows: pa.Table, name: str) -> pa.Array:
+    """Return a column as one array."""
+    column = rows[name].combine_chunks()
+    return column.chunk(0) if isinstance(column, pa.ChunkedArray) else column
