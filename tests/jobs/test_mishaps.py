@@ -1,26 +1,17 @@
-"""What a long build meets: a file that rots, a source that changes under it, an executor that is killed."""
+"""What a long build meets: a file that rots, a source that changes under it."""
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
-import pyspark
 import pytest
 
-from jobs.java import use_java
 from jobs.stages import Workspace, load_stage, run_stage
 from pipeline.recipe import load_recipe
 from schemas.documents import DOCUMENTS
 from schemas.errors import PairwrightError, ShardError
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def recipe_in(folder: Path, documents: int = 40) -> Path:
@@ -106,77 +97,3 @@ def test_a_source_that_changes_while_it_is_read_stores_nothing(spark, tmp_path, 
     assert (again.fingerprint("ingest") != place.fingerprint("ingest")) == (change != "gone")
     run_stage(load_stage("ingest"), again)
     assert len(rows_of(again, "ingest")) == 40 + (change == "grown")
-
-
-# A driver of its own, since Spark's context is one a process. The first task that reads a source stops, says which
-# executor it runs in, and waits; the second attempt finds the note and goes on.
-DRIVER = """
-import os, sys, time
-from pathlib import Path
-
-import psutil
-
-import jobs.ingest
-from jobs.stages import Workspace, load_stage, run_stage
-from pipeline.recipe import load_recipe
-
-folder = Path(sys.argv[1])
-note = folder / "executor"
-read = jobs.ingest.read_records
-
-
-def pause_once(batches):
-    for batch in batches:
-        if not note.exists():
-            java = next(each for each in psutil.Process().parents() if "java" in each.name())
-            (folder / "writing").write_text(str(java.pid))
-            (folder / "writing").replace(note)
-            time.sleep(120)
-        yield batch
-
-
-def read_and_pause(units, sources):
-    return read(units, sources).transform(lambda frame: frame.mapInArrow(pause_once, frame.schema))
-
-
-jobs.ingest.read_records = read_and_pause
-settings = {"spark.master": "local-cluster[1,1,1024]", "spark.executor.memory": "1g", "spark.ui.enabled": "false",
-            "spark.driver.host": "127.0.0.1", "spark.sql.shuffle.partitions": "2", "spark.default.parallelism": "2"}
-place = Workspace.open(load_recipe(folder / "r.yaml"), folder / "w", None, settings)
-manifest = run_stage(load_stage("ingest"), place)
-print("documents", manifest["outputs"]["documents"]["rows"])
-place.stop_spark()
-"""
-
-
-def test_a_killed_executor_costs_its_tasks_alone(spark, tmp_path):
-    """A real cluster in small: its one executor, a process, is killed in the middle of the stage's reading."""
-    recipe_in(tmp_path)
-    (tmp_path / "driver.py").write_text(DRIVER)
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "JAVA_HOME": str(use_java().home),
-                                "SPARK_HOME": str(Path(pyspark.__file__).parent), "PYSPARK_PYTHON": sys.executable}
-    with (tmp_path / "driver.log").open("wb") as log:
-        driver = subprocess.Popen([sys.executable, str(tmp_path / "driver.py"), str(tmp_path)], stdout=log, stderr=log,
-                                  cwd=tmp_path, env=environment)
-    try:
-        deadline = time.monotonic() + 120
-        while not (tmp_path / "executor").exists():
-            assert driver.poll() is None, (tmp_path / "driver.log").read_text()
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
-        executor = int((tmp_path / "executor").read_text())
-        assert executor != driver.pid
-        os.kill(executor, signal.SIGKILL)
-        assert driver.wait(timeout=120) == 0, (tmp_path / "driver.log").read_text()
-    finally:
-        driver.kill()
-        driver.wait()
-    assert "documents 40" in (tmp_path / "driver.log").read_text()
-
-    lost = open_place(tmp_path, spark)
-    assert lost.manifest("ingest") is not None
-    found = rows_of(lost, "ingest")
-    shutil.rmtree(tmp_path / "w")
-    calm = open_place(tmp_path, spark)
-    run_stage(load_stage("ingest"), calm)
-    assert found == rows_of(calm, "ingest")
