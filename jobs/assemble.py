@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from jobs.stages import Stage, StageRun, main
+from jobs.entry import main
+from jobs.stage_run import StageRun
+from jobs.stages import Stage
 from pipeline.assemble.batches import plan_batches
 from pipeline.assemble.examples import build_examples
 from pipeline.contract import spark_schema

@@ -9,8 +9,10 @@ from pyspark.sql import functions as F
 
 from jobs.cache import VectorCache
 from jobs.engines.kmeans import FindCentres
+from jobs.entry import main
 from jobs.index import encoder_files, open_encoder
-from jobs.stages import Stage, StageRun, main
+from jobs.stage_run import StageRun
+from jobs.stages import Stage
 from jobs.store import digest_of
 from pipeline.bucket import CLASSIFIER, CLUSTER, SOURCE
 from pipeline.bucket.classifier import believe_guesses, draw_lessons, guess_domains, train_classifier

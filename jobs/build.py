@@ -7,9 +7,11 @@ from pathlib import Path
 
 from jobs.publish import point_current, published_by
 from jobs.session import under_spark_submit
-from jobs.stages import STAGES, Workspace, load_stage, run_stage, stages_until
+from jobs.stage_run import run_stage
+from jobs.stages import STAGES, load_stage, stages_until
 from jobs.store import write_json
 from jobs.terminal import Terminal, stage_line
+from jobs.workspace import Workspace
 from schemas.errors import RecipeError
 
 LAST = "report"

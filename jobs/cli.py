@@ -10,9 +10,11 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from jobs.entry import add_place, open_place
 from jobs.exit_status import NIGHTLY, STOPPED
 from jobs.single import add_steps
-from jobs.stages import STAGES, add_place, load_stage, open_place, run_stage
+from jobs.stage_run import run_stage
+from jobs.stages import STAGES, load_stage
 from pipeline.recipe import Recipe, load_recipe
 from schemas.errors import PairwrightError
 

@@ -15,7 +15,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs.checkpoint import FOLDER, Suite, run_checkpoint
-from jobs.stages import StageRun
+from jobs.stage_run import StageRun
 from pipeline.contract import spark_schema
 from schemas.table import Column, Reference, Table
 

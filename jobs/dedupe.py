@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from jobs.stages import Stage, StageRun, main
+from jobs.entry import main
+from jobs.stage_run import StageRun
+from jobs.stages import Stage
 from pipeline.dedupe.survivors import drop_duplicates, find_duplicates
 from schemas.documents import DOCUMENTS, DUPLICATES
 

@@ -14,7 +14,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs.history import Publication
-from jobs.stages import Workspace
+from jobs.workspace import Workspace
 from pipeline.changes import ADDED, CHANGED, REMOVED, compare_documents, compare_pairs, count_changes
 from pipeline.contract import frame_of, spark_schema
 from schemas.documents import DOCUMENTS

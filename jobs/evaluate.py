@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from jobs.engines.lucene import LuceneBm25, build_lucene
+from jobs.entry import main
 from jobs.publish import dataset_of
-from jobs.stages import Stage, StageRun, main
+from jobs.stage_run import StageRun
+from jobs.stages import Stage
 from jobs.store import write_json
 from jobs.trainer_process import run_trainer
 from schemas.errors import RecipeError

@@ -24,9 +24,9 @@ from jobs.cache import SCORES, VECTORS
 from jobs.history import current_version, read_history, write_history
 from jobs.mirror import Mirror
 from jobs.prune import prune_caches
-from jobs.stages import Workspace
 from jobs.store import MANIFEST
 from jobs.teachers import TEACHERS
+from jobs.workspace import Workspace
 from schemas.errors import EngineError, RecipeError, rule
 
 KEEP = 7

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from pyspark.sql import DataFrame
 from pyspark.storagelevel import StorageLevel
 
-from jobs.stages import Stage, StageRun, main
+from jobs.entry import main
+from jobs.stage_run import StageRun
+from jobs.stages import Stage
 from pipeline.dedupe.lineage import cut_lineage
 from pipeline.holdout import (
     held_out_corpus,

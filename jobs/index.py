@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from jobs.cache import VectorCache
 from jobs.engines.encoder import OpenEncoder
 from jobs.engines.lucene import build_lucene, in_order
-from jobs.stages import Stage, StageRun, main
+from jobs.entry import main
+from jobs.stage_run import StageRun
+from jobs.stages import Stage
 from jobs.store import directory_digest
 from pipeline.contract import kept
 from pipeline.mine.ann import embed_documents

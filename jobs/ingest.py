@@ -9,7 +9,9 @@ from pyspark.sql import DataFrame
 from pyspark.storagelevel import StorageLevel
 
 from jobs.engines.tokenizer import OpenCounter, tokenizer_digest
-from jobs.stages import Stage, StageRun, main
+from jobs.entry import main
+from jobs.stage_run import StageRun
+from jobs.stages import Stage
 from jobs.store import digest_of
 from pipeline.ingest.erase import erase_documents, erase_judgements, id_frame, name_relatives, read_erased
 from pipeline.ingest.passages import cut_documents, list_passages, put_passages

@@ -6,7 +6,9 @@ from typing import Any
 
 import pandas as pd
 
-from jobs.stages import Stage, StageRun, main
+from jobs.entry import main
+from jobs.stage_run import StageRun
+from jobs.stages import Stage
 from pipeline.judge.calibrate import calibrate
 from pipeline.judge.trials import hide_positives
 from pipeline.judge.verdicts import count_starved, judge_candidates

@@ -12,7 +12,9 @@ from pyspark.sql import DataFrame
 
 from jobs.cache import score_cache
 from jobs.engines.cross_encoder import Lesson, OpenScorer, train_teacher
-from jobs.stages import Stage, StageRun, main
+from jobs.entry import main
+from jobs.stage_run import StageRun
+from jobs.stages import Stage
 from jobs.store import digest_of, directory_digest
 from jobs.teachers import TEACHERS, TeacherShelf
 from pipeline.contract import spark_schema

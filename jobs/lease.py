@@ -33,6 +33,7 @@ from schemas.errors import EngineError
 BEAT, EXPIRES = 5.0, 60.0  # seconds
 _LEASE, _GUARD = "lease.json", ".lease.guard"
 _POLL = 0.2
+_STOP = signal.SIGUSR1  # not SIGINT: a shell has the jobs that a script starts with ``&`` ignore that one
 
 
 class Lease:
@@ -64,6 +65,8 @@ class Lease:
         except OSError as error:
             raise EngineError(
                 f"cannot write to {self._slot}: {error.strerror or error}; try another --workspace") from error
+        if threading.get_ident() == self._main:
+            signal.signal(_STOP, signal.default_int_handler)
         self._thread.start()
         return self
 
@@ -132,7 +135,7 @@ class Lease:
                         self._slot.write({**self._facts, "beat": beat})
                         continue
                 self._thief = _thief_of(found)
-                signal.pthread_kill(self._main, signal.SIGINT)
+                signal.pthread_kill(self._main, _STOP)
                 return
 
     def _refusal(self, holder: dict[str, Any]) -> EngineError:

@@ -7,8 +7,10 @@ from pyspark.sql import DataFrame
 from jobs.cache import VectorCache
 from jobs.engines.faiss import OpenFaiss, build_vectors
 from jobs.engines.lucene import search_bm25
+from jobs.entry import main
 from jobs.index import LUCENE, encoder_files, open_encoder
-from jobs.stages import Stage, StageRun, main
+from jobs.stage_run import StageRun
+from jobs.stages import Stage
 from pipeline.contract import kept
 from pipeline.mine.ann import embed_texts, retrieve_nearest
 from pipeline.mine.candidates import choose_negatives, choose_queries, mine_candidates, score_negatives

@@ -16,12 +16,13 @@ from pathlib import Path
 
 from jobs.build import build_stages, finish
 from jobs.diff import diff_lines, diff_versions
+from jobs.entry import add_place, open_place
 from jobs.exit_status import AUDIT_FAILED, FAILED, NIGHTLY, NOTHING_NEW, PUBLISHED, STOPPED
 from jobs.history import current_version, is_withdrawn, read_history
 from jobs.publish import point_current, published_by
-from jobs.stages import Workspace, add_place, open_place
 from jobs.store import write_json
 from jobs.terminal import Terminal
+from jobs.workspace import Workspace
 from schemas.errors import AuditError, PairwrightError
 
 DIFF, PENDING = "diff.json", "nightly.json"

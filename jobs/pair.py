@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from jobs.stages import Stage, StageRun, main
+from jobs.entry import main
+from jobs.stage_run import StageRun
+from jobs.stages import Stage
 from pipeline.pair import pair_documents
 from schemas.documents import DOCUMENTS, DOMAINS, DUPLICATES, EVAL_QUERIES, JUDGEMENTS
 from schemas.errors import RecipeError

@@ -24,10 +24,13 @@ from jobs.checkpoint import FOLDER
 from jobs.croissant import FILE as CROISSANT
 from jobs.croissant import write_croissant
 from jobs.dataset_card import write_card
+from jobs.entry import main
 from jobs.history import current_version, is_withdrawn, make_current, sync
 from jobs.shard_files import write_eval_sets, write_shards
-from jobs.stages import Stage, StageRun, Workspace, main, stages_until
+from jobs.stage_run import StageRun
+from jobs.stages import Stage, stages_until
 from jobs.store import Store, digest_of, directory_digest, file_sha256, write_json
+from jobs.workspace import Workspace
 from pipeline.audit import Drift, describe_examples, describe_verdicts, find_drift, statistics
 from pipeline.contract import kept
 from pipeline.locations import is_uri

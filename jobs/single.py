@@ -20,7 +20,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import yaml
 
-from jobs.stages import add_spark, spark_settings
+from jobs.entry import add_spark, spark_settings
 from pipeline.ingest.sources import BEIR, FORMATS, MSMARCO, PYDOCS, formats_in
 from pipeline.recipe import Recipe, resolve_recipe
 from schemas.documents import ANNOTATIONS, DOCUMENTS, DOMAINS, DUPLICATES, GUESSES, LEAKS, PASSAGES

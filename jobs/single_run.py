@@ -16,9 +16,11 @@ from jobs.failures import explained
 from jobs.ingest import cut_passages
 from jobs.memory import PeakMemory
 from jobs.single import Job
-from jobs.stages import StageRun, Workspace, load_stage
+from jobs.stage_run import StageRun
+from jobs.stages import load_stage
 from jobs.store import MANIFEST, Store, count_rows, describe_files, write_json
 from jobs.terminal import Terminal, stage_line
+from jobs.workspace import Workspace
 from pipeline.bucket.taxonomy import lay_out_domains
 from pipeline.contract import frame_of, spark_schema
 from pipeline.ingest.passages import list_passages, put_passages

@@ -12,9 +12,11 @@ from pyspark.sql import DataFrame
 
 from jobs.engines.lucene import search_bm25
 from jobs.engines.vllm import OpenAiGenerator, ServerSettings, VllmServer, why_no_vllm
+from jobs.entry import main
 from jobs.index import LUCENE
 from jobs.journal import Journal, Written, reply_key
-from jobs.stages import Stage, StageRun, main
+from jobs.stage_run import StageRun
+from jobs.stages import Stage
 from jobs.store import digest_of, directory_digest
 from pipeline.contract import frame_of, kept
 from pipeline.ports import GenerationRequest, Generator

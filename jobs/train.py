@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from jobs.entry import main
 from jobs.publish import dataset_of
-from jobs.stages import Stage, StageRun, main
+from jobs.stage_run import StageRun
+from jobs.stages import Stage
 from jobs.store import directory_digest, write_json
 from jobs.trainer_process import run_trainer
 from pipeline.recipe import Recipe

@@ -19,8 +19,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from jobs.stages import STAGES, Workspace
+from jobs.stages import STAGES
 from jobs.store import Store
+from jobs.workspace import Workspace
 from pipeline.recipe import load_recipe
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -18,8 +18,9 @@ import pyarrow.dataset as ds
 import pytest
 import yaml
 
-from jobs.stages import Workspace, stages_until
+from jobs.stages import stages_until
 from jobs.teachers import TEACHERS
+from jobs.workspace import Workspace
 from pipeline.recipe import load_recipe
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -21,7 +21,7 @@ from jobs.report.data import ReportData, load_report
 from jobs.report.evaluation import evaluation_figure, evaluation_section, training_section
 from jobs.report.html import Html, tag, text
 from jobs.report.negatives import examples_section, judge_section, negatives_section, synthesis_section
-from jobs.stages import Workspace
+from jobs.workspace import Workspace
 from schemas.documents import DOCUMENTS
 from schemas.errors import EngineError
 

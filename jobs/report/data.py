@@ -19,7 +19,8 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from jobs.checkpoint import FOLDER, INDEX
-from jobs.stages import STAGES, Workspace
+from jobs.stages import STAGES
+from jobs.workspace import Workspace
 from schemas.documents import DOCUMENTS, DUPLICATES, REJECTS
 from schemas.errors import ShardError
 from schemas.mining import VERDICTS

@@ -16,7 +16,9 @@ from pyspark.sql import SparkSession
 from pyspark.sql.pandas.types import to_arrow_schema
 
 from jobs.session import start_session
-from jobs.stages import Workspace, load_stage, run_stage
+from jobs.stage_run import run_stage
+from jobs.stages import load_stage
+from jobs.workspace import Workspace
 from pipeline.contract import spark_schema
 from pipeline.ids import hash_id
 from pipeline.recipe import load_recipe

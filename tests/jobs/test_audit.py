@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from jobs import build, nightly, publish, report, stages
+from jobs import build, nightly, publish, report, stage_run, stages, workspace
 from jobs.cli import main
 from jobs.history import CURRENT, HISTORY, current_version
-from jobs.stages import Stage, StageRun
+from jobs.stage_run import StageRun
+from jobs.stages import Stage
 from pipeline.contract import frame_of
 from schemas.documents import DOCUMENTS, EVAL_CORPUS, EVAL_QRELS, EVAL_QUERIES
 from schemas.mining import VERDICTS
@@ -95,11 +96,12 @@ def night(spark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[l
             external=lambda _: {"examples": json.dumps(given)},
             run=lambda run: publish.run(Tables(run, given, tmp_path / "scratch")))  # type: ignore[arg-type]
 
-    for module in (stages, build):
+    for module in (workspace, stage_run, build):
         monkeypatch.setattr(module, "load_stage", load)
+    for module in (stages, build):
         monkeypatch.setattr(module, "STAGES", {"publish": ""})
-    monkeypatch.setattr(stages, "start_session", lambda *_: spark)
-    monkeypatch.setattr(stages, "stop_session", lambda _: None)
+    monkeypatch.setattr(workspace, "start_session", lambda *_: spark)
+    monkeypatch.setattr(workspace, "stop_session", lambda _: None)
     monkeypatch.setattr(report, "write_report", lambda place: place.logs / "report.html")
     monkeypatch.setattr(nightly, "diff_versions", lambda place, before, after: {
         "from": before and before.version, "to": after.version, "note": None,

@@ -22,7 +22,9 @@ import pytest
 import yaml
 
 from jobs.engines.vllm import OpenAiGenerator, ServerSettings, VllmServer
-from jobs.stages import Workspace, load_stage, run_stage
+from jobs.stage_run import run_stage
+from jobs.stages import load_stage
+from jobs.workspace import Workspace
 from pipeline.ingest.formats import read_lines
 from pipeline.ingest.readers import READERS
 from pipeline.ingest.sources import SourceConfig

@@ -8,10 +8,12 @@ import json
 import great_expectations.expectations as gxe
 import pytest
 
-from jobs import stages
+from jobs import stage_run, workspace
 from jobs.checkpoint import Suite, run_checkpoint
 from jobs.contracts import expectations_of, references_of
-from jobs.stages import STAGES, Stage, Workspace, load_stage, run_stage
+from jobs.stage_run import run_stage
+from jobs.stages import STAGES, Stage, load_stage
+from jobs.workspace import Workspace
 from pipeline.recipe import load_recipe
 from schemas.documents import DOCUMENTS, EVAL_CORPUS, EVAL_QUERIES, LEAKS, TOO_LONG
 from schemas.errors import AuditError
@@ -138,7 +140,8 @@ def test_an_output_that_breaks_its_contract_never_exists(spark, rows, tmp_path, 
         "synthesise": Stage(name="synthesise", version=1, settings=(), inputs={DOCUMENTS: "guard"},
                             outputs=(POSITIVES, REQUESTS, REPLIES), leaves=True, run=write),
     }
-    monkeypatch.setattr(stages, "load_stage", made.__getitem__)
+    for module in (workspace, stage_run):
+        monkeypatch.setattr(module, "load_stage", made.__getitem__)
     place = Workspace.open(load_recipe(tmp_path / "r.yaml"), tmp_path / "w")
     place._spark = spark
     run_stage(made["guard"], place)

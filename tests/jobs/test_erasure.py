@@ -13,8 +13,10 @@ from jobs.cache import Cache, VectorCache, score_cache
 from jobs.cli import main
 from jobs.history import make_current
 from jobs.journal import Journal, Written
-from jobs.stages import Workspace, load_stage, run_stage
+from jobs.stage_run import run_stage
+from jobs.stages import load_stage
 from jobs.store import Store, count_rows, write_json
+from jobs.workspace import Workspace
 from pipeline.ingest.erase import erase_judgements, id_frame, read_erased
 from pipeline.label import LabelConfig
 from pipeline.label.teacher import add_texts, score_pairs

@@ -8,8 +8,8 @@ import pytest
 from jobs.cli import main
 from jobs.gc import find_garbage, remove_garbage, said, size_text
 from jobs.history import current_version, make_current, read_history, roll_back
-from jobs.stages import Workspace
 from jobs.store import Store, write_json
+from jobs.workspace import Workspace
 from pipeline.recipe import load_recipe
 from schemas.errors import RecipeError
 

@@ -7,7 +7,9 @@ from pydoc_data.topics import topics
 import pytest
 import yaml
 
-from jobs.stages import Workspace, load_stage, run_stage
+from jobs.stage_run import run_stage
+from jobs.stages import load_stage
+from jobs.workspace import Workspace
 from pipeline.recipe import load_recipe
 
 

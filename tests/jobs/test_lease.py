@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -100,7 +101,13 @@ def test_a_holder_elsewhere_that_renews_keeps_it_whatever_its_clock_says(tmp_pat
             pass
 
 
-def test_a_holder_that_was_given_up_for_dead_stops_and_leaves_the_next_one_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ignored", [False, True], ids=["terminal", "background"])
+def test_a_holder_that_was_given_up_for_dead_stops_and_leaves_the_next_one_alone(
+    tmp_path: Path, ignored: bool
+) -> None:
+    """Also where SIGINT is ignored, as it is for what a script starts with ``&``."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN if ignored else signal.default_int_handler)
+    started = time.monotonic()
     taken = json.dumps({"token": "other", "host": "far", "pid": 7, "command": "c", "since": "s", "machine": "far boot"})
 
     def work() -> None:
@@ -108,8 +115,12 @@ def test_a_holder_that_was_given_up_for_dead_stops_and_leaves_the_next_one_alone
             (tmp_path / "lease.json").write_text(taken)
             time.sleep(30)
 
-    with pytest.raises(EngineError, match=r"was lost: taken by far, process 7"):
-        work()
+    try:
+        with pytest.raises(EngineError, match=r"was lost: taken by far, process 7"):
+            work()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert time.monotonic() - started < 20  # it did not sleep to the end
     assert (tmp_path / "lease.json").read_text() == taken
 
 

@@ -12,14 +12,16 @@ from typing import Any
 import fsspec
 import pytest
 
-from jobs import build, mirror, report, stages
+from jobs import build, mirror, report, stage_run, stages, workspace
 from jobs.cli import main
 from jobs.history import current_version
 from jobs.mirror import SYNCED, open_store
 from jobs.publish import ARTEFACT, POINTER, publish_version
 from jobs.remote import MIRRORS, Remote, mirror_folder
-from jobs.stages import Stage, StageRun, Workspace
+from jobs.stage_run import StageRun
+from jobs.stages import Stage
 from jobs.store import MANIFEST, digest_of, file_sha256, write_json
+from jobs.workspace import Workspace
 from pipeline.recipe import load_recipe
 from schemas.errors import EngineError, RecipeError
 from schemas.table import Table
@@ -39,8 +41,8 @@ class House:
         (folder / "r.yaml").write_text("name: r\nsources:\n  - {name: s, format: jsonl, path: docs.jsonl}\n")
         self.night("one")
         self.at("first")
-        monkeypatch.setattr(stages, "load_stage", self.stage)
-        monkeypatch.setattr(build, "load_stage", self.stage)
+        for module in (workspace, stage_run, build):
+            monkeypatch.setattr(module, "load_stage", self.stage)
         monkeypatch.setattr("jobs.cli.load_stage", self.stage)
         monkeypatch.setattr(stages, "STAGES", {"ingest": "", "publish": ""})
         monkeypatch.setattr(build, "STAGES", stages.STAGES)

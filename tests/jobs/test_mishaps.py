@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from jobs.stages import Workspace, load_stage, run_stage
+from jobs.stage_run import run_stage
+from jobs.stages import load_stage
+from jobs.workspace import Workspace
 from pipeline.recipe import load_recipe
 from schemas.documents import DOCUMENTS
 from schemas.errors import PairwrightError, ShardError

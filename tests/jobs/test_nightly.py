@@ -1,18 +1,21 @@
 """The nightly build: its exit status, when CURRENT moves and when it stays, and what it says has changed."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from jobs import build, nightly, report, stages
+from jobs import build, nightly, report, stage_run, stages, workspace
 from jobs.cli import main
 from jobs.diff import diff_lines, diff_versions
 from jobs.history import Publication, current_version, make_current, roll_back
 from jobs.publish import ARTEFACT, POINTER, publish_version
-from jobs.stages import Stage, StageRun, Workspace
+from jobs.stage_run import StageRun
+from jobs.stages import Stage
 from jobs.store import Store, count_rows, digest_of, write_json
+from jobs.workspace import Workspace
 from pipeline.recipe import load_recipe
 from schemas.documents import DOCUMENTS, HELD_OUT, NEAR_DUPLICATE
 from schemas.errors import AuditError, EngineError
@@ -29,8 +32,8 @@ class Factory:
         self.fails: Callable[[str], None] = lambda _: None
         self.night("one")
         (folder / "r.yaml").write_text("name: r\nsources:\n  - {name: s, format: jsonl, path: docs.jsonl}\n")
-        monkeypatch.setattr(stages, "load_stage", self.stage)
-        monkeypatch.setattr(build, "load_stage", self.stage)
+        for module in (workspace, stage_run, build):
+            monkeypatch.setattr(module, "load_stage", self.stage)
         monkeypatch.setattr(stages, "STAGES", {"publish": "", "train2": "", "evaluate": ""})
         self.ran: list[str] = []
         monkeypatch.setattr(build, "STAGES", stages.STAGES)
@@ -63,7 +66,7 @@ class Factory:
             if run.stage.name == "publish":
                 publish_version(partial, self.home, version, {"publish": run.fingerprint_of("publish")})
         finally:
-            stages.shutil.rmtree(partial, ignore_errors=True)
+            shutil.rmtree(partial, ignore_errors=True)
         write_json(run.artefact(ARTEFACT) / POINTER, {"name": "r", "version": version})
         run.note(table=["heldout: nDCG@10"])
 
@@ -164,7 +167,7 @@ def test_building_again_what_was_rolled_back_does_not_publish_it(factory: Factor
         factory.night(content)
         factory.call("nightly")
     first, _ = roll_back(factory.home)[::-1]
-    stages.shutil.rmtree(factory.workspace / "tables")
+    shutil.rmtree(factory.workspace / "tables")
     assert factory.call("nightly") == 3
     assert factory.current == first
     assert factory.call("build", "--until", "publish") == 0
@@ -313,7 +316,7 @@ def test_the_diff_says_what_changed_and_why(spark, rows, place) -> None:
     ]
     assert diff_lines(diff)[-1] == "  domains    + new (1), - old (3), ~ grows (4 -> 5)"
 
-    stages.shutil.rmtree(place.path / "tables" / "judge" / "v1")
+    shutil.rmtree(place.path / "tables" / "judge" / "v1")
     assert diff_versions(place, before, after)["note"] == "the tables behind v1 are gone, so rows are not compared"
     first = diff_versions(place, None, after)
     assert sum(each["count"] for each in first["documents"]["added"].values()) == 4

@@ -10,7 +10,9 @@ import yaml
 
 from jobs.engines.tokenizer import OpenCounter
 from jobs.explain import explain
-from jobs.stages import Workspace, load_stage, run_stage
+from jobs.stage_run import run_stage
+from jobs.stages import load_stage
+from jobs.workspace import Workspace
 from pipeline.recipe import load_recipe
 from schemas.errors import EngineError, RecipeError
 

@@ -15,8 +15,8 @@ import pytest
 
 from jobs.cli import main
 from jobs.single import STEPS, find_documents, read_settings
-from jobs.stages import Workspace
 from jobs.store import file_sha256
+from jobs.workspace import Workspace
 from pipeline.ingest.sources import formats_in
 from schemas.errors import RecipeError
 

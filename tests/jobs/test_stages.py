@@ -11,7 +11,9 @@ import pytest
 from jobs import stages
 from jobs.exit_status import AUDIT_FAILED
 from jobs.failures import house_error
-from jobs.stages import STAGES, Stage, StageRun, Workspace, run_stage
+from jobs.stage_run import StageRun, run_stage
+from jobs.stages import STAGES, Stage
+from jobs.workspace import Workspace
 from pipeline.recipe import load_recipe
 from schemas.errors import ContractError, EngineError, PairwrightError, RecipeError
 
@@ -30,7 +32,7 @@ def make_stage(run: Callable[[StageRun], None], name: str = "ingest") -> Stage:
 @pytest.fixture
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     place = Workspace.open(load_recipe(recipe(tmp_path)), tmp_path / "w")
-    monkeypatch.setattr(stages, "load_stage", lambda _: make_stage(lambda _: None))
+    monkeypatch.setattr("jobs.workspace.load_stage", lambda _: make_stage(lambda _: None))
     return place
 
 

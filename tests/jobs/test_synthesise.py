@@ -12,7 +12,7 @@ import pytest
 
 import jobs.synthesise as stage
 from jobs.engines.lucene import build_lucene, in_order
-from jobs.stages import StageRun
+from jobs.stage_run import StageRun
 from pipeline.contract import frame_of
 from pipeline.guard import GuardConfig
 from pipeline.ids import hash_id
