@@ -8,9 +8,9 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs.cache import VectorCache
+from jobs.encoder import encoder_files, open_encoder
 from jobs.engines.kmeans import FindCentres
 from jobs.entry import main
-from jobs.index import encoder_files, open_encoder
 from jobs.stage_run import StageRun
 from jobs.stages import Stage
 from jobs.store import digest_of

@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from pyspark.sql import DataFrame
+
+from jobs.cache import VectorCache
+from jobs.encoder import encoder_files, open_encoder
+from jobs.engines.faiss import OpenFaiss, build_vectors
 from jobs.entry import main
 from jobs.stage_run import StageRun
 from jobs.stages import Stage
+from jobs.store import digest_of
+from pipeline.contract import kept
+from pipeline.dedupe.lineage import cut_lineage
+from pipeline.dedupe.semantic import find_alike, with_alike
 from pipeline.dedupe.survivors import drop_duplicates, find_duplicates
+from pipeline.mine.ann import embed_documents
+from pipeline.recipe import Recipe
 from schemas.documents import DOCUMENTS, DUPLICATES
+from schemas.mining import EMBEDDINGS
 
 
 def run(run: StageRun) -> None:
     """Map every duplicate to its survivor, then mark it."""
     cfg = run.recipe.dedupe
     documents = run.read(DOCUMENTS)
-    run.write(find_duplicates(documents, cfg), DUPLICATES)
+    duplicates = find_duplicates(documents, cfg)
+    if cfg.semantic is not None:
+        duplicates = _with_alike(run, documents, cut_lineage(duplicates))
+    run.write(duplicates, DUPLICATES)
     run.write(drop_duplicates(documents, run.written(DUPLICATES)), DOCUMENTS)
     if cfg.near:
         banding = cfg.banding
@@ -23,12 +40,36 @@ def run(run: StageRun) -> None:
         })
 
 
+def _with_alike(run: StageRun, documents: DataFrame, duplicates: DataFrame) -> DataFrame:
+    """Return the duplicates and those among the rest that say the same; the vectors are cached for later stages."""
+    left = kept(documents).join(duplicates.select("doc_id"), "doc_id", how="left_anti")
+    encoder = open_encoder(run.recipe)
+    memory = VectorCache(run.spark, run.cache_dir, encoder)
+    place = run.scratch / EMBEDDINGS.name
+    embed_documents(left, encoder, run.recipe.encoder, memory).write.parquet(str(place))
+    run.spent("encoder", memory.seconds)
+    run.note(vectors=memory.counts())
+    memory.compact()
+    build_vectors(place, run.scratch / "vectors", run.recipe.mine.factory)
+    vectors = run.spark.read.parquet(str(place))
+    alike = cut_lineage(find_alike(left, vectors, OpenFaiss(str(run.scratch / "vectors")), run.recipe.dedupe))
+    return with_alike(duplicates, alike)
+
+
+def meaning(recipe: Recipe) -> Mapping[str, str]:
+    """Return the digests of what decides which texts say the same: nothing, where that is not asked for."""
+    if recipe.dedupe.semantic is None:
+        return {}
+    settings = [recipe.section("encoder"), recipe.mine.factory]
+    return {**encoder_files(recipe), "settings of the encoder": digest_of(settings)}
+
+
 STAGE = Stage(
     name="dedupe", version=1,
     settings=("dedupe",),
     inputs={DOCUMENTS: "ingest"},
     outputs=(DUPLICATES, DOCUMENTS),
-    run=run,
+    run=run, external=meaning,
 )
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from jobs.mirror import open_store
-from schemas.documents import DOCUMENTS, DOMAINS, DUPLICATES, GUESSES, LEAKS, PASSAGES
+from schemas.documents import ANNOTATIONS, DOCUMENTS, DOMAINS, DUPLICATES, GUESSES, LEAKS, PASSAGES
 from schemas.errors import RecipeError
 from schemas.mining import CANDIDATES, VERDICTS
 from schemas.pairs import POSITIVES, REPLIES, REQUESTS, SYNTHETICS
@@ -102,13 +102,14 @@ def _document(ledger: Ledger, doc_id: str) -> str | None:
         f"  text      {_short(row['text'])}",
     ]
     lines += _passages(ledger, doc_id)
+    lines += [_cleaned(each) for each in ledger.rows("ingest", ANNOTATIONS, doc_id=doc_id)]
     lines += [
         f"  {stage:<9} {reason or 'kept'}"
         for stage in ("ingest", "dedupe", "holdout", "guard")
         for reason in [each["drop_reason"] for each in ledger.rows(stage, DOCUMENTS, doc_id=doc_id)]
     ]
     lines += [
-        f"  duplicate of {each['survivor_id']} ({each['kind']}, Jaccard {each['jaccard']:.3f})"
+        f"  duplicate of {each['survivor_id']} ({each['kind']}, {_likeness(each)})"
         for each in ledger.rows("dedupe", DUPLICATES, doc_id=doc_id)
     ]
     copies = ledger.rows("dedupe", DUPLICATES, survivor_id=doc_id)
@@ -138,6 +139,21 @@ def _document(ledger: Ledger, doc_id: str) -> str | None:
             f"  mined     for {len(verdicts)} queries: " + ", ".join(f"{why} {n}" for why, n in sorted(counts.items()))
         )
     return _join(lines)
+
+
+def _cleaned(found: Row) -> str:
+    """Tell what cleaning found out about a document."""
+    said = ["repaired"] if found["repaired"] else []
+    if found["language"]:
+        said.append(f"language {found['language']} ({found['language_score']:.3f})")
+    said += [f"breaks {', '.join(found['failed_rules'])}"] if found["failed_rules"] else []
+    said += [f"personal data: {', '.join(found['pii'])}"] if found["pii"] else []
+    return f"  cleaned   {'; '.join(said) or 'nothing to say'}"
+
+
+def _likeness(duplicate: Row) -> str:
+    named = "cosine" if duplicate["jaccard"] is None else "jaccard"
+    return f"{named.capitalize()} {duplicate[named]:.3f}"
 
 
 def _passages(ledger: Ledger, doc_id: str) -> list[str]:

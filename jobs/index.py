@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 
 from jobs.cache import VectorCache
-from jobs.engines.encoder import OpenEncoder
+from jobs.encoder import encoder_files, open_encoder
 from jobs.engines.lucene import build_lucene, in_order
 from jobs.entry import main
 from jobs.stage_run import StageRun
 from jobs.stages import Stage
-from jobs.store import directory_digest
 from pipeline.contract import kept
 from pipeline.mine.ann import embed_documents
-from pipeline.recipe import Recipe
 from schemas.documents import DOCUMENTS
 from schemas.mining import EMBEDDINGS
 
@@ -35,17 +32,6 @@ def run(run: StageRun) -> None:
     memory.compact()
     run.note(vectors=memory.counts(), documents=indexed, language=run.recipe.index.language,
              lucene_seconds=round(lucene_seconds, 2))
-
-
-def open_encoder(recipe: Recipe) -> OpenEncoder:
-    """Return the factory of the recipe's encoder. Raises: RecipeError when its model is not there."""
-    path = recipe.model_path(recipe.encoder.model)
-    return OpenEncoder(str(path), recipe.encoder, directory_digest(path))
-
-
-def encoder_files(recipe: Recipe) -> Mapping[str, str]:
-    """Return the digest of the encoder's files: other weights are another build."""
-    return {"encoder": directory_digest(recipe.model_path(recipe.encoder.model))}
 
 
 STAGE = Stage(

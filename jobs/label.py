@@ -13,6 +13,7 @@ from pyspark.sql import DataFrame
 from jobs.cache import score_cache
 from jobs.engines.cross_encoder import Lesson, OpenScorer, train_teacher
 from jobs.entry import main
+from jobs.memory import release_free
 from jobs.stage_run import StageRun
 from jobs.stages import Stage
 from jobs.store import digest_of, directory_digest
@@ -69,6 +70,7 @@ def _teach(run: StageRun, lessons: list[Lesson], path: Path) -> dict[str, float]
         shutil.copytree(kept[0], path, dirs_exist_ok=True)
         return {"lessons": len(lessons), "steps": 0, "changed_lessons": round(kept[1], 4)}
     figures = train_teacher(lessons, recipe.model_path(cfg.base), path, cfg, recipe.seed, run.progress)
+    release_free()  # the workers that score need it
     if cfg.refresh:
         shelf.keep(path, lessons)
     return figures

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 
 from jobs.cache import VectorCache
+from jobs.encoder import encoder_files, open_encoder
 from jobs.engines.faiss import OpenFaiss, build_vectors
 from jobs.engines.lucene import search_bm25
 from jobs.entry import main
-from jobs.index import LUCENE, encoder_files, open_encoder
+from jobs.index import LUCENE
 from jobs.stage_run import StageRun
 from jobs.stages import Stage
 from pipeline.contract import kept

@@ -56,7 +56,7 @@ STEPS = {
     "dedupe": Step(
         "find exact and near-duplicates, and keep one document of each cluster",
         "pairwright dedupe 'crawl/*.jsonl.zst' --out deduped --set dedupe.threshold=0.7 --set source.fields.text=body",
-        ("ingest", "dedupe"), ("dedupe", "source", "seed"), (DUPLICATES,), {}),
+        ("ingest", "dedupe"), ("dedupe", "source", "encoder", "models", "seed"), (DUPLICATES,), {}),
     "guard": Step(
         "cut the documents that overlap evaluation sets (BEIR folders, --against)",
         "pairwright guard deduped --out guarded --against beir/scifact --against beir/nfcorpus",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from jobs.failures import explained
 from jobs.lineage import told_lineage
-from jobs.memory import PeakMemory
+from jobs.memory import PeakMemory, release_free
 from jobs.session import under_spark_submit
 from jobs.stages import Stage, load_stage, name_of
 from jobs.store import count_rows
@@ -234,6 +234,7 @@ def _run_stage(stage: Stage, workspace: Workspace, progress: Progress) -> dict[s
         raise explained(error, stage.name, workspace.logs) from error
     finally:
         run.close()
+        release_free()
     return workspace.complete(stage.name)
 
 

@@ -30,7 +30,7 @@ from pipeline.dedupe.lineage import Cut, cut_lineage
 from pipeline.dedupe.near import sets_of, sign_texts, verify_spokes
 from pipeline.text import normal_form
 from schemas.config import Config, setting
-from schemas.documents import CONTAINED, DOCUMENTS, EXACT, LEAK, LEAKS, NEAR, NEAR_DUPLICATE
+from schemas.documents import CONTAINED, DOCUMENTS, EXACT, LEAK, LEAKS, NEAR, NEAR_DUPLICATE, SEMANTIC_DUPLICATE
 from schemas.errors import RecipeError, rule
 
 DOCUMENT, QUERY = "document", "query"
@@ -89,13 +89,14 @@ def find_leaks(
     """List the training documents that overlap a protected text, and the survivors that stand for them.
 
     In:   DOCUMENTS, DUPLICATES, ``protected_texts``.
-    Out:  LEAKS. A dropped near-duplicate whose survivor is kept is looked at too: when it leaks, the whole cluster
-          does, so the survivor is listed with the overlap of its member.
+    Out:  LEAKS. A dropped near or semantic duplicate whose survivor is kept is looked at too: when it leaks, the
+          whole cluster does, so the survivor is listed with the overlap of its member.
     Cost: runs jobs, as :func:`flag_leaks` does.
     """
     survivors = kept(documents).select(F.col("doc_id").alias("survivor_id"))
     members = duplicates.join(survivors, "survivor_id", how="left_semi")
-    hidden = documents.where(F.col("drop_reason") == NEAR_DUPLICATE).join(members, "doc_id", how="left_semi")
+    unlike = F.col("drop_reason").isin(NEAR_DUPLICATE, SEMANTIC_DUPLICATE)
+    hidden = documents.where(unlike).join(members, "doc_id", how="left_semi")
     texts = kept(documents).unionByName(hidden).select(F.col("doc_id").alias("text_id"), "text")
     flags = cut(flag_leaks(texts, protected, cfg, cut)).withColumnRenamed("text_id", "doc_id")
     inherited = flags.join(members.select("doc_id", "survivor_id"), "doc_id", how="inner")

@@ -19,6 +19,7 @@ SPLIT = "split"  # its passages stand in its place
 ERASED = "erased"  # on request: the row is left, its text is not
 EXACT_DUPLICATE = "exact_duplicate"
 NEAR_DUPLICATE = "near_duplicate"
+SEMANTIC_DUPLICATE = "semantic_duplicate"  # says the same in other words
 HELD_OUT = "held_out"  # belongs to the evaluation set of this dataset
 LEAK = "leak"  # overlaps a protected evaluation set
 
@@ -46,7 +47,8 @@ DOCUMENTS = Table(
     ),
     reasons=(
         DUPLICATE_ID, TOO_SHORT, TOO_LONG, NO_LETTERS, SPLIT, ERASED, REPEATED_LINES, REPEATED_NGRAMS, BOILERPLATE,
-        TOO_MANY_SYMBOLS, ODD_WORDS, OTHER_LANGUAGE, EXACT_DUPLICATE, NEAR_DUPLICATE, HELD_OUT, LEAK,
+        TOO_MANY_SYMBOLS, ODD_WORDS, OTHER_LANGUAGE, EXACT_DUPLICATE, NEAR_DUPLICATE, SEMANTIC_DUPLICATE, HELD_OUT,
+        LEAK,
     ),
 )
 
@@ -106,18 +108,20 @@ JUDGEMENTS = Table(
     ),
 )
 
-EXACT, NEAR, CONTAINED = "exact", "near", "contained"
+EXACT, NEAR, CONTAINED, SEMANTIC = "exact", "near", "contained", "semantic"
 
 DUPLICATES = Table(
     "duplicates",
-    1,
+    2,
     key=("doc_id",),
     columns=(
         Column("doc_id", "string", "the document that was dropped"),
         Column("survivor_id", "string", "the document that is kept in its place"),
-        Column("kind", "string", "exact or near", choices=(EXACT, NEAR)),
-        Column("jaccard", "double", "verified Jaccard similarity to the nearest linked document of the cluster", low=0,
-               high=1),
+        Column("kind", "string", "exact, near or semantic", choices=(EXACT, NEAR, SEMANTIC)),
+        Column("jaccard", "double", "verified Jaccard similarity to the nearest linked document of the cluster; null = "
+               "semantic", nullable=True, low=0, high=1),
+        Column("cosine", "double", "cosine to the nearest linked document of the cluster; null = not semantic",
+               nullable=True, low=-1, high=1),
     ),
     references=(refers("doc_id", "documents.doc_id"), refers("survivor_id", "documents.doc_id")),
 )

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from jobs.report.charts import bar
 from jobs.report.data import ReportData, Row
 from jobs.report.html import CLIP, Html, clip, table, tag, text
-from schemas.documents import DOCUMENTS
+from schemas.documents import DOCUMENTS, EXACT_DUPLICATE, NEAR_DUPLICATE, SEMANTIC_DUPLICATE
 
 _DOMAINS = 40
 
@@ -86,8 +86,9 @@ def duplicates_section(data: ReportData) -> Html | None:
     reasons = data.reasons("dedupe", DOCUMENTS.name)
     if not reasons:
         return None
-    counts = {name: reasons.get(name, 0) for name in ("exact_duplicate", "near_duplicate")}
-    lead = (f"{counts['exact_duplicate']:,} exact and {counts['near_duplicate']:,} near-duplicates of "
+    counts = {name: reasons.get(name, 0) for name in (EXACT_DUPLICATE, NEAR_DUPLICATE, SEMANTIC_DUPLICATE)}
+    alike = f" and {counts[SEMANTIC_DUPLICATE]:,} that say the same" if counts[SEMANTIC_DUPLICATE] else ""
+    lead = (f"{counts[EXACT_DUPLICATE]:,} exact and {counts[NEAR_DUPLICATE]:,} near-duplicates{alike} of "
             f"{sum(reasons.values()):,} documents. Some clusters of near-duplicates, the survivor first:")
     cards = [
         tag("div", tag("h3", clip(_name_of(survivor), 90)), tag("p", clip(str(survivor.get("text", "")), CLIP)),

@@ -24,6 +24,10 @@ class DedupeConfig(Config):
     permutations: int = setting(128, "MinHash permutations, at most", low=1, high=4096)
     bands: int | None = setting(None, "LSH bands; null = from threshold, recall and permutations", low=1)
     rows: int | None = setting(None, "rows a band; null = from threshold, recall and permutations", low=1)
+    semantic: float | None = setting(
+        None, "cosine of the recipe's encoder from which two texts say the same; null = only words are compared",
+        low=0.5, high=1.0)
+    neighbours: int = setting(16, "nearest texts that are looked at for each, where semantic is set", low=1, high=1024)
     seed: int = setting(13, "of the permutations", low=0)
     prefer: tuple[str, ...] = setting(
         (SOURCE, LONGEST), "rules for the survivor of a cluster, most important first; ties go to the smallest doc_id",

@@ -12,7 +12,18 @@ from pipeline.dedupe.exact import match_exact, preference
 from pipeline.dedupe.lineage import Cut, cut_lineage, send_few
 from pipeline.dedupe.near import link_near, node_of, sign_texts
 from pipeline.dedupe.one_task import FOUND, ONE_TASK, find_in_one_task
-from schemas.documents import DOCUMENTS, DUPLICATES, EXACT, EXACT_DUPLICATE, NEAR, NEAR_DUPLICATE
+from schemas.documents import (
+    DOCUMENTS,
+    DUPLICATES,
+    EXACT,
+    EXACT_DUPLICATE,
+    NEAR,
+    NEAR_DUPLICATE,
+    SEMANTIC,
+    SEMANTIC_DUPLICATE,
+)
+
+_REASONS = {EXACT: EXACT_DUPLICATE, NEAR: NEAR_DUPLICATE, SEMANTIC: SEMANTIC_DUPLICATE}
 
 
 def find_duplicates(
@@ -33,12 +44,12 @@ def find_duplicates(
     signed = cut(sign_texts(asked.select("doc_id", "preference", "text_hash", "node", "text"), cfg))
     if (signed.agg(F.sum("size")).collect()[0][0] or 0) <= one_task:
         threshold = cfg.threshold
-        return conform(signed.coalesce(1).mapInArrow(lambda rows: find_in_one_task(rows, threshold), FOUND), DUPLICATES)
+        return _conform(signed.coalesce(1).mapInArrow(lambda rows: find_in_one_task(rows, threshold), FOUND))
     matched = cut(match_exact(signed).withColumn("node", node_of("doc_id")))
     copies = matched.where(F.col("doc_id") != F.col("keeper_id")).select("node")
     firsts = signed.join(send_few(copies, copies.count()), "node", how="left_anti")
-    pairs = link_near(firsts, cfg, cut)
-    clusters = _name_survivors(matched, pairs, cut)
+    pairs = link_near(firsts, cfg, cut).withColumnRenamed("jaccard", "similarity")
+    clusters = name_survivors(matched, pairs, cut).withColumnRenamed("similarity", "jaccard")
     mapped = matched.join(clusters, "keeper_id", how="left")
     return _name_kinds(mapped.withColumn("survivor_id", F.coalesce("survivor_id", "keeper_id")))
 
@@ -47,9 +58,9 @@ def drop_duplicates(documents: DataFrame, duplicates: DataFrame) -> DataFrame:
     """Mark the documents that a survivor stands for.
 
     In:    DOCUMENTS, and the DUPLICATES found among them.
-    Out:   DOCUMENTS, every row; drop_reason exact_duplicate or near_duplicate.
+    Out:   DOCUMENTS, every row; drop_reason exact_duplicate, near_duplicate or semantic_duplicate.
     """
-    reason = F.when(F.col("kind") == EXACT, EXACT_DUPLICATE).when(F.col("kind") == NEAR, NEAR_DUPLICATE)
+    reason = F.coalesce(*[F.when(F.col("kind") == kind, why) for kind, why in _REASONS.items()])
     marked = documents.join(duplicates.select("doc_id", "kind"), "doc_id", how="left")
     return conform(marked.withColumn("drop_reason", F.coalesce("drop_reason", reason)), DOCUMENTS)
 
@@ -59,18 +70,26 @@ def _name_kinds(mapped: DataFrame) -> DataFrame:
     is_copy = F.col("doc_id") != F.col("keeper_id")
     kind = F.when(is_copy, EXACT).when(F.col("doc_id") != F.col("survivor_id"), NEAR)
     jaccard = F.when(is_copy, 1.0).otherwise(F.col("jaccard"))
-    return conform(mapped.withColumns({"kind": kind, "jaccard": jaccard}).where(F.col("kind").isNotNull()), DUPLICATES)
+    return _conform(mapped.withColumns({"kind": kind, "jaccard": jaccard}).where(F.col("kind").isNotNull()))
 
 
-def _name_survivors(matched: DataFrame, pairs: DataFrame, cut: Cut) -> DataFrame:
-    """Return (keeper_id, survivor_id, jaccard) of the documents in near-duplicate clusters."""
+def _conform(found: DataFrame) -> DataFrame:
+    return conform(found.withColumn("cosine", F.lit(None)), DUPLICATES)
+
+
+def name_survivors(matched: DataFrame, pairs: DataFrame, cut: Cut) -> DataFrame:
+    """Name the survivor of every cluster of linked documents.
+
+    In:   doc_id, keeper_id, preference, node; the pairs as nodes left and right with their ``similarity``.
+    Out:  keeper_id, survivor_id and the largest similarity to a linked document; only of documents that have one.
+    """
     nodes = 2 * pairs.count()
-    ends = pairs.select(F.col("left").alias("node"), "jaccard").unionByName(
-        pairs.select(F.col("right").alias("node"), "jaccard"))
-    nearest = ends.groupBy("node").agg(F.max("jaccard").alias("jaccard"))
+    ends = pairs.select(F.col("left").alias("node"), "similarity").unionByName(
+        pairs.select(F.col("right").alias("node"), "similarity"))
+    nearest = ends.groupBy("node").agg(F.max("similarity").alias("similarity"))
     named = connect_components(pairs, cut).join(nearest, "node", how="inner")
     keepers = matched.where(F.col("doc_id") == F.col("keeper_id"))
     clustered = keepers.join(send_few(named, nodes), "node", how="inner")
     best = Window.partitionBy("root").orderBy("preference", "doc_id")
-    survivors = clustered.select("keeper_id", F.first("doc_id").over(best).alias("survivor_id"), "jaccard")
+    survivors = clustered.select("keeper_id", F.first("doc_id").over(best).alias("survivor_id"), "similarity")
     return send_few(survivors, nodes)

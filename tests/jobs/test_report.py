@@ -127,7 +127,7 @@ def workspace(tmp_path_factory):
         (REJECTS, [("src", EVIL, 3, "bad_json", EVIL, b"\xff")])])
     place.build("dedupe", [
         (DOCUMENTS, [document("d0"), document("d1"), document("d2", reason=NEAR_DUPLICATE)]),
-        (DUPLICATES, [("d2", "d1", NEAR, 0.9)])])
+        (DUPLICATES, [("d2", "d1", NEAR, 0.9, None)])])
     place.build("bucket", domains={EVIL: 5, "small": 1})
     place.build("synthesise", [(SYNTHETICS, [
         ("r1", QUERY, "t1", f"written {EVIL}", "d0", None, 1, None),

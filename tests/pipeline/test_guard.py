@@ -77,7 +77,7 @@ def test_one_screen_example(rows, protected):
 def test_a_cluster_goes_when_a_dropped_member_of_it_leaks(rows, protected):
     documents = rows(DOCUMENTS, document("survivor", OTHER), document("member", TESTED, "near_duplicate"),
                      document("held", OTHER + " x", "held_out"), document("twin", TESTED + " x", "near_duplicate"))
-    duplicates = rows(DUPLICATES, ("member", "survivor", "near", 0.9), ("twin", "held", "near", 0.9))
+    duplicates = rows(DUPLICATES, ("member", "survivor", "near", 0.9, None), ("twin", "held", "near", 0.9, None))
 
     leaks = find_leaks(documents, duplicates, protected, GuardConfig()).localCheckpoint()
 

@@ -54,8 +54,8 @@ def test_families_that_share_duplicates_move_together(rows):
         for n in range(60)
         for side in "abc"
     ]
-    twins = [(f"b{n}", f"a{n}", "near", 0.9) for n in range(60)]
-    links = [(f"x{n}", f"c{n}", "exact", 1.0) for n in range(60)]
+    twins = [(f"b{n}", f"a{n}", "near", 0.9, None) for n in range(60)]
+    links = [(f"x{n}", f"c{n}", "exact", 1.0, None) for n in range(60)]
     copies = [doc(f"x{n}", family=f"b{n}", reason="exact_duplicate") for n in range(60)]
 
     ids = held(
@@ -70,7 +70,7 @@ def test_families_that_share_duplicates_move_together(rows):
 def test_groups_are_named_by_their_smallest_family(rows):
     documents = rows(DOCUMENTS, doc("1", "p"), doc("2", "q"), doc("3", "q"), doc("4", "r"), doc("5", "lone"))
 
-    found = group_families(documents, rows(DUPLICATES, ("2", "1", "near", 0.9), ("4", "3", "near", 0.9)))
+    found = group_families(documents, rows(DUPLICATES, ("2", "1", "near", 0.9, None), ("4", "3", "near", 0.9, None)))
 
     assert sorted(map(tuple, found.collect())) == [("p", "p"), ("q", "p"), ("r", "p")]
 

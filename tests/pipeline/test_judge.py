@@ -62,7 +62,7 @@ def test_every_candidate_stays_in_the_ledger_with_its_reason(judge):
         score("q", "third", 0.35), score("q", "easy", 0.05),
     ]
     cfg = JudgeConfig(tolerance=0.5, promote_above=0.8, per_query=2, min_dense=0.1, duplicate_cosine=0.97)
-    gone = [("gone", "twin", "near", 0.9)]
+    gone = [("gone", "twin", "near", 0.9, None)]
 
     found = judge(scores, [positive("q", "known"), positive("q", "gone", reason="duplicate_pair")], gone, cfg)
 
@@ -92,7 +92,7 @@ def test_a_positive_of_another_query_is_a_fair_negative(judge):
 
 
 def test_both_survivor_and_twin_of_a_positive_are_vetoed(judge):
-    duplicates = [("old", "new", "exact", 1.0), ("third", "new", "near", 0.8)]
+    duplicates = [("old", "new", "exact", 1.0, None), ("third", "new", "near", 0.8, None)]
     found = judge([score("q", "third", 0.3), score("q", "new", 0.3)], [positive("q", "old")], duplicates)
     assert {row.drop_reason for row in found.values()} == {"duplicate_of_positive"}
 

@@ -99,7 +99,7 @@ def test_judged_queries_reach_their_documents_and_the_survivors_of_dropped_ones(
         doc("2", reason="near_duplicate"),
         doc("3", reason="held_out"),
         judgements=judged,
-        duplicates=[("2", "1", "near", 0.9)],
+        duplicates=[("2", "1", "near", 0.9, None)],
     )
 
     assert story(found) == [("tea?", "1", "qrels", None)]

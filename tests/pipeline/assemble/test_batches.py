@@ -114,7 +114,7 @@ def planned(frame):
 
 
 # d1, d2 and d3 are one duplicate cluster; the examples share queries, documents and knowledge.
-_TWINS = [("d2", "d1", NEAR, 0.9), ("d3", "d1", NEAR, 0.8)]
+_TWINS = [("d2", "d1", NEAR, 0.9, None), ("d3", "d1", NEAR, 0.8, None)]
 _TANGLED = [
     example(i, stage=1 + i % 2, domain=f"dom{i % 3}", query=f"q{i % 17}", positive=f"d{i % 11}",
             negatives=[f"n{i % 13}", f"d{(i * 7) % 40 + 12}", f"d{(i * 3) % 29 + 12}"][: 3 * (i % 2)],

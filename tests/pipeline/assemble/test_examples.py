@@ -83,7 +83,7 @@ def test_known_ids_are_positives_their_clusters_and_vetoed_candidates(build):
     got = build(
         [positive("q", "a"), positive("q", "d", reason=QUERY_IN_TEXT)],
         [verdict("q", "b", VETOED, reason=LIKELY_POSITIVE), verdict("q", "c")],
-        duplicates=[("a2", "a", NEAR, 0.9), ("x", "y", NEAR, 0.9)],
+        duplicates=[("a2", "a", NEAR, 0.9, None), ("x", "y", NEAR, 0.9, None)],
     )
 
     assert got[1, "q", "a"].known_ids == ["a", "a2", "b", "d"]
@@ -92,7 +92,7 @@ def test_known_ids_are_positives_their_clusters_and_vetoed_candidates(build):
 
 def test_a_negative_that_the_query_knows_as_relevant_is_left_out(build):
     got = build([positive("q", "a")], [verdict("q", "a2"), verdict("q", "b", rank=2)], docs=["a", "a2", "b"],
-                duplicates=[("a2", "a", NEAR, 0.9)])
+                duplicates=[("a2", "a", NEAR, 0.9, None)])
 
     assert got[2, "q", "a"].negative_ids == ["b"]
 
