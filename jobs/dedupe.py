@@ -13,25 +13,32 @@ from jobs.entry import main
 from jobs.stage_run import StageRun
 from jobs.stages import Stage
 from jobs.store import digest_of
-from pipeline.contract import kept
+from pipeline.contract import frame_of, kept
 from pipeline.dedupe.lineage import cut_lineage
 from pipeline.dedupe.semantic import find_alike, with_alike
+from pipeline.dedupe.spans import cut_repeats, find_repeats
 from pipeline.dedupe.survivors import drop_duplicates, find_duplicates
 from pipeline.mine.ann import embed_documents
 from pipeline.recipe import Recipe
-from schemas.documents import DOCUMENTS, DUPLICATES
+from schemas.documents import DOCUMENTS, DUPLICATES, REPEATS
 from schemas.mining import EMBEDDINGS
 
 
 def run(run: StageRun) -> None:
-    """Map every duplicate to its survivor, then mark it."""
+    """Map every duplicate to its survivor and mark it; then cut what the others repeat."""
     cfg = run.recipe.dedupe
     documents = run.read(DOCUMENTS)
     duplicates = find_duplicates(documents, cfg)
     if cfg.semantic is not None:
         duplicates = _with_alike(run, documents, cut_lineage(duplicates))
     run.write(duplicates, DUPLICATES)
-    run.write(drop_duplicates(documents, run.written(DUPLICATES)), DOCUMENTS)
+    documents = drop_duplicates(documents, run.written(DUPLICATES))
+    if cfg.spans is None:
+        run.write(frame_of(run.spark, REPEATS, []), REPEATS)
+    else:
+        run.write(find_repeats(documents, cfg), REPEATS)
+        documents = cut_repeats(documents, run.written(REPEATS), cfg)
+    run.write(documents, DOCUMENTS)
     if cfg.near:
         banding = cfg.banding
         run.note(lsh={
@@ -68,7 +75,7 @@ STAGE = Stage(
     name="dedupe", version=1,
     settings=("dedupe",),
     inputs={DOCUMENTS: "ingest"},
-    outputs=(DUPLICATES, DOCUMENTS),
+    outputs=(DUPLICATES, REPEATS, DOCUMENTS),
     run=run, external=meaning,
 )
 

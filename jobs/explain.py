@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from jobs.mirror import open_store
-from schemas.documents import ANNOTATIONS, DOCUMENTS, DOMAINS, DUPLICATES, GUESSES, LEAKS, PASSAGES
+from schemas.documents import ANNOTATIONS, DOCUMENTS, DOMAINS, DUPLICATES, GUESSES, LEAKS, PASSAGES, REPEATS
 from schemas.errors import RecipeError
 from schemas.mining import CANDIDATES, VERDICTS
 from schemas.pairs import POSITIVES, REPLIES, REQUESTS, SYNTHETICS
@@ -111,6 +111,10 @@ def _document(ledger: Ledger, doc_id: str) -> str | None:
     lines += [
         f"  duplicate of {each['survivor_id']} ({each['kind']}, {_likeness(each)})"
         for each in ledger.rows("dedupe", DUPLICATES, doc_id=doc_id)
+    ]
+    lines += [
+        f"  repeats   what stands in {each['kept_id']}, characters {each['start']} to {each['end']}"
+        for each in sorted(ledger.rows("dedupe", REPEATS, doc_id=doc_id), key=lambda each: int(each["start"]))
     ]
     copies = ledger.rows("dedupe", DUPLICATES, survivor_id=doc_id)
     if copies:

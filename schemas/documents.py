@@ -20,6 +20,7 @@ ERASED = "erased"  # on request: the row is left, its text is not
 EXACT_DUPLICATE = "exact_duplicate"
 NEAR_DUPLICATE = "near_duplicate"
 SEMANTIC_DUPLICATE = "semantic_duplicate"  # says the same in other words
+REPEATED_SPANS = "repeated_spans"  # nearly all of it stands in other documents, a run of sentences here, one there
 HELD_OUT = "held_out"  # belongs to the evaluation set of this dataset
 LEAK = "leak"  # overlaps a protected evaluation set
 
@@ -47,8 +48,8 @@ DOCUMENTS = Table(
     ),
     reasons=(
         DUPLICATE_ID, TOO_SHORT, TOO_LONG, NO_LETTERS, SPLIT, ERASED, REPEATED_LINES, REPEATED_NGRAMS, BOILERPLATE,
-        TOO_MANY_SYMBOLS, ODD_WORDS, OTHER_LANGUAGE, EXACT_DUPLICATE, NEAR_DUPLICATE, SEMANTIC_DUPLICATE, HELD_OUT,
-        LEAK,
+        TOO_MANY_SYMBOLS, ODD_WORDS, OTHER_LANGUAGE, EXACT_DUPLICATE, NEAR_DUPLICATE, SEMANTIC_DUPLICATE,
+        REPEATED_SPANS, HELD_OUT, LEAK,
     ),
 )
 
@@ -124,6 +125,19 @@ DUPLICATES = Table(
                nullable=True, low=-1, high=1),
     ),
     references=(refers("doc_id", "documents.doc_id"), refers("survivor_id", "documents.doc_id")),
+)
+
+REPEATS = Table(
+    "repeats",
+    1,
+    key=("doc_id", "start"),
+    columns=(
+        Column("doc_id", "string", "a document that repeats a run of sentences"),
+        Column("start", "integer", "where it begins in the text as it was read, in characters from 0", low=0),
+        Column("end", "integer", "where it ends there", low=1),
+        Column("kept_id", "string", "the document in which that run stays"),
+    ),
+    references=(refers("doc_id", "documents.doc_id"), refers("kept_id", "documents.doc_id")),
 )
 
 LEAKS = Table(

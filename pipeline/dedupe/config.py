@@ -28,6 +28,10 @@ class DedupeConfig(Config):
         None, "cosine of the recipe's encoder from which two texts say the same; null = only words are compared",
         low=0.5, high=1.0)
     neighbours: int = setting(16, "nearest texts that are looked at for each, where semantic is set", low=1, high=1024)
+    spans: int | None = setting(
+        None, "sentences in a row that, standing elsewhere as well, are left in one document only; null = none are cut",
+        low=1, high=100)
+    span_words: int = setting(20, "words of such a run, at least; and those a document must have left", low=1)
     seed: int = setting(13, "of the permutations", low=0)
     prefer: tuple[str, ...] = setting(
         (SOURCE, LONGEST), "rules for the survivor of a cluster, most important first; ties go to the smallest doc_id",

@@ -84,6 +84,31 @@ def test_dedupe_through_the_real_command(folder, tmp_path):
     assert [path.name for path in out.parent.iterdir()] == ["out"]
 
 
+def test_dedupe_by_meaning_and_by_runs_of_sentences(run, models, tmp_path):
+    notice = "All of these recipes were tried at home. None of them needs an oven. Write to us if one fails."
+    texts = {
+        "one": "How do I make a cup of green tea at home?", "other": "How can I prepare a cup of green tea at home?",
+        "bread": f"Knead the dough for ten minutes and let it rest. {notice}",
+        "soup": f"Cut the carrots into thin slices and cook them slowly. {notice}",
+    }
+    file = tmp_path / "notes.jsonl"
+    file.write_text("\n".join(json.dumps({"id": name, "text": text}) for name, text in texts.items()))
+    settings = ("dedupe.semantic=0.9", "dedupe.spans=3", "dedupe.span_words=8", f"models={models}")
+    flags = [part for each in settings for part in ("--set", each)]
+    status, _, said = run("dedupe", file, "--out", tmp_path / "out", *flags)
+
+    assert status == 0, said
+    found = {row["native_id"]: row for row in rows_of(tmp_path / "out" / "documents")}
+    assert [name for name, row in found.items() if row["drop_reason"]] == ["one"]  # the shorter of two alike
+    (semantic,) = rows_of(tmp_path / "out" / "duplicates")
+    assert (semantic["survivor_id"], semantic["kind"]) == (found["other"]["doc_id"], "semantic")
+    assert 0.9 <= semantic["cosine"] < 1
+    (repeat,) = rows_of(tmp_path / "out" / "repeats")
+    assert repeat["kept_id"] == found["soup"]["doc_id"]  # the longer text keeps the notice
+    assert found["bread"]["text"] == "Knead the dough for ten minutes and let it rest."
+    assert found["soup"]["text"] == texts["soup"]
+
+
 def test_steps_follow_each_other_and_what_was_dropped_stays_dropped(run, folder, tmp_path):
     evaluation = tmp_path / "eval"
     (evaluation / "qrels").mkdir(parents=True)
@@ -194,7 +219,8 @@ def test_an_out_that_exists_is_replaced_only_when_forced_and_only_if_ours(run, f
 
 @pytest.mark.parametrize(("argv", "complaint"), [
     (["dedupe", "{folder}", "--set", "dedupe.thresold=1"], "dedupe.thresold must be one of the known settings"),
-    (["dedupe", "{folder}", "--set", "guard.ngram=1"], "--set must be a setting of dedupe, source, seed, got 'guard'"),
+    (["dedupe", "{folder}", "--set", "guard.ngram=1"],
+     "--set must be a setting of dedupe, source, encoder, models, seed, got 'guard'"),
     (["dedupe", "{folder}", "--set", "dedupe"], "--set must be KEY=VALUE, got 'dedupe'"),
     (["dedupe", "{folder}/no-such"], "PATH must name files of a known format"),
     (["dedupe", "{folder}/*"], "PATH must name files of one format, got"),
