@@ -88,9 +88,10 @@ types: $(STAMPS)/packages
 layers: $(STAMPS)/packages
 	@$(BIN)/lint-imports --no-cache
 
-# Two files at a time: most tests wait for a JVM or a server more than they compute.
+# Two files at a time: most tests wait for a JVM or a server more than they compute. A thread that waits for the others
+# of its process must not spin meanwhile, on a core that the other file needs.
 unit: setup
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder \
+	@OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder \
 	    $(SLOW:%=--ignore tests/test_%.py)
 
 test-cluster: setup  ## the demo's dataset on a standalone Spark cluster, through spark-submit: the same bytes

@@ -47,12 +47,12 @@ _TABLES: dict[Table, str] = {DOCUMENTS: "guard", POSITIVES: "synthesise", VERDIC
 def _rows(place: Workspace, before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, Any]:
     old = {table.name: _read(place, table, before.get(stage)) for table, stage in _TABLES.items()}
     new = {table.name: _read(place, table, after[stage]) for table, stage in _TABLES.items()}
-    documents, facts = new[DOCUMENTS.name], ("rule", "grade", "domain")
+    documents, facts = (old[DOCUMENTS.name], new[DOCUMENTS.name]), ("rule", "grade", "domain")
     pair = ("query_id", "doc_id", "drop_reason")
     pairs, pairs_now = (side[POSITIVES.name].select(*pair, *facts) for side in (old, new))
     negatives, negatives_now = (side[VERDICTS.name].where("not is_positive").select(*pair) for side in (old, new))
     return {
-        "documents": _described(old[DOCUMENTS.name], documents, compare_documents(old[DOCUMENTS.name], documents)),
+        "documents": _described(*documents, compare_documents(*documents)),
         "pairs": _described(pairs, pairs_now, compare_pairs(pairs, pairs_now, documents, facts)),
         "negatives": _described(negatives, negatives_now, compare_pairs(negatives, negatives_now, documents)),
     }

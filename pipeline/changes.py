@@ -12,7 +12,8 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 ADDED, REMOVED, CHANGED = "added", "removed", "changed"
-NEW, GONE, TEXT, NOT_AGAIN = "new", "gone from the sources", "another text", "not found again"
+NEW, GONE, TEXT = "new", "gone from the sources", "another text"
+NOT_AGAIN, NOT_WRITTEN = "not found again", "not written again"
 SAMPLES = 5
 
 
@@ -37,15 +38,21 @@ def compare_documents(before: DataFrame, after: DataFrame) -> DataFrame:
         F.col("doc_id").alias("key"))
 
 
-def compare_pairs(before: DataFrame, after: DataFrame, documents: DataFrame, facts: Sequence[str] = ()) -> DataFrame:
+def compare_pairs(
+    before: DataFrame, after: DataFrame, documents: tuple[DataFrame, DataFrame], facts: Sequence[str] = (),
+) -> DataFrame:
     """Return (change, why, key) of every (query, document) pair that differs.
 
-    In:   (query_id, doc_id, drop_reason, *facts) of both builds; DOCUMENTS of the later one, whole.
+    In:   (query_id, doc_id, drop_reason, *facts) of both builds, and their DOCUMENTS, whole. What is no document was
+          written by the language model.
     Out:  key is query_id:doc_id; changed: it counts in both, and one of ``facts`` differs, named in why.
     """
     found = _outer(before, after, ["query_id", "doc_id"], facts)
-    fate = documents.select("doc_id", F.coalesce("drop_reason", F.lit("")).alias("fate"))
-    lost = F.when(F.col("fate").isNull(), F.lit(f"document {GONE}")).when(
+    known, now = documents
+    fate = known.select("doc_id", F.lit(GONE).alias("was")).join(
+        now.select("doc_id", F.coalesce("drop_reason", F.lit("")).alias("is")), "doc_id", how="full")
+    fate = fate.select("doc_id", F.coalesce("is", "was").alias("fate"))
+    lost = F.when(F.col("fate").isNull(), NOT_WRITTEN).when(
         F.col("fate") != "", F.concat(F.lit("document "), "fate")).otherwise(NOT_AGAIN)
     gone = F.coalesce(F.col("drop_reason_after"), lost)
     other = F.concat_ws(", ", *[F.when(~_same(name), F.lit(name)) for name in facts])

@@ -274,7 +274,8 @@ def test_the_diff_says_what_changed_and_why(spark, rows, place) -> None:
          document("freed", 5, HELD_OUT)],
         [positive("q1", "same-text"), positive("q2", "gone-text"), positive("q3", "twin-text"),
          positive("q4", "same-text")],
-        [verdict("q1", "twin-text"), verdict("q1", "same-text", is_positive=True), verdict("q4", "freed-text")],
+        [verdict("q1", "twin-text"), verdict("q1", "same-text", is_positive=True), verdict("q4", "freed-text"),
+         verdict("q4", "by-the-model")],
         domains={"old": 3, "grows": 4})
     after = store(
         spark, rows, place.path, "v2",
@@ -304,7 +305,8 @@ def test_the_diff_says_what_changed_and_why(spark, rows, place) -> None:
     }
     assert counts("negatives") == {
         "added": {"new": (1, ["q1:fresh-text"])},
-        "removed": {"document near_duplicate": (1, ["q1:twin-text"]), "too_easy": (1, ["q4:freed-text"])},
+        "removed": {"document near_duplicate": (1, ["q1:twin-text"]), "too_easy": (1, ["q4:freed-text"]),
+                    "not written again": (1, ["q4:by-the-model"])},
         "changed": {},
     }
     assert diff["domains"] == {"added": {"new": 1}, "removed": {"old": 3}, "changed": {"grows": [4, 5]}}
