@@ -35,6 +35,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         "spark.sql.shuffle.partitions": "2",
         "spark.default.parallelism": "2",
         "spark.ui.enabled": "false",
+        "spark.sql.codegen.wholeStage": "false",  # to compile a plan takes longer than to interpret it over ten rows
     }
     session = start_session("tests", log, extra=settings)
     yield session
