@@ -39,7 +39,7 @@ def test_a_kept_worker_has_frozen_what_it_imported_and_the_package_is_the_instal
                                                "home": pyspark.__file__}])
 
     def ask() -> dict[int, tuple[int, str]]:
-        found = spark.range(4).repartition(2).mapInArrow(look, "pid int, frozen int, home string").collect()
+        found = spark.range(4).repartition(2).mapInArrow(look, "pid long, frozen long, home string").collect()
         return {row.pid: (row.frozen, row.home) for row in found}
 
     ask()
