@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -42,21 +43,31 @@ def rows_in(printed: str) -> list[dict[str, str]]:
     return json.loads(next(line for line in printed.splitlines() if line.startswith("[{")))
 
 
-def states(airflow, night: str) -> dict[str, str]:
-    """Run the DAG for one night; return the state of every task."""
+def seconds_of(task: dict[str, str]) -> str:
+    """Return how long a task took; that it did not run otherwise."""
+    if task["state"] != "success":
+        return task["state"]
+    return f"{(datetime.fromisoformat(task['end_date']) - datetime.fromisoformat(task['start_date'])).seconds} s"
+
+
+def states(airflow, night: str, capsys) -> dict[str, str]:
+    """Run the DAG for one night, say how long each task took, and return its state."""
     airflow("dags", "test", DAG, night)
     (run_id,) = [run["run_id"] for run in rows_in(airflow("dags", "list-runs", DAG, "--output", "json"))
                  if run["logical_date"].startswith(night)]
     found = rows_in(airflow("tasks", "states-for-dag-run", DAG, run_id, "--output", "json"))
+    found.sort(key=lambda task: task["start_date"] or "9")  # what was skipped never began
+    with capsys.disabled():
+        print(f"\n  {night}: " + ", ".join(f"{task['task_id']} {seconds_of(task)}" for task in found), end="")
     return {task["task_id"]: task["state"] for task in found}
 
 
-def test_a_night_publishes_and_trains_and_the_next_has_nothing_to_do(airflow):
-    first = states(airflow, "2026-03-01")
+def test_a_night_publishes_and_trains_and_the_next_has_nothing_to_do(airflow, capsys):
+    first = states(airflow, "2026-03-01", capsys)
     assert set(first.values()) == {"success"}, first
     assert len(list(airflow.workspace.glob("datasets/*/CURRENT"))) == 1
     assert len(list(airflow.workspace.glob("tables/train2/*/model/*.safetensors"))) == 1
 
-    second = states(airflow, "2026-03-02")
+    second = states(airflow, "2026-03-02", capsys)
     assert {second[name] for name in ("train1", "train2", "evaluate")} == {"skipped"}
     assert {second[name] for name in ("ingest", "publish", "gate")} == {"success"}
