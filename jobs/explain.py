@@ -17,7 +17,7 @@ from jobs.mirror import open_store
 from schemas.documents import ANNOTATIONS, DOCUMENTS, DOMAINS, DUPLICATES, GUESSES, LEAKS, PASSAGES, REPEATS
 from schemas.errors import RecipeError
 from schemas.mining import CANDIDATES, VERDICTS
-from schemas.pairs import POSITIVES, REPLIES, REQUESTS, SYNTHETICS
+from schemas.pairs import CONTEXTS, POSITIVES, REPLIES, REQUESTS, SYNTHETICS
 from schemas.shards import EXAMPLES
 from schemas.table import Table
 
@@ -166,6 +166,11 @@ def _passages(ledger: Ledger, doc_id: str) -> list[str]:
         f"  passage   {each['place']} of document {each['parent_id']}, characters {each['start']} to {each['end']},"
         f" {each['tokens']} tokens"
         for each in ledger.rows("ingest", PASSAGES, doc_id=doc_id)
+    ]
+    lines += [
+        f"  context   {_short(each['context'])!r}, written by a model"
+        + (f"; not used: {each['drop_reason']}" if each["drop_reason"] else "")
+        for each in ledger.rows("ingest", CONTEXTS, doc_id=doc_id)
     ]
     parts = sorted(ledger.rows("ingest", PASSAGES, parent_id=doc_id), key=lambda each: int(each["place"]))
     if parts:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from pyspark.sql import DataFrame
 from pyspark.storagelevel import StorageLevel
 
 from jobs.engines.tokenizer import OpenCounter, tokenizer_digest
 from jobs.entry import main
+from jobs.journal import Written
 from jobs.stage_run import StageRun
 from jobs.stages import Stage
 from jobs.store import digest_of
+from jobs.writer import fetch_replies, model_digest, why_no_model
+from pipeline.ingest.contexts import judge_contexts, plan_contexts, put_contexts
 from pipeline.ingest.erase import erase_documents, erase_judgements, id_frame, name_relatives, read_erased
 from pipeline.ingest.passages import cut_documents, list_passages, put_passages
 from pipeline.ingest.sources import PYDOCS, SourceConfig, digest_source
@@ -24,42 +29,101 @@ from pipeline.ingest.tables import (
     select_judgements,
     select_rejects,
 )
-from pipeline.ingest.units import plan_units, unit_frame
+from pipeline.ingest.units import Unit, plan_units, unit_frame
 from pipeline.ingest.yields import check_yields, count_yields
 from pipeline.recipe import Recipe
 from schemas.documents import ANNOTATIONS, DOCUMENTS, JUDGEMENTS, PASSAGES, REJECTS
+from schemas.pairs import CONTEXTS, QUERY
+
+
+class Reading(NamedTuple):
+    """What one reading of the sources gives, all of it lazy; ``cut``: long documents, where passages are asked for."""
+
+    records: DataFrame
+    targets: DataFrame | None
+    documents: DataFrame
+    cut: DataFrame | None
 
 
 def run(run: StageRun) -> None:
     """Read every source once, part what came of it, and refuse a source that gave nothing."""
     sources, seed, erased = run.recipe.sources, run.recipe.seed, read_erased(run.recipe.erase)
     units = plan_units(sources)
-    # Four outputs share one reading, and reading is the dear part; the disk holds it, memory does not.
-    held = [read_records(unit_frame(run.spark, units), sources).persist(StorageLevel.DISK_ONLY)]
-    records, targets = held[0], None
-    if any(source.format == PYDOCS for source in sources):
-        held.append(targets := name_targets(records).persist(StorageLevel.DISK_ONLY))
-    try:
-        documents, judgements = select_documents(records, targets, sources, seed), select_judgements(records, targets)
-        if run.recipe.passages.tokens is not None:
-            held.append(cut := cut_passages(documents, run.recipe))
+    told = tell_contexts(run, units, erased)
+    with reading(run, units) as read:
+        documents, judgements = read.documents, select_judgements(read.records, read.targets)
+        if (cut := read.cut) is not None:
+            if told:
+                cut = put_told(run, read, told)
             run.write(list_passages(cut), PASSAGES)
             documents = put_passages(documents, cut)
         if erased:
             ids = id_frame(run.spark, erased)
-            is_cut = run.recipe.passages.tokens is not None
-            named = name_relatives(documents, run.written(PASSAGES), ids) if is_cut else ids
-            documents, judgements = erase_documents(documents, named), erase_judgements(judgements, ids)
+            documents = _without(documents, None if cut is None else run.written(PASSAGES), ids)
+            judgements = erase_judgements(judgements, ids)
         run.write(documents, DOCUMENTS)
-        run.write(select_annotations(records, sources, seed), ANNOTATIONS)
+        run.write(select_annotations(read.records, sources, seed), ANNOTATIONS)
         run.write(judgements, JUDGEMENTS)
-        run.write(select_rejects(records), REJECTS)
-    finally:
-        for frame in held:
-            frame.unpersist()
+        run.write(select_rejects(read.records), REJECTS)
     yields = count_yields(run.written(DOCUMENTS), run.written(REJECTS), run.written(JUDGEMENTS), sources)
     check_yields(yields, sources)
     run.note(files=_files(sources, [unit.source for unit in units]), sources=[each.to_mapping() for each in yields])
+
+
+@contextmanager
+def reading(run: StageRun, units: Sequence[Unit]) -> Iterator[Reading]:
+    """Read the sources; the disk holds what is read for as long as the block lasts, memory does not."""
+    sources = run.recipe.sources
+    # Several outputs share one reading, and reading is the dear part.
+    held = [read_records(unit_frame(run.spark, units), sources).persist(StorageLevel.DISK_ONLY)]
+    records, targets, cut = held[0], None, None
+    try:
+        if any(source.format == PYDOCS for source in sources):
+            held.append(targets := name_targets(records).persist(StorageLevel.DISK_ONLY))
+        documents = select_documents(records, targets, sources, run.recipe.seed)
+        if run.recipe.passages.tokens is not None:
+            held.append(cut := cut_passages(documents, run.recipe))
+        yield Reading(records, targets, documents, cut)
+    finally:
+        for frame in held:
+            frame.unpersist()
+
+
+def tell_contexts(run: StageRun, units: Sequence[Unit], erased: list[str]) -> dict[str, Written]:
+    """Return what the language model says of each passage, where that is asked for; Spark stops meanwhile.
+
+    Raises: EngineError when the server is gone, or refuses everything.
+    """
+    if not run.recipe.passages.context:
+        return {}
+    if fault := why_no_model(run.recipe.synthesise):
+        run.note(headline=f"passages have no context: {fault}")
+        return {}
+    with reading(run, units) as read:
+        assert read.cut is not None  # the recipe's faults say so
+        passages, documents = list_passages(read.cut), put_passages(read.documents, read.cut)
+        if erased:
+            documents = _without(documents, passages, id_frame(run.spark, erased))
+        planned = plan_contexts(documents, passages, run.recipe.passages.context_tokens)
+        asked = [(row.doc_id, QUERY, row.prompt) for row in planned.collect()]
+    return fetch_replies(asked, run, model_digest(run.recipe))
+
+
+def put_told(run: StageRun, read: Reading, told: Mapping[str, Written]) -> DataFrame:
+    """Write CONTEXTS, and return the cut documents with the lines that are used."""
+    assert read.cut is not None
+    counter = OpenCounter(str(_counted_model(run.recipe)))
+    model = model_digest(run.recipe)
+    rows = sorted((doc_id, each.reply, each.finish_reason, model) for doc_id, each in told.items())
+    replies = run.spark.createDataFrame(rows, "doc_id string, reply string, finish_reason string, model string")
+    documents = put_passages(read.documents, read.cut)
+    run.write(judge_contexts(replies, documents, list_passages(read.cut), counter, run.recipe.passages.room), CONTEXTS)
+    return put_contexts(read.cut, run.written(CONTEXTS), counter)
+
+
+def _without(documents: DataFrame, passages: DataFrame | None, ids: DataFrame) -> DataFrame:
+    """Return the documents, the named ones blank, and where they were cut all that is of the same document."""
+    return erase_documents(documents, ids if passages is None else name_relatives(documents, passages, ids))
 
 
 def cut_passages(documents: DataFrame, recipe: Recipe) -> DataFrame:
@@ -80,7 +144,8 @@ def _digests(recipe: Recipe) -> Mapping[str, str]:
     found = {source.name: digest_source(source) for source in recipe.sources}
     if recipe.passages.tokens is not None:
         settings = recipe.passages.to_mapping()
-        found["(passages)"] = digest_of([settings, tokenizer_digest(_counted_model(recipe))])
+        writer = [recipe.section("synthesise"), model_digest(recipe)] if recipe.passages.context else []
+        found["(passages)"] = digest_of([settings, tokenizer_digest(_counted_model(recipe)), *writer])
     erased = read_erased(recipe.erase)
     return {**found, "(erase)": digest_of(erased)} if erased else found
 

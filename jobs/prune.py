@@ -1,7 +1,8 @@
 """The caches forget what no live table says: vectors, scores and replies of texts that are in no stage output any more.
 
 A text is live when a kept document, a positive's query or a written text of a stage output in the workspace is it; a
-reply when a table of replies has it. Vectors and scores are stored under hashes of texts, replies as they came.
+reply when a table of replies or of contexts has it. Vectors and scores are stored under hashes of texts, replies as
+they came.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pyspark.sql import functions as F
 from jobs.cache import open_caches
 from jobs.store import MANIFEST, Store
 from schemas.documents import DOCUMENTS
-from schemas.pairs import POSITIVES, REPLIES, SYNTHETICS
+from schemas.pairs import CONTEXTS, POSITIVES, REPLIES, SYNTHETICS
 
 _TEXTS = (("guard", DOCUMENTS, "text"), ("synthesise", POSITIVES, "query"), ("synthesise", SYNTHETICS, "text"))
 
@@ -72,7 +73,7 @@ def _live_keys(spark: SparkSession, store: Store, gone: Collection[Path]) -> Dat
 def _live_replies(store: Store, gone: Collection[Path]) -> set[bytes]:
     """Return the hashes of all live replies; there are as many as a model could write, so memory holds them."""
     found: set[bytes] = set()
-    for path in _tables(store, "synthesise", REPLIES.name, gone):
+    for path in [*_tables(store, "synthesise", REPLIES.name, gone), *_tables(store, "ingest", CONTEXTS.name, gone)]:
         for batch in ds.dataset(path, format="parquet").to_batches(columns=["reply"]):
             found.update(_hash(reply) for reply in batch.column(0).to_pylist())
     return found

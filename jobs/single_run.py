@@ -134,7 +134,10 @@ def _written_at(folder: Path) -> dict[str, Path]:
 
 
 def _cut_again(run: StepRun) -> None:
-    """Cut documents that are read already."""
+    """Cut documents that are read already. Raises: RecipeError where a model would have to be asked about them."""
+    if run.recipe.passages.context:
+        raise RecipeError("passages.context must be off where documents are cut that another step wrote, got true; try "
+                          "the same command on the sources themselves")
     documents = run.read(DOCUMENTS)
     cut = cut_passages(documents, run.recipe)
     try:

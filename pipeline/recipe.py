@@ -15,6 +15,7 @@ from pipeline.bucket import CLASSIFIER, BucketConfig
 from pipeline.dedupe.config import DedupeConfig
 from pipeline.guard import GuardConfig
 from pipeline.holdout import EvalSetConfig, HoldoutConfig, resolve_holdout, resolve_sets
+from pipeline.ingest.contexts import BESIDES
 from pipeline.ingest.passages import PassageConfig, judged_sources
 from pipeline.ingest.sources import SourceConfig, resolve_sources, says_domains
 from pipeline.judge import JudgeConfig
@@ -75,6 +76,10 @@ class Recipe(Config):
                 if names.count(name) > 1
             ]
         found += judged_sources(self.passages, self.sources)
+        most = self.synthesise.context_tokens - self.synthesise.query_tokens - BESIDES
+        if self.passages.context and self.passages.context_tokens > most:
+            found.append(rule("passages.context_tokens", f"at most {most}, what synthesise.context_tokens leaves",
+                              self.passages.context_tokens))
         if self.bucket.rule == CLASSIFIER and self.sources and not any(map(says_domains, self.sources)):
             found.append("bucket.rule classifier must have a source that says domains to learn from, got none; "
                          "try sources.<name>.domain, sources.<name>.fields.domain, or rule: cluster")

@@ -82,6 +82,7 @@ TEXT_TOO_SHORT = "text_too_short"
 TEXT_TOO_LONG = "text_too_long"
 COPY = "copy_of_source"
 REPETITION = "repetition"
+UNGROUNDED = "ungrounded"  # most of its words are in nothing that the model was shown
 ROUND_TRIP = "round_trip_failed"  # the document is not among the first hits for its query
 DUPLICATE_TEXT = "duplicate_text"
 
@@ -120,4 +121,19 @@ SYNTHETICS = Table(
         refers("request_id", "requests.request_id"), refers("doc_id", "documents.doc_id"),
         refers("query_id", "positives.query_id"),
     ),
+)
+
+CONTEXTS = Table(
+    "contexts",
+    1,
+    key=("doc_id",),
+    columns=(
+        Column("doc_id", "string", "passage that the model was asked about"),
+        Column("reply", "string", "what it answered, raw"),
+        Column("finish_reason", "string", "why it ended: stop, length or error"),
+        Column("model", "string", "digest of the model, or of the server and the name it is asked under"),
+        Column("context", "string", "the line in it: where the passage stands in its document"),
+        DROP_REASON,
+    ),
+    reasons=(UNPARSABLE, TEXT_TOO_SHORT, TEXT_TOO_LONG, REPETITION, COPY, UNGROUNDED),
 )

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pyspark.sql import DataFrame, SparkSession
@@ -68,3 +73,40 @@ def models() -> Path:
     if not (folder / "all-MiniLM-L6-v2").is_dir():
         pytest.skip("the models are not set up; run: make setup")
     return folder
+
+
+@pytest.fixture(scope="session")
+def server() -> Callable[..., AbstractContextManager[tuple[dict[str, str], list[str]]]]:
+    """Play an OpenAI-compatible server: a context manager that takes what a body is answered, (status, text).
+
+    It yields the settings of ``synthesise`` that name the server, and the prompts that it saw.
+    """
+    return play_server
+
+
+@contextmanager
+def play_server(answer: Callable[[dict[str, Any]], tuple[int, str]]) -> Iterator[tuple[dict[str, str], list[str]]]:
+    seen: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            seen.append(body["prompt"])
+            status, text = answer(body)
+            raw = json.dumps(
+                {"choices": [{"text": text, "finish_reason": "stop"}]} if status == 200 else {"error": text}
+            )
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(raw)))
+            self.end_headers()
+            self.wfile.write(raw.encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as found:
+        threading.Thread(target=found.serve_forever, daemon=True).start()
+        try:
+            yield {"url": f"http://127.0.0.1:{found.server_port}/v1", "model_name": "m"}, seen
+        finally:
+            found.shutdown()

@@ -47,18 +47,28 @@ class PassageConfig(Config):
     overlap: int = setting(0, "tokens of whole sentences, at most, that a passage repeats of the one before it", low=0)
     header: bool = setting(
         False, "begin each passage with the titles above it (document > section), within a quarter of the budget")
+    context: bool = setting(
+        False, "begin each passage with a line by the model of synthesise that says where it stands in its document, "
+        "within a quarter of the budget")
+    context_tokens: int = setting(
+        240, "estimated tokens of the document's beginning that this model is shown", low=32, high=8192)
     tokenizer: str = setting("", "directory of the model whose tokens are counted; empty = train.model")
     sources: tuple[str, ...] = setting((), "names of the sources whose documents are cut; empty = all")
 
     def faults(self) -> list[str]:
         """Require an overlap that leaves room for something new, and nothing set that cannot matter."""
         if self.tokens is None:
-            idle = [name for name in ("overlap", "header", "tokenizer", "sources") if getattr(self, name)]
+            idle = [name for name in ("overlap", "header", "context", "tokenizer", "sources") if getattr(self, name)]
             return [f"{name} must be left out without tokens, got {getattr(self, name)!r}; try tokens: 128"
                     for name in idle]
         if self.overlap > self.tokens // 2:
             return [rule("overlap", f"at most half of tokens ({self.tokens // 2})", self.overlap)]
         return []
+
+    @property
+    def room(self) -> int:
+        """Tokens of a passage that are kept free for the line of context."""
+        return self.tokens // 4 if self.tokens and self.context else 0
 
     def cuts(self, source: str) -> bool:
         """Return whether the documents of a source are cut."""
@@ -96,7 +106,7 @@ def cut_documents(
     Cost: the tokenizer, twice; no shuffle.
     """
     known = {source.name: source for source in sources}
-    wanted = Budget(cfg.tokens or 1 << 30, cfg.overlap, cfg.header)
+    wanted = Budget((cfg.tokens or 1 << 30) - cfg.room, cfg.overlap, cfg.header)
 
     def cut(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         counter, schema = factory(), to_arrow_schema(_CUT)

@@ -90,7 +90,7 @@ def negative_prefix(shots: Sequence[Shot], shot_tokens: int) -> str:
     """Return the solved part of a prompt that asks for a hard negative; shots without a negative are left out."""
     solved = [shot for shot in shots if shot.negative] or BUILT_IN
     return "".join(
-        f"{_negative_case(shot.query, shot.text, shot_tokens)} {_fenced(shot.negative or '', shot_tokens)}\n\n"
+        f"{_negative_case(shot.query, shot.text, shot_tokens)} {fenced(shot.negative or '', shot_tokens)}\n\n"
         for shot in solved
     )
 
@@ -100,14 +100,14 @@ def negative_prompt(prefix: str, query: str, text: str, document_tokens: int) ->
     return prefix + _negative_case(query, text, document_tokens)
 
 
-def _fenced(text: str, tokens: int) -> str:
+def fenced(text: str, tokens: int) -> str:
     """Return the text cut and in double quotes, of which it keeps none itself."""
     return '"' + cut_text(text.replace('"', "'"), tokens) + '"'
 
 
 def _query_case(text: str, tokens: int) -> str:
-    return f"{_fenced(text, tokens)} =>"
+    return f"{fenced(text, tokens)} =>"
 
 
 def _negative_case(query: str, text: str, tokens: int) -> str:
-    return f"{one_line(query)}\n+ {_fenced(text, tokens)}\n-"
+    return f"{one_line(query)}\n+ {fenced(text, tokens)}\n-"

@@ -57,6 +57,42 @@ def test_a_long_document_is_cut_told_of_and_erased_with_all_its_passages(spark, 
     assert sorted(row["drop_reason"] or "kept" for row in after) == ["erased"] * (len(passages) + 1) + ["kept"]
 
 
+@pytest.mark.engine
+def test_a_model_says_where_a_passage_stands_and_an_erased_document_is_not_shown_to_it(
+    spark, models, tmp_path, server, monkeypatch
+):
+    monkeypatch.setattr(Workspace, "stop_spark", lambda _: None)  # the session is shared
+
+    def answer(body):
+        part = body["prompt"].rsplit("> ", 1)[1]
+        return 200, " Told of the secret of another part of the book" if "part 3" in part else " Pancakes, blueberries"
+
+    asked = {"tokens": 64, "context": True}
+    with server(answer) as (at, seen):
+        place, documents, passages = build(spark, models, tmp_path, passages=asked, synthesise=at)
+        first = len(seen)
+        again, *_ = build(spark, models, tmp_path, passages=asked | {"context_tokens": 200}, synthesise=at)
+    assert first == len(passages) <= len(seen)
+    contexts = {row["doc_id"]: row for row in ds.dataset(
+        place.open_output("ingest", "contexts"), format="parquet").to_table().to_pylist()}
+    texts = {row["doc_id"]: row for row in documents}
+    counter = OpenCounter(str(models / "all-MiniLM-L6-v2"))()
+    for row in passages:
+        text, told = texts[row["doc_id"]], contexts[row["doc_id"]]
+        assert text["text"].startswith("Told of the secret") == (told["drop_reason"] is None)
+        assert row["tokens"] == counter.count([text["text"]])[0] + 2 <= 64
+        assert text["chars"] == len(text["text"])
+    assert {row["drop_reason"] for row in contexts.values()} == {None, "text_too_short"}
+    assert "not used: text_too_short" in explain(
+        place.path, next(doc for doc, row in contexts.items() if row["drop_reason"]))
+    assert again.fingerprint("ingest") != place.fingerprint("ingest")
+
+    (tmp_path / "erased.txt").write_text("book")
+    with server(answer) as (at, seen):
+        build(spark, models, tmp_path, passages=asked, synthesise=at, erase="erased.txt")
+    assert seen == []
+
+
 def test_the_fingerprint_follows_passages_only_where_they_are_asked_for(models, tmp_path):
     (tmp_path / "docs.jsonl").write_text('{"text": "x"}')
 

@@ -1,16 +1,13 @@
 """The stage over a small corpus, with a server that a function plays; the end-to-end test has the real one."""
 
-import json
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 import jobs.synthesise as stage
+import jobs.writer as writer
 from jobs.engines.lucene import build_lucene, in_order
 from jobs.stage_run import StageRun
 from pipeline.contract import frame_of
@@ -92,7 +89,7 @@ class Run:
         self.spark, self.home, self.frames, self.notes = spark, home, frames, {}
         cfg = SynthesiseConfig(**{"shots": 1, "negative_shots": 1, "concurrency": 4} | settings)
         self.recipe = SimpleNamespace(synthesise=cfg, guard=GuardConfig(), pair=PairConfig(), seed=7, model_path=Path)
-        self.digests = stage.model_digest(self.recipe)
+        self.digests = stage.writer_digest(self.recipe)
         self.cache_dir, self.log_dir, self.scratch = (
             home / "cache",
             home / "logs",
@@ -159,35 +156,6 @@ def place(spark, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Run]
     return make
 
 
-@contextmanager
-def server(answer: Callable[[dict], tuple[int, str]]) -> Iterator[tuple[dict, list[str]]]:
-    """Serve completions by a function of the body; yield settings that name the server, and the prompts it saw."""
-    seen: list[str] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            seen.append(body["prompt"])
-            status, text = answer(body)
-            raw = json.dumps(
-                {"choices": [{"text": text, "finish_reason": "stop"}]} if status == 200 else {"error": text}
-            )
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(raw)))
-            self.end_headers()
-            self.wfile.write(raw.encode())
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as found:
-        threading.Thread(target=found.serve_forever, daemon=True).start()
-        try:
-            yield {"url": f"http://127.0.0.1:{found.server_port}/v1", "model_name": "m"}, seen
-        finally:
-            found.shutdown()
-
-
 def asked_about(prompt: str) -> str:
     return next(doc for doc, _, text in CORPUS if text[:20] in prompt.split('"')[-2])
 
@@ -199,7 +167,7 @@ def well(body: dict) -> tuple[int, str]:
     return 200, f' "{INVENTED}"'
 
 
-def test_texts_are_asked_for_judged_and_join_the_gold(place, tmp_path):
+def test_texts_are_asked_for_judged_and_join_the_gold(place, tmp_path, server):
     with server(well) as (at, seen):
         run = place(tmp_path, queries=3, negatives=2, **at)
         stage.run(run)
@@ -227,7 +195,7 @@ def answered(run: Run) -> Run:
     return run
 
 
-def test_negatives_are_asked_for_with_a_penalty_and_queries_without(place, tmp_path):
+def test_negatives_are_asked_for_with_a_penalty_and_queries_without(place, tmp_path, server):
     bodies = []
     with server(lambda body: (bodies.append(body), well(body))[1]) as (at, _):
         answered(place(tmp_path, **at))
@@ -235,7 +203,7 @@ def test_negatives_are_asked_for_with_a_penalty_and_queries_without(place, tmp_p
     assert [body["repetition_penalty"] for body in bodies if body["prompt"].endswith("-")] == [1.15]
 
 
-def test_a_rerun_asks_nothing_and_writes_the_same(place, tmp_path):
+def test_a_rerun_asks_nothing_and_writes_the_same(place, tmp_path, server):
     with server(well) as (at, seen):
         first, again = answered(place(tmp_path, **at)), answered(place(tmp_path, **at))
     assert len(seen) == 4
@@ -243,14 +211,14 @@ def test_a_rerun_asks_nothing_and_writes_the_same(place, tmp_path):
     assert again.rows(REPLIES) == first.rows(REPLIES)
 
 
-def test_another_model_is_asked_anew(place, tmp_path):
+def test_another_model_is_asked_anew(place, tmp_path, server):
     with server(well) as (at, seen):
         answered(place(tmp_path, **at))
         answered(place(tmp_path, **at | {"model_name": "other"}))
     assert len(seen) == 8
 
 
-def test_equal_prompts_are_asked_once_and_answer_every_request(place, tmp_path):
+def test_equal_prompts_are_asked_once_and_answer_every_request(place, tmp_path, server):
     with server(well) as (at, seen):
         run = place(tmp_path, **at)
         twins = [(name, QUERY, "bread", None, f'"{CORPUS[3][2]}" =>') for name in ("one", "two")]
@@ -260,7 +228,7 @@ def test_equal_prompts_are_asked_once_and_answer_every_request(place, tmp_path):
     assert [row[1] for row in run.rows(REPLIES)] == [f" {WRITTEN['bread']}"] * 2
 
 
-def test_a_server_that_dies_half_way_loses_nothing_and_the_rerun_asks_the_rest(place, tmp_path):
+def test_a_server_that_dies_half_way_loses_nothing_and_the_rerun_asks_the_rest(place, tmp_path, server):
     answers = iter([True, True])
     dies = True
 
@@ -277,7 +245,7 @@ def test_a_server_that_dies_half_way_loses_nothing_and_the_rerun_asks_the_rest(p
     assert len(run.rows(REPLIES)) == 4
 
 
-def test_a_refused_request_is_an_error_reply_and_is_asked_again_next_time(place, tmp_path):
+def test_a_refused_request_is_an_error_reply_and_is_asked_again_next_time(place, tmp_path, server):
     def picky(body):
         return (400, "too long") if "moon" in body["prompt"] else well(body)
 
@@ -294,14 +262,14 @@ def test_a_refused_request_is_an_error_reply_and_is_asked_again_next_time(place,
     assert len(seen) == 5
 
 
-def test_a_server_that_refuses_everything_ends_the_stage(place, tmp_path):
+def test_a_server_that_refuses_everything_ends_the_stage(place, tmp_path, server):
     with server(lambda _: (400, "no such thing")) as (at, _), pytest.raises(EngineError, match="refuses every request"):
         answered(place(tmp_path, **at))
 
 
 @pytest.mark.parametrize("why", ["off in the recipe", "vLLM cannot be had"])
 def test_without_a_model_the_gold_goes_on_alone_and_one_line_says_why(place, tmp_path, monkeypatch, why):
-    monkeypatch.setattr(stage, "why_no_vllm", lambda: "vLLM cannot be had")
+    monkeypatch.setattr(writer, "why_no_vllm", lambda: "vLLM cannot be had")
     run = place(tmp_path, enabled="off" not in why)
     stage.run(run)
     assert why in run.notes["headline"]
@@ -311,6 +279,6 @@ def test_without_a_model_the_gold_goes_on_alone_and_one_line_says_why(place, tmp
 
 
 def test_a_model_that_is_not_there_is_a_fault_of_the_recipe(place, tmp_path, monkeypatch):
-    monkeypatch.setattr(stage, "why_no_vllm", lambda: None)
+    monkeypatch.setattr(writer, "why_no_vllm", lambda: None)
     with pytest.raises(RecipeError, match="model"):
         answered(place(tmp_path, model=str(tmp_path / "missing")))

@@ -1,0 +1,125 @@
+"""The language model that writes, for every stage that has it write: opened, asked through the journal, and named.
+
+What the journal has is not asked again. The server is started only when something is missing, and Spark stops for it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from jobs.engines.vllm import OpenAiGenerator, ServerSettings, VllmServer, why_no_vllm
+from jobs.journal import Journal, Written, reply_key
+from jobs.stage_run import StageRun
+from jobs.store import digest_of, directory_digest
+from pipeline.ports import GenerationRequest, Generator
+from pipeline.recipe import Recipe
+from pipeline.synthesise.config import SynthesiseConfig
+from pipeline.synthesise.prompts import STOP
+from schemas.errors import EngineError
+from schemas.pairs import NEGATIVE, QUERY
+
+OFF = "off"  # no model: the digest of a build in which nothing is written
+
+Asked = tuple[str, str, str]
+"""Id, kind and prompt of a request."""
+
+
+def why_no_model(cfg: SynthesiseConfig) -> str | None:
+    """Return in one line why there is no model that could write here, None when there is."""
+    return why_no_vllm() if cfg.url is None else None
+
+
+def model_digest(recipe: Recipe) -> str:
+    """Return the digest of what writes: the model's files, or the server and the name it is asked under."""
+    cfg = recipe.synthesise
+    if why_no_model(cfg):
+        return OFF
+    if cfg.url is not None:
+        return digest_of([cfg.url, cfg.model_name])
+    return directory_digest(recipe.model_path(cfg.model))
+
+
+def fetch_replies(asked: Sequence[Asked], run: StageRun, model: str) -> dict[str, Written]:
+    """Return a reply for each request: from the journal, and for the rest from the server.
+
+    Raises: EngineError when the server is gone, or refuses every request that was ever made.
+    """
+    cfg = run.recipe.synthesise
+    with Journal(run.cache_dir / "replies" / model) as journal:
+        keys = {request: _key(prompt, kind, cfg, run.recipe.seed) for request, kind, prompt in asked}
+        # In the order of the prompts: those that share their shots are in flight together.
+        # Documents with the same beginning may make the same prompt: it is asked once.
+        open_keys = {keys[each[0]]: each for each in sorted(asked, reverse=True) if keys[each[0]] not in journal}
+        missing = sorted(open_keys.values(), key=lambda each: (each[2], each[0]))
+        refused: dict[str, str] = {}
+        if missing:
+            started = time.monotonic()
+            with generators_for(run) as generators:
+                run.note(server_seconds=round(time.monotonic() - started, 1))
+                with run.timed("llm"):
+                    refused = _ask(missing, keys, generators, journal, run)
+        if refused and not any(key in journal for key in keys.values()):
+            why = next(iter(refused.values()))
+            raise EngineError(f"the server refuses every request: {why}; check synthesise in the recipe")
+        run.note(asked=len(missing), remembered=len(asked) - len(missing), refused=len(refused))
+        return {request: journal.get(key) or Written("", "error") for request, key in sorted(keys.items())}
+
+
+def _ask(
+    missing: Sequence[Asked], keys: Mapping[str, str], generators: Mapping[str, Generator], journal: Journal,
+    run: StageRun,
+) -> dict[str, str]:
+    """Have the requests answered, each reply stored as it comes; return what the server refused for good, and why.
+
+    Raises: EngineError when the server is gone; what it answered is stored.
+    """
+    refused: dict[str, str] = {}
+    done = 0
+    for kind in (QUERY, NEGATIVE):
+        requests = [GenerationRequest(request, prompt) for request, each, prompt in missing if each == kind]
+        for reply in generators[kind].complete(requests, **_generation(kind, run.recipe.synthesise, run.recipe.seed)):
+            done += 1
+            if reply.error:
+                refused[reply.request_id] = reply.error
+            else:
+                journal.append(keys[reply.request_id], Written(reply.text, reply.finish_reason))
+            run.progress(done, len(missing), "replies")
+    return refused
+
+
+@contextmanager
+def generators_for(run: StageRun) -> Iterator[Mapping[str, Generator]]:
+    """Open the recipe's server, or start vLLM on a free port and stop it at the end: a generator for each kind.
+
+    Raises: EngineError when it does not come up; RecipeError when there is no such model.
+    """
+    cfg = run.recipe.synthesise
+    if cfg.url is not None:
+        yield _by_kind(OpenAiGenerator(cfg.url, cfg.model_name or "", cfg.api_key_env, in_flight=cfg.concurrency), cfg)
+        return
+    settings = ServerSettings(run.recipe.model_path(cfg.model), max_model_len=cfg.context_tokens,
+                              max_num_seqs=cfg.concurrency, start_seconds=float(cfg.startup_seconds))
+    run.progress(0, 1, "starting vLLM")
+    run.stop_spark()  # frames read before this are dead
+    with VllmServer(settings, run.log_dir / "vllm.log") as server:
+        yield _by_kind(OpenAiGenerator(server.base_url, settings.served_name, in_flight=cfg.concurrency,
+                                       alive=lambda: server.alive), cfg)
+
+
+def _by_kind(generator: OpenAiGenerator, cfg: SynthesiseConfig) -> Mapping[str, Generator]:
+    penalty = {"repetition_penalty": cfg.negative_penalty} if cfg.negative_penalty > 1 else {}
+    return {QUERY: generator, NEGATIVE: replace(generator, extra=penalty)}
+
+
+def _generation(kind: str, cfg: SynthesiseConfig, seed: int) -> dict[str, Any]:
+    tokens = cfg.query_tokens if kind == QUERY else cfg.negative_tokens
+    return {"max_tokens": tokens, "temperature": cfg.temperature, "seed": seed, "stop": STOP}
+
+
+def _key(prompt: str, kind: str, cfg: SynthesiseConfig, seed: int) -> str:
+    penalty = cfg.negative_penalty if kind == NEGATIVE else 1.0
+    return reply_key(prompt, **_generation(kind, cfg, seed), penalty=penalty)
