@@ -72,7 +72,7 @@ def test_a_model_says_where_a_passage_stands_and_an_erased_document_is_not_shown
         place, documents, passages = build(spark, models, tmp_path, passages=asked, synthesise=at)
         first = len(seen)
         again, *_ = build(spark, models, tmp_path, passages=asked | {"context_tokens": 200}, synthesise=at)
-    assert first == len(passages) <= len(seen)
+    assert first == len(set(seen)) // 2  # equal passages of a document are asked about once
     contexts = {row["doc_id"]: row for row in ds.dataset(
         place.open_output("ingest", "contexts"), format="parquet").to_table().to_pylist()}
     texts = {row["doc_id"]: row for row in documents}
