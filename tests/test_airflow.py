@@ -56,7 +56,7 @@ def states(airflow, night: str, capsys) -> dict[str, str]:
     (run_id,) = [run["run_id"] for run in rows_in(airflow("dags", "list-runs", DAG, "--output", "json"))
                  if run["logical_date"].startswith(night)]
     found = rows_in(airflow("tasks", "states-for-dag-run", DAG, run_id, "--output", "json"))
-    found.sort(key=lambda task: task["start_date"] or "9")  # what was skipped never began
+    found.sort(key=lambda task: task["start_date"] or "9")  # what never began stands last
     with capsys.disabled():
         print(f"\n  {night}: " + ", ".join(f"{task['task_id']} {seconds_of(task)}" for task in found), end="")
     return {task["task_id"]: task["state"] for task in found}
