@@ -40,6 +40,8 @@ from schemas.errors import EngineError, RecipeError
 PYTHON = "PAIRWRIGHT_VLLM_PYTHON"
 _HOME = Path(__file__).resolve().parents[2] / ".venv-vllm"
 _LEASH = Path(__file__).with_name("leash.py")
+_FORKING = Path(__file__).with_name("vllm_server.py")
+_NO_CHAT = "{{ messages[0].content }}"
 _PASSING = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 _REFUSED = {401: "the key was refused", 403: "the key was refused", 404: "no such model or path"}
 
@@ -190,9 +192,12 @@ def _command(python: Path, settings: ServerSettings, port: int) -> list[str]:
         "--max-model-len": settings.max_model_len,
         "--max-num-seqs": settings.max_num_seqs,
     }
-    command = [str(python), "-m", "vllm.entrypoints.openai.api_server"]
+    start = ["-m", "vllm.entrypoints.openai.api_server"] if _has_gpu() else [str(_FORKING)]
+    command = [str(python), *start]
     for flag, value in flags.items():
         command += [flag, str(value)]
+    # Nobody chats here; without a template vLLM loads the model's processor to look for one.
+    command += ["--chat-template", _NO_CHAT]
     # Prompts of one task share their examples, so their keys and values are computed once.
     command += ["--enable-prefix-caching"]
     if not _has_gpu():
