@@ -12,9 +12,11 @@ from jobs.stages import STAGES, load_stage, stages_until
 from jobs.store import write_json
 from jobs.terminal import Terminal, stage_line
 from jobs.workspace import Workspace
+from jobs.writer import start_ahead
 from schemas.errors import RecipeError
 
 LAST = "report"
+_AHEAD, _WRITES = "guard", "synthesise"  # vLLM starts beside the former
 
 
 def build(workspace: Workspace, until: str, terminal: Terminal) -> None:
@@ -40,21 +42,28 @@ def build_stages(workspace: Workspace, until: str, terminal: Terminal) -> list[s
     Raises: PairwrightError from the first stage that fails; what was complete before it stays complete.
     """
     fingerprints = workspace.fingerprints(until)  # a source or model that is not there is said now, not in an hour
-    built = [name for name in fingerprints if _stage(name, workspace, terminal)]
+    try:
+        built = [name for name in fingerprints if _stage(name, workspace, terminal, _WRITES in fingerprints)]
+    finally:
+        workspace.stop_server()
     write_json(workspace.logs / "stages.json", fingerprints)
     return built
 
 
-def _stage(name: str, workspace: Workspace, terminal: Terminal) -> bool:
-    """Run one stage unless it is complete; return whether it ran."""
+def _stage(name: str, workspace: Workspace, terminal: Terminal, writes: bool) -> bool:
+    """Run one stage unless it is complete; return whether it ran. ``writes``: the stage synthesise follows."""
     stage = load_stage(name)
     manifest = workspace.manifest(name)
     ran = manifest is None
     if manifest is None:
         if not stage.needs_spark and not under_spark_submit():  # a cluster ends a driver whose Spark has stopped
             workspace.stop_spark()
+        if name == _AHEAD and writes and workspace.manifest(_WRITES) is None:
+            start_ahead(workspace)
         with terminal.stage(name, workspace.logs / "build.log"):
             manifest = run_stage(stage, workspace, terminal.progress)
+        if name == _WRITES:
+            workspace.stop_server()
     terminal.line(stage_line(name, manifest, ran))
     return ran
 

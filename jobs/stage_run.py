@@ -25,6 +25,8 @@ from schemas.table import Table
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
+    from jobs.engines.vllm import VllmServer
+
 Progress = Callable[[int, int, str], None]
 
 
@@ -91,6 +93,11 @@ class StageRun:
         """
         if not under_spark_submit():
             self._workspace.stop_spark()
+
+    @property
+    def server_ahead(self) -> VllmServer | None:
+        """The server that was started while earlier stages ran, if one was."""
+        return self._workspace.server
 
     def read(self, table: Table) -> DataFrame:
         """Return an input table, dropped rows included. Raises: ShardError when it is damaged."""

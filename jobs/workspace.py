@@ -26,6 +26,8 @@ from schemas.errors import RecipeError
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+    from jobs.engines.vllm import VllmServer
+
 
 @dataclass
 class Workspace:
@@ -38,6 +40,7 @@ class Workspace:
     _fingerprints: dict[str, str] = field(default_factory=dict)
     _digests: dict[str, Mapping[str, str]] = field(default_factory=dict)
     _spark: Any = None
+    server: VllmServer | None = None  # started ahead, while earlier stages run
 
     @classmethod
     def open(
@@ -140,6 +143,12 @@ class Workspace:
         if self._spark is not None:
             stop_session(self._spark)
             self._spark = None
+
+    def stop_server(self) -> None:
+        """Stop the language model's server, where one was started ahead."""
+        if self.server is not None:
+            self.server.stop()
+            self.server = None
 
 
 def made(path: Path) -> Path:

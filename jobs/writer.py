@@ -11,10 +11,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from jobs.engines.vllm import OpenAiGenerator, ServerSettings, VllmServer, why_no_vllm
+from psutil import virtual_memory
+
+from jobs.engines.vllm import OpenAiGenerator, ServerSettings, VllmServer, has_gpu, why_no_vllm
 from jobs.journal import Journal, Written, reply_key
 from jobs.stage_run import StageRun
 from jobs.store import digest_of, directory_digest
+from jobs.workspace import Workspace
 from pipeline.ports import GenerationRequest, Generator
 from pipeline.recipe import Recipe
 from pipeline.synthesise.config import SynthesiseConfig
@@ -22,6 +25,8 @@ from pipeline.synthesise.prompts import STOP
 from schemas.errors import EngineError
 from schemas.pairs import NEGATIVE, QUERY
 
+_LOG = "vllm.log"
+_ROOM = 8 << 30  # bytes: what the rest of a build may take beside the server
 OFF = "off"  # no model: the digest of a build in which nothing is written
 
 Asked = tuple[str, str, str]
@@ -101,13 +106,33 @@ def generators_for(run: StageRun) -> Iterator[Mapping[str, Generator]]:
     if cfg.url is not None:
         yield _by_kind(OpenAiGenerator(cfg.url, cfg.model_name or "", cfg.api_key_env, in_flight=cfg.concurrency), cfg)
         return
-    settings = ServerSettings(run.recipe.model_path(cfg.model), max_model_len=cfg.context_tokens,
-                              max_num_seqs=cfg.concurrency, start_seconds=float(cfg.startup_seconds))
+    settings = _server_settings(run.recipe)
     run.progress(0, 1, "starting vLLM")
     run.stop_spark()  # frames read before this are dead
-    with VllmServer(settings, run.log_dir / "vllm.log") as server:
+    with run.server_ahead or VllmServer(settings, run.log_dir / _LOG) as server:
         yield _by_kind(OpenAiGenerator(server.base_url, settings.served_name, in_flight=cfg.concurrency,
                                        alive=lambda: server.alive), cfg)
+
+
+def start_ahead(workspace: Workspace) -> None:
+    """Start vLLM while Spark is at work on earlier stages: most of its start is one thread that loads Python modules.
+
+    Not where memory may be scarce, and not on a GPU, which the encoder needs first.
+    """
+    cfg = workspace.recipe.synthesise
+    if not cfg.enabled or cfg.url is not None or why_no_model(cfg) or has_gpu():
+        return
+    settings = _server_settings(workspace.recipe)
+    weights = sum(path.stat().st_size for path in settings.model.glob("*.safetensors"))
+    if weights and virtual_memory().available > _ROOM + 3 * weights:
+        workspace.server = VllmServer(settings, workspace.logs / _LOG)
+        workspace.server.start()
+
+
+def _server_settings(recipe: Recipe) -> ServerSettings:
+    cfg = recipe.synthesise
+    return ServerSettings(recipe.model_path(cfg.model), max_model_len=cfg.context_tokens,
+                          max_num_seqs=cfg.concurrency, start_seconds=float(cfg.startup_seconds))
 
 
 def _by_kind(generator: OpenAiGenerator, cfg: SynthesiseConfig) -> Mapping[str, Generator]:

@@ -103,7 +103,7 @@ class VllmServer:
     """
 
     def __init__(self, settings: ServerSettings, log: Path) -> None:
-        """Remember what to start; starting happens at the ``with``."""
+        """Remember what to start; starting happens at the ``with``, or ahead of it by :meth:`start`."""
         self.settings = settings
         self.log = log
         self.port = 0
@@ -119,8 +119,10 @@ class VllmServer:
         """Whether the server's process still runs."""
         return self._process is not None and self._process.poll() is None
 
-    def __enter__(self) -> Self:
-        """Start the server and wait until it answers."""
+    def start(self) -> None:
+        """Start the server without waiting for it. Does nothing when it was started before."""
+        if self._process is not None:
+            return
         if not (self.settings.model / "config.json").is_file():
             raise RecipeError(
                 f"model must be a model directory with a config.json, got '{self.settings.model}'; try `make setup`"
@@ -138,6 +140,10 @@ class VllmServer:
                 env=_environment(python),
                 start_new_session=True,
             )
+
+    def __enter__(self) -> Self:
+        """Start the server, unless that was done ahead, and wait until it answers."""
+        self.start()
         try:
             self._await_health()
         except BaseException:
@@ -192,7 +198,7 @@ def _command(python: Path, settings: ServerSettings, port: int) -> list[str]:
         "--max-model-len": settings.max_model_len,
         "--max-num-seqs": settings.max_num_seqs,
     }
-    start = ["-m", "vllm.entrypoints.openai.api_server"] if _has_gpu() else [str(_FORKING)]
+    start = ["-m", "vllm.entrypoints.openai.api_server"] if has_gpu() else [str(_FORKING)]
     command = [str(python), *start]
     for flag, value in flags.items():
         command += [flag, str(value)]
@@ -200,7 +206,7 @@ def _command(python: Path, settings: ServerSettings, port: int) -> list[str]:
     command += ["--chat-template", _NO_CHAT]
     # Prompts of one task share their examples, so their keys and values are computed once.
     command += ["--enable-prefix-caching"]
-    if not _has_gpu():
+    if not has_gpu():
         # One process less: the worker needs no home of its own, because its threads are not pinned (see below).
         command += ["--distributed-executor-backend", "uni"]
         command += ["--kv-cache-memory-bytes", str(settings.kv_cache_mb * 2**20)]
@@ -226,7 +232,7 @@ def _environment(python: Path) -> dict[str, str]:
     }
     return (
         kept
-        | ({} if _has_gpu() else threads)
+        | ({} if has_gpu() else threads)
         | {
             "PATH": f"{python.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
             "VLLM_NO_USAGE_STATS": "1",
@@ -243,7 +249,8 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _has_gpu() -> bool:
+def has_gpu() -> bool:
+    """Return whether there is a GPU for the server."""
     return shutil.which("nvidia-smi") is not None
 
 

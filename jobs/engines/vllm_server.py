@@ -1,4 +1,4 @@
-"""vLLM's OpenAI-compatible server with its engine forked: ``python vllm_server.py FLAGS...``, by a Python that has vLLM.
+"""vLLM's OpenAI-compatible server with a forked engine: ``python vllm_server.py FLAGS...``, by a Python that has vLLM.
 
 Without a GPU vLLM spawns the process of its engine, which imports everything a second time: ten seconds of a start.
 Here it is forked from the server, which has imported it all and computed nothing yet. Outside of any package of ours.

@@ -278,6 +278,32 @@ def test_without_a_model_the_gold_goes_on_alone_and_one_line_says_why(place, tmp
     assert run.rows(POSITIVES) == sorted(map(tuple, run.read(POSITIVES).collect()), key=str)
 
 
+@pytest.mark.parametrize(("cfg", "gpu", "available", "starts"), [
+    ({}, False, 9 << 30, True),
+    ({}, False, 8 << 30, False),
+    ({}, True, 99 << 30, False),
+    ({"enabled": False}, False, 99 << 30, False),
+    ({"url": "http://127.0.0.1:1/v1", "model_name": "m"}, False, 99 << 30, False),
+    ({"model": "missing"}, False, 99 << 30, False),
+])
+def test_the_server_starts_ahead_where_there_is_room_for_it(tmp_path, monkeypatch, cfg, gpu, available, starts):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "model.safetensors").write_bytes(b"w" * 1000)
+    started = []
+    monkeypatch.setattr(writer, "why_no_vllm", lambda: None)
+    monkeypatch.setattr(writer, "has_gpu", lambda: gpu)
+    monkeypatch.setattr(writer, "virtual_memory", lambda: SimpleNamespace(available=available))
+    monkeypatch.setattr(writer.VllmServer, "start", lambda self: started.append(self.settings.model.name))
+    recipe = SimpleNamespace(synthesise=SynthesiseConfig(**{"model": "model", **cfg}),
+                             model_path=lambda name: tmp_path / name)
+    workspace = SimpleNamespace(recipe=recipe, logs=tmp_path, server=None)
+
+    writer.start_ahead(workspace)
+
+    assert started == (["model"] if starts else [])
+    assert (workspace.server is not None) == starts
+
+
 def test_a_model_that_is_not_there_is_a_fault_of_the_recipe(place, tmp_path, monkeypatch):
     monkeypatch.setattr(writer, "why_no_vllm", lambda: None)
     with pytest.raises(RecipeError, match="model"):

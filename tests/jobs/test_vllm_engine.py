@@ -287,9 +287,12 @@ def test_a_real_server_starts_completes_and_leaves_nothing_behind(tmp_path):
     prompts = ["The capital of France is", "Water boils at a temperature of", "The opposite of hot is"]
     asked = [GenerationRequest(f"r{n}", prompt) for n, prompt in enumerate(prompts)]
     settings = ServerSettings(default_models_folder() / LLM, start_seconds=600)
+    ahead = VllmServer(settings, tmp_path / "vllm.log")
+    ahead.start()
+    started = ahead._process
 
-    with VllmServer(settings, tmp_path / "vllm.log") as server:
-        assert server._process is not None
+    with ahead as server:
+        assert server._process is started is not None
         processes = psutil.Process(server._process.pid).children(recursive=True)
         generator = OpenAiGenerator(server.base_url, settings.served_name, alive=lambda: server.alive)
         replies = {reply.request_id: reply for reply in generator.complete(asked, **SETTINGS)}
