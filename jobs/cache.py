@@ -28,6 +28,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.storagelevel import StorageLevel
 
+from jobs.python_workers import import_ahead
 from jobs.store import digest_of, file_sha256
 from pipeline.placement import device_profile
 
@@ -39,6 +40,7 @@ _COLUMNS: dict[str, tuple[list[str], dict[str, str]]] = {
     VECTORS: (["key"], {"vector": "array<float>"}),
     SCORES: (["query_key", "text_key"], {"teacher": "double", "teacher_model": "string"}),
 }
+_ENGINES = ("sentence_transformers",)  # what every engine imports
 _LIBRARIES = ("torch", "transformers", "sentence-transformers", "tokenizers")
 
 
@@ -185,6 +187,7 @@ def engine_digest(spark: SparkSession, factory: Callable[[], Engine], *settings:
         found = digest_of([told() if told else factory().digest, platform_facts()])
         yield pa.RecordBatch.from_arrays([pa.array([found])], ["digest"])
 
+    import_ahead(spark, *_ENGINES)
     one = spark.range(1, numPartitions=1)
     found = one.mapInArrow(ask, "digest string", profile=device_profile(one)).collect()[0]["digest"]
     return digest_of([found, *settings])

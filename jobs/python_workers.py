@@ -1,9 +1,11 @@
-"""Where Spark's Python workers come from: Spark's own daemon, with two habits changed that cost more than small tasks.
+"""Where Spark's Python workers come from: Spark's own daemon, with three habits changed that cost more than tasks do.
 
 A worker that is kept between tasks collects garbage after each, and walks over every object of every module that it
 ever imported: a tenth of a second and more, in which the next task waits. So what is there once the imports are done is
 frozen: the collector passes it over. And Spark puts an archive of its own sources before the installed package, from
-which each worker compiles what it imports; the package, of the same version, is compiled already.
+which each worker compiles what it imports; the package, of the same version, is compiled already. And where a model is
+opened, every worker would import its libraries for itself, five seconds each; asked by :func:`import_ahead`, the daemon
+imports them once, and the workers, which are forked from it, have them, and their memory in common.
 
 ``spark-conf`` names this module as ``spark.python.daemon.module``. Source: SPARK-22959, which made that a setting;
 ``gc.freeze`` of CPython, made for processes like these.
@@ -12,13 +14,27 @@ which each worker compiles what it imports; the package, of the same version, is
 from __future__ import annotations
 
 import gc
+import importlib
+import os
+import shutil
 import sys
 import zipfile
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 _ARCHIVE = "pyspark.zip"
+_IMPORTS = "PAIRWRIGHT_WORKER_IMPORTS"
+
+
+def import_ahead(session: Any, *modules: str) -> None:
+    """Have workers that run what is planned from now on come with these modules imported.
+
+    Not where there is a GPU: what has once looked at it must not be forked.
+    """
+    if shutil.which("nvidia-smi") is None:
+        session.sparkContext.environment[_IMPORTS] = " ".join(modules)  # another environment: another daemon
 
 
 def without_archive(path: list[str]) -> list[str]:
@@ -38,6 +54,9 @@ def _is_installed(archive: str) -> bool:
 def serve() -> None:
     """Run Spark's daemon until Spark closes its input."""
     sys.path[:] = without_archive(sys.path)
+    for module in os.environ.get(_IMPORTS, "").split():
+        with suppress(ImportError):  # the task that needs it says so
+            importlib.import_module(module)
     from pyspark import daemon
 
     run_task, frozen = daemon.worker, 0

@@ -2,13 +2,14 @@
 
 import gc
 import os
+import sys
 import zipfile
 from importlib.metadata import version
 
 import pyarrow as pa
 import pytest
 
-from jobs.python_workers import without_archive
+from jobs.python_workers import import_ahead, without_archive
 
 
 def archive(path, said: str) -> str:
@@ -46,3 +47,25 @@ def test_a_kept_worker_has_frozen_what_it_imported_and_the_package_is_the_instal
     second = ask()
     assert any(frozen > 10_000 for frozen, _ in second.values())
     assert all("pyspark.zip" not in home for _, home in second.values())
+
+
+def test_workers_asked_for_ahead_come_with_their_imports_and_others_without(spark, monkeypatch):
+    def look(batches):
+        for _ in batches:
+            yield pa.RecordBatch.from_pylist([{"there": "wave" in sys.modules}])
+
+    def ask() -> set[bool]:
+        return {row.there for row in spark.range(4).repartition(2).mapInArrow(look, "there boolean").collect()}
+
+    monkeypatch.setattr(spark.sparkContext, "environment", dict(spark.sparkContext.environment))
+    monkeypatch.setattr("jobs.python_workers.shutil.which", lambda _: None)
+    assert ask() == {False}
+    import_ahead(spark, "wave", "no_such_module")
+    assert ask() == {True}
+
+
+def test_on_a_gpu_nothing_is_imported_ahead(spark, monkeypatch):
+    monkeypatch.setattr("jobs.python_workers.shutil.which", lambda _: "/usr/bin/nvidia-smi")
+    before = dict(spark.sparkContext.environment)
+    import_ahead(spark, "wave")
+    assert spark.sparkContext.environment == before
