@@ -17,7 +17,7 @@ class ClassifierConfig(Config):
 
     min_confidence: float = setting(0.5, "a less probable guess is not believed: the document joins `other`",
                                     low=0.0, high=1.0)
-    lessons: int = setting(30_000, "documents learned from, at most, drawn by hash; domains share them evenly", low=20)
+    lessons: int = setting(60_000, "documents learned from, at most, drawn by hash; domains share them evenly", low=20)
     held_out: float = setting(0.2, "share of the lessons, by family, on which the classifier is measured first",
                               low=0.05, high=0.5)
     words: int = setting(2, "words in a row that count as one feature, at most; characters in scripts without spaces",

@@ -27,6 +27,7 @@ from pipeline.ingest.records import (
     QREL,
     QUERY,
     UNREADABLE,
+    WRONG_ENCODING,
     Record,
     reject,
 )
@@ -146,15 +147,29 @@ def read_parquet(unit: Unit, source: SourceConfig) -> Iterator[Record]:
             yield reject(unit.path, 0, EMPTY_FILE, "the file has no rows")
             return
         for batch in file.iter_batches(_BATCH, row_groups=range(unit.start, unit.end), columns=columns):
-            for row in batch.to_pylist():
+            for row in _rows_of(batch):
                 yield _checked_row(row, source, unit.path, line)
                 line += 1
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         where = 0 if line == 1 else line
         yield reject(unit.path, where, UNREADABLE, f"not a whole Parquet file: {str(error).splitlines()[0]}")
 
 
-def _checked_row(row: dict[str, Any], source: SourceConfig, path: str, line: int) -> Record:
+def _rows_of(batch: pa.RecordBatch) -> Iterator[dict[str, Any] | UnicodeDecodeError]:
+    """Yield the rows; for one whose text is no UTF-8, what is wrong with it: Parquet does not look."""
+    try:
+        yield from batch.to_pylist()
+    except UnicodeDecodeError as error:
+        if batch.num_rows == 1:
+            yield error
+        else:
+            for place in range(batch.num_rows):
+                yield from _rows_of(batch.slice(place, 1))
+
+
+def _checked_row(row: dict[str, Any] | UnicodeDecodeError, source: SourceConfig, path: str, line: int) -> Record:
+    if isinstance(row, UnicodeDecodeError):
+        return reject(path, line, WRONG_ENCODING, f"not utf-8: {row.reason} at byte {row.start}", row.object)
     size = max((len(value) for value in row.values() if isinstance(value, str | bytes)), default=0)
     if size > source.max_bytes:
         return too_large(path, line, source, b"")

@@ -103,8 +103,8 @@ def _precision(spark: SparkSession, texts: list[str]) -> float:
     right = 0
     for row in listed:
         a, b = shingles(texts[row["left"]], CFG.ngram), shingles(texts[row["right"]], CFG.ngram)
-        true = round(len(a & b) / len(a | b), 6)
-        right += true == row["jaccard"] and true >= CFG.threshold
+        true = len(a & b) / len(a | b)
+        right += abs(true - row["jaccard"]) < 1e-6 and round(true, 6) >= CFG.threshold
     return right / len(listed) if listed else 1.0
 
 

@@ -48,6 +48,17 @@ def test_another_encoding_can_be_named(tmp_path):
     assert found.text == "Käse"
 
 
+def test_a_parquet_row_that_is_no_utf8_is_a_reject_and_the_others_are_read(tmp_path):
+    texts = pa.array([b"one", b"tw\xfd", b"three"]).view(pa.string())
+    pq.write_table(pa.table({"text": texts}), tmp_path / "a.parquet")
+
+    found = records(SourceConfig("s", "parquet", path=str(tmp_path)), read_parquet)
+
+    assert [(record.line, record.text, record.reason) for record in found] == [
+        (1, "one", None), (2, "", "wrong_encoding"), (3, "three", None)]
+    assert found[1].raw == b"tw\xfd"
+
+
 def test_parquet_rows_are_numbered_through_the_file(tmp_path):
     pq.write_table(
         pa.table({"id": [1, 2, 3], "text": ["a", "b", "c"], "other": [[1]] * 3}),
