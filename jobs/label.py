@@ -12,6 +12,7 @@ from pyspark.sql import DataFrame
 
 from jobs.cache import score_cache
 from jobs.engines.cross_encoder import Lesson, OpenScorer, train_teacher
+from jobs.engines.vectors import OpenVectors, store_vectors
 from jobs.entry import main
 from jobs.memory import release_free
 from jobs.stage_run import StageRun
@@ -79,8 +80,9 @@ def _teach(run: StageRun, lessons: list[Lesson], path: Path) -> dict[str, float]
 def _measured(run: StageRun) -> DataFrame:
     """Return the signals, stored for the run: teaching, choosing and scoring all read them."""
     place = str(run.scratch / "signals")
-    frames = (run.read(table) for table in (CANDIDATES, POSITIVES, EMBEDDINGS, TEXT_EMBEDDINGS))
-    measure_pairs(*frames).write.parquet(place)
+    vectors = run.scratch / "vectors"
+    store_vectors({run.source_of(EMBEDDINGS): "doc_id", run.source_of(TEXT_EMBEDDINGS): "text_id"}, vectors)
+    measure_pairs(run.read(CANDIDATES), run.read(POSITIVES), OpenVectors(str(vectors))).write.parquet(place)
     return run.spark.read.schema(spark_schema(SCORES)).parquet(place)
 
 

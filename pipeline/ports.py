@@ -43,6 +43,18 @@ class VectorIndex(Protocol):
         ...
 
 
+class VectorStore(Protocol):
+    """Embeddings by id, in a file that the workers of a machine share."""
+
+    def find(self, ids: Sequence[str]) -> npt.NDArray[np.int64]:
+        """Return the row of each id, (N,); -1 for an id without a vector."""
+        ...
+
+    def take(self, rows: npt.NDArray[np.int64]) -> FloatMatrix:
+        """Return a copy of rows that ``find`` gave, (N, H)."""
+        ...
+
+
 class Encoder(Protocol):
     """A text-embedding model."""
 
@@ -102,6 +114,8 @@ Opener = Callable[[], AbstractContextManager[Retriever]]
 """Opens a BM25 searcher in a worker process."""
 VectorOpener = Callable[[], AbstractContextManager[VectorIndex]]
 """Opens a vector index in a worker process."""
+StoreOpener = Callable[[], AbstractContextManager[VectorStore]]
+"""Opens a store of vectors in a worker process."""
 
 
 class CentreFinder(Protocol):

@@ -11,8 +11,6 @@ Known weakness: with a factory, what is found is approximate, though the same in
 from __future__ import annotations
 
 import functools
-import json
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -20,21 +18,19 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow.parquet as pq
 
 from jobs.engines.device import task_cores
-from pipeline.mine.ann import matrix_of
+from jobs.engines.vectors import StoredVectors, store_vectors
 from pipeline.mine.hits import SCORE_DECIMALS, ranked
 from pipeline.ports import FloatMatrix, Hit
-from schemas.errors import EngineError, RecipeError, ShardError, rule
+from schemas.errors import EngineError, RecipeError, rule
 
 FLAT = "Flat"
 BLOCK = 512  # queries of a search
 OVERFETCH = 16
 _SLACK = 2e-6  # more than float32 errs on an inner product of unit vectors
 _TRAINED = 200_000  # vectors that a factory's index is trained on
-_REBUILD = "try building the stage index again"
-_VECTORS, _IDS, _INDEX, _SETTINGS = "vectors.npy", "ids.npy", "index.faiss", "settings.json"
+_INDEX = "index.faiss"
 
 
 def build_vectors(embeddings: Path, folder: Path, factory: str = FLAT) -> int:
@@ -44,30 +40,12 @@ def build_vectors(embeddings: Path, folder: Path, factory: str = FLAT) -> int:
     Cost:   the ids in memory, and one row group of vectors.
     Raises: RecipeError for a factory that faiss does not know, ShardError when vectors differ in width.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    files = sorted(embeddings.glob("*.parquet"))
-    ids = [row.encode() for batch in _batches(files, "doc_id") for row in batch.to_pylist()]
-    order = np.argsort(np.array(ids, dtype=bytes), kind="stable")
-    place = np.empty(len(ids), np.int64)
-    place[order] = np.arange(len(ids))
-    np.save(folder / _IDS, np.array(ids, dtype=bytes)[order])
-    width, start = 0, 0
-    vectors: Any = None
-    for batch in _batches(files, "vector"):
-        if vectors is None:
-            width = len(batch[0])
-            vectors = np.lib.format.open_memmap(folder / _VECTORS, "w+", np.float32, (len(ids), width))
-        if len(batch.flatten()) != width * len(batch):
-            raise ShardError(f"embeddings in {embeddings} must all have {width} dimensions; {_REBUILD}")
-        vectors[place[start : start + len(batch)]] = matrix_of(batch)
-        start += len(batch)
-    if vectors is not None:
-        vectors.flush()
-        if factory != FLAT:
-            _build_index(vectors, folder / _INDEX, factory)
-    facts = {"factory": factory, "documents": len(ids), "width": width}
-    (folder / _SETTINGS).write_text(json.dumps(facts, sort_keys=True) + "\n", encoding="utf-8")
-    return len(ids)
+    count = store_vectors({embeddings: "doc_id"}, folder)
+    (folder / _INDEX).unlink(missing_ok=True)
+    if count and factory != FLAT:
+        with StoredVectors(folder) as stored:
+            _build_index(stored.matrix, folder / _INDEX, factory)
+    return count
 
 
 class FaissIndex:
@@ -77,16 +55,11 @@ class FaissIndex:
         """Map the vectors into memory. Raises: ShardError when the folder holds no complete index."""
         import faiss
 
-        try:
-            facts = json.loads((folder / _SETTINGS).read_text(encoding="utf-8"))
-            self._ids = np.load(folder / _IDS)
-            empty = not facts["documents"]
-            self._vectors = np.zeros((0, 1), np.float32) if empty else np.load(folder / _VECTORS, mmap_mode="r")
-        except (OSError, ValueError, KeyError) as error:
-            said = f"{type(error).__name__}: {error}"
-            raise ShardError(f"{folder} holds no complete vectors ({said}); try running the stage again") from error
+        stored = StoredVectors(folder)
+        self._ids, self._vectors = stored.ids, stored.matrix
         faiss.omp_set_num_threads(task_cores())  # what they find is scored again, so their number shows nowhere
-        self._index = None if empty or facts["factory"] == FLAT else faiss.read_index(str(folder / _INDEX))
+        index = folder / _INDEX
+        self._index = faiss.read_index(str(index)) if index.exists() else None
         self._gpu = _gpu_resources() if self._index is None else None
 
     def search(self, vectors: FloatMatrix, k: int) -> list[list[Hit]]:
@@ -182,17 +155,6 @@ def _build_index(vectors: FloatMatrix, path: Path, factory: str) -> None:
         fault = f"faiss could not build {factory} over {len(vectors)} vectors: {said}; try mine.factory: Flat"
         raise EngineError(fault) from error
     faiss.write_index(index, str(path))
-
-
-def _batches(files: Sequence[Path], column: str) -> Iterator[Any]:
-    for file in files:
-        try:
-            for batch in pq.ParquetFile(file).iter_batches(batch_size=8192, columns=[column]):
-                if batch.num_rows:
-                    yield batch.column(0)
-        except (OSError, ValueError) as error:
-            said = " ".join(str(error).split())[:200]
-            raise ShardError(f"{file} cannot be read ({said}); {_REBUILD}") from error
 
 
 @functools.lru_cache(maxsize=1)
