@@ -24,6 +24,7 @@ from jobs.cache import SCORES, VECTORS
 from jobs.history import current_version, read_history, write_history
 from jobs.mirror import Mirror
 from jobs.prune import prune_caches
+from jobs.shots import SHOTS
 from jobs.store import MANIFEST
 from jobs.teachers import TEACHERS
 from jobs.workspace import Workspace
@@ -138,7 +139,8 @@ def _leftovers(root: Path, kept: set[tuple[str, str]]) -> list[Path]:
         *(path for path in _outputs(root)
           if (path.parent.name, path.name) in kept and not (path / MANIFEST).is_file()),
         *(root / "scratch").glob("*"),
-        *(path for kind in (VECTORS, SCORES, REPLIES, TEACHERS) for path in (root / "cache" / kind).glob("*/.*")),
+        *(path for kind in (VECTORS, SCORES, REPLIES, TEACHERS, SHOTS)
+          for path in (root / "cache" / kind).glob("*/.*")),
         *(path for name in _LEFT_BY_PUBLISH for path in (root / "datasets").glob(f"*/{name}")),
         *(path for path in (root / "cache" / "training").glob("*") if path.name not in fingerprints),
         *(path for name in (".*.json.*", "*/.*.json.*") for path in (root / "runs").glob(name)),

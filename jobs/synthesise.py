@@ -9,12 +9,15 @@ from pyspark.sql import DataFrame
 from jobs.engines.lucene import search_bm25
 from jobs.entry import main
 from jobs.index import LUCENE
+from jobs.shots import SHOTS, ShotShelf
 from jobs.stage_run import StageRun
 from jobs.stages import Stage
+from jobs.store import digest_of
 from jobs.writer import OFF, fetch_replies, model_digest, why_no_model
 from pipeline.contract import frame_of, kept
 from pipeline.recipe import Recipe
 from pipeline.synthesise.config import SynthesiseConfig
+from pipeline.synthesise.kept_shots import KEPT_SHOTS, describe_shots, keep_shots
 from pipeline.synthesise.replies import flag_protected, judge_synthetics, parse_replies, unite_positives
 from pipeline.synthesise.requests import SHOT_SEARCH_DEPTH, add_shot_negatives, choose_shots, plan_requests
 from schemas.documents import DOCUMENTS, DOMAINS, EVAL_CORPUS, EVAL_QUERIES
@@ -55,7 +58,21 @@ def plan(run: StageRun) -> DataFrame:
     chosen = choose_shots(documents, domains, gold, cfg, seed)
     hits = search_bm25(chosen.select("query_id", "query").distinct(), run.source_of(LUCENE), SHOT_SEARCH_DEPTH)
     shots = add_shot_negatives(chosen, hits, documents, gold)
+    if cfg.refresh:
+        shots = _keep(run, shots)
     return plan_requests(documents, domains, gold, shots, cfg, seed)
+
+
+def _keep(run: StageRun, shots: DataFrame) -> DataFrame:
+    """Return the shots to show, yesterday's where they hold, stored for the run; they are kept for tomorrow."""
+    cfg, place = run.recipe.synthesise, str(run.scratch / SHOTS)
+    made_of = digest_of([STAGE.version, run.recipe.seed, cfg.shots, cfg.min_document_chars])  # what choosing reads
+    shelf = ShotShelf(run.cache_dir / SHOTS / run.recipe.name, made_of)
+    earlier = run.spark.createDataFrame(shelf.find(), KEPT_SHOTS)
+    keep_shots(shots, earlier, run.read(DOCUMENTS), run.read(POSITIVES), cfg).write.parquet(place)
+    shown = run.spark.read.parquet(place)
+    shelf.keep([tuple(row) for row in describe_shots(shown).orderBy("domain_id", "place").collect()])
+    return shown
 
 
 def answer(run: StageRun) -> DataFrame:

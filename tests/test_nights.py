@@ -2,7 +2,7 @@
 
 The documents of a recipe are written out as JSONL and come in as nights: a folder that gets a file more. The replies of
 the language model are an input (only through their journal are they reproducible), so a build from scratch is given
-them; where a recipe keeps its teacher (label.refresh), the kept teacher is one too.
+them; where a recipe keeps its teacher (label.refresh) or its shots (synthesise.refresh), these are inputs too.
 """
 
 import json
@@ -18,6 +18,7 @@ import pyarrow.dataset as ds
 import pytest
 import yaml
 
+from jobs.shots import SHOTS
 from jobs.stages import stages_until
 from jobs.teachers import TEACHERS
 from jobs.workspace import Workspace
@@ -137,7 +138,7 @@ def test_one_new_document_in_a_hundred_costs_little(
     assert engines[1] <= 0.15 * engines[0]
     assert night_wall <= 0.40 * full_wall
 
-    for kind in ("replies", TEACHERS):
+    for kind in ("replies", TEACHERS, SHOTS):
         give(kind, workspace, scratch)
     pairwright("build", recipe, scratch, "--until", "publish")
     here, there = published(workspace), published(scratch)

@@ -25,6 +25,9 @@ class SynthesiseConfig(Config):
     queries: int = setting(300, "documents that a query is written for; those without a gold positive first", low=0)
     negatives: int = setting(100, "gold (query, positive) pairs that a hard negative is written for", low=0)
     shots: int = setting(12, "gold pairs shown before the document; few and long ones are copied", low=1, high=64)
+    refresh: float = setting(0.0, "share of a domain's shots that may differ from those chosen now before they are "
+                             "chosen anew; 0 always does; above 0 a nightly keeps them in the cache, and with them its "
+                             "prompts", low=0.0, high=1.0)
     negative_shots: int = setting(3, "gold pairs, each with a mined negative, shown before a pair", low=1, high=16)
     shot_tokens: int = setting(32, "estimated tokens of each text that a shot shows", low=8)
     negative_shot_tokens: int = setting(96, "the same for the shots of negatives: as long as what they call for", low=8)

@@ -37,15 +37,12 @@ def choose_shots(
     Out:  domain, place (1 = first), query_id, query, doc_id, text; the domain's own pairs first, then others.
     Ties: by hash of seed, query and document, then by both ids.
     """
-    texts = kept(documents).where(F.col("chars") >= cfg.min_document_chars).select("doc_id", "text")
     order = F.coalesce(
         *[F.when(F.col("rule") == rule, F.lit(i)) for i, rule in enumerate(_RULE_ORDER)], F.lit(len(_RULE_ORDER))
     )
-    pool = (
-        kept(positives).where(F.col("rule") != _LINKS).join(texts, "doc_id", how="inner")
-        .select("query_id", "query", "doc_id", "text", F.col("domain").alias("home"), order.alias("order"),
-                unit_column(seed, F.lit("shot"), F.col("query_id"), F.col("doc_id")).alias("unit"))
-    )
+    pool = showable_pairs(documents, positives, cfg).select(
+        "query_id", "query", "doc_id", "text", F.col("domain").alias("home"), order.alias("order"),
+        unit_column(seed, F.lit("shot"), F.col("query_id"), F.col("doc_id")).alias("unit"))
     ranking = [F.col("order"), F.col("unit"), F.col("query_id"), F.col("doc_id")]
     pool = _first_of(_first_of(pool, ["query_id"], ranking), ["doc_id"], ranking)
     own = pool.withColumn("domain", F.col("home"))
@@ -61,11 +58,17 @@ def choose_shots(
     )
 
 
+def showable_pairs(documents: DataFrame, positives: DataFrame, cfg: SynthesiseConfig) -> DataFrame:
+    """Return the gold pairs that may be shots, with the texts of their documents."""
+    texts = kept(documents).where(F.col("chars") >= cfg.min_document_chars).select("doc_id", "text")
+    return kept(positives).where(F.col("rule") != _LINKS).join(texts, "doc_id", how="inner")
+
+
 def add_shot_negatives(shots: DataFrame, hits: DataFrame, documents: DataFrame, positives: DataFrame) -> DataFrame:
     """Give each shot a real hard negative: a hit of its query that is no positive of it.
 
     In:   choose_shots' frame; hits (query_id, doc_id, rank); DOCUMENTS; POSITIVES.
-    Out:  the shots and ``negative``, a text; null when the search found nothing else.
+    Out:  the shots, ``negative_id`` and ``negative``, its text; null when the search found nothing else.
     Ties: rank 3 and below before 2 and 1; among them by hash of the ids, which new documents hardly ever move,
           where the best rank would change with every shift of an idf, and every prompt with it.
     """
@@ -74,8 +77,9 @@ def add_shot_negatives(shots: DataFrame, hits: DataFrame, documents: DataFrame, 
     is_early = (F.col("rank") < _NEGATIVE_FROM).cast("int")
     drawn = hash_column(F.col("query_id"), F.col("doc_id"))
     chosen = _first_of(wrong, ["query_id"], [is_early, drawn, F.col("doc_id")])
-    texts = kept(documents).select("doc_id", F.col("text").alias("negative"))
-    return shots.join(chosen.join(texts, "doc_id", how="inner").select("query_id", "negative"), "query_id", how="left")
+    texts = kept(documents).select("doc_id", F.col("doc_id").alias("negative_id"), F.col("text").alias("negative"))
+    negatives = chosen.join(texts, "doc_id", how="inner").select("query_id", "negative_id", "negative")
+    return shots.join(negatives, "query_id", how="left")
 
 
 def plan_requests(
@@ -83,7 +87,7 @@ def plan_requests(
 ) -> DataFrame:
     """Write the prompts: one per sampled document (a query) and one per sampled gold pair (a hard negative).
 
-    In:   DOCUMENTS, DOMAINS, POSITIVES, add_shot_negatives' frame.
+    In:   DOCUMENTS, DOMAINS, POSITIVES, the frame of add_shot_negatives or keep_shots.
     Out:  REQUESTS. Documents that are shots are not asked about: their answer is in the prompt.
     Ties: documents without a gold positive first, domains in turn, then by hash of seed and ids, then by ids.
     Cost: two sorts of the eligible ids; texts join the sampled rows only.

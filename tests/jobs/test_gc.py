@@ -97,6 +97,7 @@ def test_the_version_of_the_latest_build_stays_though_it_was_withdrawn(place: Wo
 @pytest.mark.parametrize("dead", [
     "scratch/mine-abc/part", "datasets/r/.partial-f/stage1/x", "datasets/r/.damaged-v/x", "datasets/r/.CURRENT.7",
     "tables/mine/now/half", "cache/training/gone/checkpoint", "runs/r/.stages.json.7",
+    "cache/shots/r/.a.json.7",
 ])
 def test_what_a_crash_left_goes(place: Workspace, dead: str) -> None:
     path = place.path / dead

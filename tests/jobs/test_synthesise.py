@@ -1,14 +1,17 @@
 """The stage over a small corpus, with a server that a function plays; the end-to-end test has the real one."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from pyspark.sql import functions as F
 
 import jobs.synthesise as stage
 import jobs.writer as writer
 from jobs.engines.lucene import build_lucene, in_order
+from jobs.shots import SHOTS
 from jobs.stage_run import StageRun
 from pipeline.contract import frame_of
 from pipeline.guard import GuardConfig
@@ -17,7 +20,7 @@ from pipeline.mine.bm25 import IndexConfig
 from pipeline.pair import PairConfig
 from pipeline.synthesise.config import SynthesiseConfig
 from pipeline.text import normal_form
-from schemas.documents import DOCUMENTS, DOMAINS, EVAL_CORPUS, EVAL_QUERIES
+from schemas.documents import DOCUMENTS, DOMAINS, ERASED, EVAL_CORPUS, EVAL_QUERIES
 from schemas.errors import EngineError, RecipeError
 from schemas.pairs import NEGATIVE, POSITIVES, QUERY, REPLIES, REQUESTS, SYNTHETICS
 
@@ -88,7 +91,8 @@ class Run:
     def __init__(self, spark, home: Path, frames, **settings) -> None:
         self.spark, self.home, self.frames, self.notes = spark, home, frames, {}
         cfg = SynthesiseConfig(**{"shots": 1, "negative_shots": 1, "concurrency": 4} | settings)
-        self.recipe = SimpleNamespace(synthesise=cfg, guard=GuardConfig(), pair=PairConfig(), seed=7, model_path=Path)
+        self.recipe = SimpleNamespace(name="r", synthesise=cfg, guard=GuardConfig(), pair=PairConfig(), seed=7,
+                                      model_path=Path)
         self.digests = stage.writer_digest(self.recipe)
         self.cache_dir, self.log_dir, self.scratch = (
             home / "cache",
@@ -184,6 +188,39 @@ def test_texts_are_asked_for_judged_and_join_the_gold(place, tmp_path, server):
     gold = {(query, doc): "title" for doc, query, _ in CORPUS if query}
     assert united == gold | {(WRITTEN[doc], doc): "synthetic" for doc in ("bread", "tides")}
     assert run.notes["written"][QUERY]["kept"] == 2
+
+
+def night(run: Run, without: str = "", erased: str = "") -> set[str]:
+    """Return the prompts that a night plans, over a corpus in which a document is not there yet, or erased since."""
+    documents, gold = run.frames["documents"], run.frames["positives"]
+    is_there, is_erased = F.col("doc_id") != without, F.col("doc_id") == erased
+    documents = documents.where(is_there).withColumn("drop_reason", F.when(is_erased, F.lit(ERASED)))
+    run.frames = run.frames | {"documents": documents, "positives": gold.where(is_there & ~is_erased)}
+    return {row.prompt for row in stage.plan(run).collect()}
+
+
+def kept_shot(home: Path) -> tuple[Path, str]:
+    """Return the only file of kept shots, and the document of the first."""
+    (path,) = (home / "cache" / SHOTS / "r").iterdir()
+    return path, json.loads(path.read_text())["shots"][0][3]
+
+
+def test_shots_are_kept_over_a_night_until_one_is_erased_and_without_refresh_no_cache_matters(place, tmp_path):
+    at = {"url": "http://localhost:1/v1", "model_name": "m", "refresh": 1.0}
+    home, other = tmp_path / "home", tmp_path / "other"
+    home.mkdir(), other.mkdir()
+    whole = night(place(other, **at))
+    _, newest = kept_shot(other)
+    before = night(place(home, **at), without=newest)
+    first, old = kept_shot(home)
+    assert before < night(place(home, **at))
+    assert kept_shot(home) == (first, old)
+    assert night(place(home, **at | {"refresh": 0.0})) == whole
+    night(place(home, **at), erased=old)
+    left, _ = kept_shot(home)
+    assert old not in left.read_text()
+    left.write_text(left.read_text()[:-3])
+    assert night(place(home, **at)) == whole
 
 
 def answered(run: Run) -> Run:
