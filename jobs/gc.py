@@ -140,7 +140,7 @@ def _leftovers(root: Path, kept: set[tuple[str, str]]) -> list[Path]:
           if (path.parent.name, path.name) in kept and not (path / MANIFEST).is_file()),
         *(root / "scratch").glob("*"),
         *(path for kind in (VECTORS, SCORES, REPLIES, TEACHERS, SHOTS)
-          for path in (root / "cache" / kind).glob("*/.*")),
+          for pattern in (".*", "*/.*") for path in (root / "cache" / kind).glob(pattern)),
         *(path for name in _LEFT_BY_PUBLISH for path in (root / "datasets").glob(f"*/{name}")),
         *(path for path in (root / "cache" / "training").glob("*") if path.name not in fingerprints),
         *(path for name in (".*.json.*", "*/.*.json.*") for path in (root / "runs").glob(name)),

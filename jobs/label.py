@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -66,9 +65,9 @@ def _teach(run: StageRun, lessons: list[Lesson], path: Path) -> dict[str, float]
     """Put a teacher into ``path``: the kept one while few of its lessons have changed, else a new one."""
     cfg, recipe = run.recipe.label, run.recipe
     made_of = digest_of([asdict(cfg), recipe.seed, _base_model(recipe), read_erased(recipe.erase)])
-    shelf = TeacherShelf(run.cache_dir / TEACHERS / recipe.name, made_of)
+    shelf = TeacherShelf(run.cache_dir / TEACHERS, recipe.name, made_of)
     if kept := shelf.find(lessons, cfg.refresh):
-        shutil.copytree(kept[0], path, dirs_exist_ok=True)
+        shelf.take(kept[0], path)
         return {"lessons": len(lessons), "steps": 0, "changed_lessons": round(kept[1], 4)}
     figures = train_teacher(lessons, recipe.model_path(cfg.base), path, cfg, recipe.seed, run.progress)
     release_free()  # the workers that score need it

@@ -14,6 +14,7 @@ import pytest
 
 from jobs import build, mirror, report, stage_run, stages, workspace
 from jobs.cli import main
+from jobs.engines.cross_encoder import Lesson
 from jobs.history import current_version
 from jobs.mirror import SYNCED, open_store
 from jobs.publish import ARTEFACT, POINTER, publish_version
@@ -21,6 +22,7 @@ from jobs.remote import MIRRORS, Remote, mirror_folder
 from jobs.stage_run import StageRun
 from jobs.stages import Stage
 from jobs.store import MANIFEST, digest_of, file_sha256, write_json
+from jobs.teachers import TEACHERS, TeacherShelf
 from jobs.workspace import Workspace
 from pipeline.recipe import load_recipe
 from schemas.errors import EngineError, RecipeError
@@ -283,6 +285,29 @@ def test_caches_grow_on_both_sides_and_what_was_compacted_stays_away(house: Hous
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     assert house.there["cache/replies/m/dear"] == b"paid for", "what was computed before a failure is kept"
+
+
+def test_a_kept_teacher_travels_and_the_one_before_it_does_not_come_back(house: House, tmp_path: Path) -> None:
+    lessons = [Lesson("query", "text", 1.0)]
+
+    def session(machine: str, weights: str = "") -> str:
+        """Return the weights of the teacher that is found there, before another is kept."""
+        house.at(machine)
+        place = house.place()
+        with place.held("test"):
+            place.store.mirror.pull_caches()
+            shelf = TeacherShelf(house.path / "cache" / TEACHERS, "r", "settings")
+            found = shelf.find(lessons, 0.5)
+            read = (found[0] / "model.safetensors").read_text() if found else ""
+            if weights:
+                (tmp_path / weights).mkdir()
+                (tmp_path / weights / "model.safetensors").write_text(weights)
+                shelf.keep(tmp_path / weights, lessons)
+        return read
+
+    assert [session("first", "one"), session("second"), session("second", "two")] == ["", "one", "one"]
+    assert [session("third"), session("first")] == ["two", "two"]
+    assert sum(name.endswith("model.safetensors") for name in house.there) == 1
 
 
 def test_two_writers_do_not_meet_and_one_that_lost_its_lease_writes_nothing(house: House) -> None:

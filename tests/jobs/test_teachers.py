@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from jobs.engines.cross_encoder import Lesson
+from jobs.mirror import SYNCED
 from jobs.teachers import TeacherShelf
 
 LESSONS = [Lesson(f"query {i}", f"text {i}", float(i % 2)) for i in range(20)]
@@ -21,7 +22,7 @@ def model(folder: Path, weights: bytes = b"weights") -> Path:
 
 @pytest.fixture
 def shelf(tmp_path: Path) -> TeacherShelf:
-    kept = TeacherShelf(tmp_path / "cache" / "r", "settings")
+    kept = TeacherShelf(tmp_path / "cache", "r", "settings")
     kept.keep(model(tmp_path / "first"), LESSONS)
     return kept
 
@@ -39,7 +40,7 @@ def test_without_a_share_a_teacher_is_always_new(shelf: TeacherShelf) -> None:
 
 
 def test_other_settings_or_damaged_files_give_none(shelf: TeacherShelf) -> None:
-    assert TeacherShelf(shelf.home, "other settings").find(LESSONS, 0.5) is None
+    assert TeacherShelf(shelf.home, "r", "other settings").find(LESSONS, 0.5) is None
     (found, _) = shelf.find(LESSONS, 0.5) or pytest.fail("no teacher")
     (found / "model.safetensors").write_bytes(b"weightz")
     assert shelf.find(LESSONS, 0.5) is None
@@ -53,6 +54,23 @@ def test_a_damaged_record_gives_none(shelf: TeacherShelf) -> None:
 
 def test_one_teacher_is_kept_and_no_text(shelf: TeacherShelf, tmp_path: Path) -> None:
     shelf.keep(model(tmp_path / "second", b"other weights"), ONE_CHANGED)
-    (left,) = shelf.home.iterdir()
-    assert (left / "model" / "model.safetensors").read_bytes() == b"other weights"
+    (left,) = [folder for folder in shelf.home.iterdir() if any(folder.iterdir())]
+    assert (left / "model.safetensors").read_bytes() == b"other weights"
     assert "text" not in (left / "lessons.json").read_text()
+
+
+def test_another_recipe_has_a_teacher_of_its_own(shelf: TeacherShelf, tmp_path: Path) -> None:
+    other = TeacherShelf(shelf.home, "r2", "settings")
+    assert other.find(LESSONS, 0.5) is None
+    other.keep(model(tmp_path / "second", b"other weights"), LESSONS)
+    mine, others = (each.find(LESSONS, 0.5) or pytest.fail("no teacher") for each in (shelf, other))
+    assert [found.name.partition("@")[0] for found, _ in (mine, others)] == ["r", "r2"]
+
+
+def test_what_a_mirror_notes_beside_a_teacher_is_no_part_of_it(shelf: TeacherShelf, tmp_path: Path) -> None:
+    (found, _) = shelf.find(LESSONS, 0.5) or pytest.fail("no teacher")
+    (found / SYNCED).write_text("{}")
+    (again, _) = shelf.find(LESSONS, 0.5) or pytest.fail("no teacher")
+    (tmp_path / "taken").mkdir()
+    shelf.take(again, tmp_path / "taken")
+    assert sorted(path.name for path in (tmp_path / "taken").iterdir()) == ["config.json", "model.safetensors"]
