@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import importlib
+import threading
 import time
 from pathlib import Path
 
@@ -58,6 +61,7 @@ def _stage(name: str, workspace: Workspace, terminal: Terminal, writes: bool) ->
     if manifest is None:
         if not stage.needs_spark and not under_spark_submit():  # a cluster ends a driver whose Spark has stopped
             workspace.stop_spark()
+        _import_ahead()
         if name == _AHEAD and writes and workspace.manifest(_WRITES) is None:
             start_ahead(workspace)
         with terminal.stage(name, workspace.logs / "build.log"):
@@ -66,6 +70,12 @@ def _stage(name: str, workspace: Workspace, terminal: Terminal, writes: bool) ->
             workspace.stop_server()
     terminal.line(stage_line(name, manifest, ran))
     return ran
+
+
+@functools.cache
+def _import_ahead() -> None:
+    """Import Great Expectations, once, while this process waits for Spark: three seconds that no audit spends then."""
+    threading.Thread(target=importlib.import_module, args=("great_expectations.expectations",), daemon=True).start()
 
 
 def finish(workspace: Workspace, terminal: Terminal) -> None:

@@ -26,7 +26,7 @@ from pyspark.sql import functions as F
 
 from pipeline.contract import conform, kept
 from pipeline.dedupe.config import DedupeConfig
-from pipeline.dedupe.lineage import Cut, cut_lineage
+from pipeline.dedupe.lineage import Cut, cut_lineage, send_few
 from pipeline.dedupe.near import sets_of, sign_texts, verify_spokes
 from pipeline.text import normal_form
 from schemas.config import Config, setting
@@ -126,12 +126,14 @@ def flag_leaks(texts: DataFrame, protected: DataFrame, cfg: GuardConfig, cut: Cu
     ours = cut(sign_texts(named_texts.select("node", "text"), cfg_signing).where(has_words))
     theirs = cut(sign_texts(named.select("node", "role", "text"), cfg_signing).where(has_words))
 
-    exact = _pair(ours, theirs, "digest").withColumns({"kind": F.lit(EXACT), "overlap": F.lit(1.0)})
-    spokes = _colliding(ours, theirs).select(F.col("right").alias("hub"), F.col("left").alias("node"))
+    facts = theirs.agg(F.count("*"), F.coalesce(F.sum(F.size("bands")), F.lit(0)), F.coalesce(F.sum("size"), F.lit(0)))
+    texts_count, bands, ngrams = facts.collect()[0]
+    exact = _pair(ours, theirs, "digest", texts_count).withColumns({"kind": F.lit(EXACT), "overlap": F.lit(1.0)})
+    spokes = _colliding(ours, theirs, bands).select(F.col("right").alias("hub"), F.col("left").alias("node"))
     near = verify_spokes(spokes, theirs, ours, cfg.threshold).select(
         F.col("right").alias("left"), F.col("left").alias("right"), F.lit(NEAR).alias("kind"),
         F.col("jaccard").alias("overlap"))
-    held = cut(_list_held(ours, theirs))
+    held = cut(_list_held(ours, theirs, texts_count, ngrams))
     contained = _contain_documents(held, ours, cfg).unionByName(_contain_queries(held, named_texts, named, cfg))
     strength = F.array_position(F.array(F.lit(EXACT), F.lit(NEAR), F.lit(CONTAINED)), F.col("kind"))
     strongest = Window.partitionBy("left", "right").orderBy(strength)  # a kind has one row a pair
@@ -139,20 +141,22 @@ def flag_leaks(texts: DataFrame, protected: DataFrame, cfg: GuardConfig, cut: Cu
     return (
         flags.where(F.col("place") == 1)
         .join(named_texts.select(F.col("node").alias("left"), "text_id"), "left", how="inner")
-        .join(named.select(F.col("node").alias("right"), "eval_name", "eval_id"), "right", how="inner")
+        .join(send_few(named.select(F.col("node").alias("right"), "eval_name", "eval_id"), texts_count), "right",
+              how="inner")
         .select(*FLAGS)
     )
 
 
-def _pair(ours: DataFrame, theirs: DataFrame, key: str) -> DataFrame:
-    left = ours.select(key, F.col("node").alias("left"))
-    return left.join(theirs.select(key, F.col("node").alias("right")), key, how="inner").select("left", "right")
+def _pair(ours: DataFrame, theirs: DataFrame, key: str, rows: int) -> DataFrame:
+    """Return the pairs with the same key; ``rows`` is how many there are of theirs."""
+    left, right = (side.select(key, F.col("node").alias(name)) for side, name in ((ours, "left"), (theirs, "right")))
+    return left.join(send_few(right, rows), key, how="inner").select("left", "right")
 
 
-def _colliding(ours: DataFrame, theirs: DataFrame) -> DataFrame:
-    """Return the pairs of a text and a protected one that share a band."""
+def _colliding(ours: DataFrame, theirs: DataFrame, bands: int) -> DataFrame:
+    """Return the pairs of a text and a protected one that share a band; ``bands`` is how many the protected have."""
     ours, theirs = (side.select("node", F.explode("bands").alias("band")) for side in (ours, theirs))
-    return _pair(ours, theirs, "band").distinct()
+    return _pair(ours, theirs, "band", bands).distinct()
 
 
 def list_ngrams(signatures: DataFrame) -> DataFrame:
@@ -168,13 +172,13 @@ def list_ngrams(signatures: DataFrame) -> DataFrame:
     return signatures.select("node", "shingles").mapInArrow(explode, "node long, ngram long")
 
 
-def _list_held(ours: DataFrame, theirs: DataFrame) -> DataFrame:
-    """Return the n-grams of the protected texts, and who holds them.
+def _list_held(ours: DataFrame, theirs: DataFrame, rows: int, ngrams: int) -> DataFrame:
+    """Return the n-grams of the protected texts, of which there are that many of both, and who holds them.
 
     Out: ngram, node, holders (texts of either side); role and size of a protected holder, null for another text.
     """
-    protected = list_ngrams(theirs).join(theirs.select("node", "role", "size"), "node", how="inner")
-    held = list_ngrams(ours).join(protected.select("ngram"), "ngram", how="left_semi")
+    protected = list_ngrams(theirs).join(send_few(theirs.select("node", "role", "size"), rows), "node", how="inner")
+    held = list_ngrams(ours).join(send_few(protected.select("ngram"), ngrams), "ngram", how="left_semi")
     both = protected.unionByName(held, allowMissingColumns=True)
     return both.withColumn("holders", F.count("*").over(Window.partitionBy("ngram")))
 

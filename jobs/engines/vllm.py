@@ -23,8 +23,10 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -38,6 +40,7 @@ from pipeline.ports import GenerationReply, GenerationRequest
 from schemas.errors import EngineError, RecipeError
 
 PYTHON = "PAIRWRIGHT_VLLM_PYTHON"
+_GO = "PAIRWRIGHT_VLLM_GO"
 _HOME = Path(__file__).resolve().parents[2] / ".venv-vllm"
 _LEASH = Path(__file__).with_name("leash.py")
 _FORKING = Path(__file__).with_name("vllm_server.py")
@@ -108,6 +111,7 @@ class VllmServer:
         self.log = log
         self.port = 0
         self._process: subprocess.Popen[bytes] | None = None
+        self._go = Path(tempfile.gettempdir()) / f"pairwright-vllm-{uuid.uuid4().hex}.go"
 
     @property
     def base_url(self) -> str:
@@ -120,9 +124,7 @@ class VllmServer:
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
-        """Start the server without waiting for it. Does nothing when it was started before."""
-        if self._process is not None:
-            return
+        """Start the server as far as it takes little memory, and do not wait; the ``with`` lets it go on."""
         if not (self.settings.model / "config.json").is_file():
             raise RecipeError(
                 f"model must be a model directory with a config.json, got '{self.settings.model}'; try `make setup`"
@@ -137,14 +139,16 @@ class VllmServer:
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
-                env=_environment(python),
+                env=_environment(python) | {_GO: str(self._go)},
                 start_new_session=True,
             )
 
     def __enter__(self) -> Self:
         """Start the server, unless that was done ahead, and wait until it answers."""
-        self.start()
+        if self._process is None:
+            self.start()
         try:
+            self._go.touch()
             self._await_health()
         except BaseException:
             self.stop()
@@ -160,6 +164,7 @@ class VllmServer:
     def stop(self) -> None:
         """Stop the server. Does nothing when it has stopped already."""
         process, self._process = self._process, None
+        self._go.unlink(missing_ok=True)
         if process is None:
             return
         assert process.stdin is not None

@@ -21,6 +21,7 @@ task.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any
 
@@ -59,20 +60,29 @@ def sign_texts(texts: DataFrame, cfg: DedupeConfig) -> DataFrame:
     Out:   the columns carried and SIGNATURES; a text without words has size 0 and no bands.
     Cost:  about 90,000 docstrings a second on one core; no shuffle.
     """
-    ngram, banding, seed = cfg.ngram, cfg.banding, cfg.seed
     carried = [name for name in texts.columns if name not in ("node", "text")]
-
-    def sign(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        factors, shifts = permutations_of(seed, banding.bands * banding.rows)
-        for batch in batches:
-            for part in _slice_by_bytes(batch):
-                sets = shingle_texts(part.column("text"), ngram)
-                signed = _signature_columns(sets, fold_bands(sign_sets(sets, factors, shifts), banding))
-                kept = {name: part.column(name) for name in [*carried, "node"]}
-                yield pa.RecordBatch.from_pydict(kept | signed)
-
     shape = [f"{name} {texts.schema[name].dataType.simpleString()}" for name in carried]
-    return texts.select(*carried, "node", "text").mapInArrow(sign, ", ".join([*shape, SIGNATURES]))
+    read = texts.select(*carried, "node", "text")
+    return read.mapInArrow(lambda rows: sign_batches(rows, cfg), ", ".join([*shape, SIGNATURES]))
+
+
+def sign_batches(batches: Iterator[pa.RecordBatch], cfg: DedupeConfig, threads: int = 1) -> Iterator[pa.RecordBatch]:
+    """Do what :func:`sign_texts` does, for batches, in their order; several ``threads`` hold all batches in memory."""
+    banding = cfg.banding
+    factors, shifts = permutations_of(cfg.seed, banding.bands * banding.rows)
+
+    def sign(part: pa.RecordBatch) -> pa.RecordBatch:
+        sets = shingle_texts(part.column("text"), cfg.ngram)
+        signed = _signature_columns(sets, fold_bands(sign_sets(sets, factors, shifts), banding))
+        carried = {name: part.column(name) for name in part.schema.names if name != "text"}
+        return pa.RecordBatch.from_pydict(carried | signed)
+
+    parts = (part for batch in batches for part in _slice_by_bytes(batch))
+    if threads == 1:
+        yield from map(sign, parts)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        yield from pool.map(sign, parts)
 
 
 def link_near(signatures: DataFrame, cfg: DedupeConfig, cut: Cut = cut_lineage) -> DataFrame:

@@ -16,11 +16,14 @@ import pyarrow.compute as pc
 
 from pipeline.dedupe.buckets import group_buckets
 from pipeline.dedupe.components import join_edges
-from pipeline.dedupe.near import F64, compare_pairs, link_bucket, sets_of
+from pipeline.dedupe.config import DedupeConfig
+from pipeline.dedupe.near import F64, compare_pairs, link_bucket, sets_of, sign_batches
 from pipeline.dedupe.shingling import I64, ShingleSets
 from schemas.documents import EXACT, NEAR
 
 ONE_TASK = 1 << 25  # shingles, 8 bytes each: 256 MB; about 250,000 docstrings
+ONE_PASS = 1 << 26  # characters that the task may also sign: about 100,000 docstrings
+_THREADS = 2  # that sign: what they compute with lets go of Python's lock, though not for long
 FOUND = "doc_id string, survivor_id string, kind string, jaccard double"
 _ROWS = 1 << 14
 
@@ -32,6 +35,15 @@ class Pairs:
     left: I64
     right: I64
     jaccard: F64
+
+
+def sign_and_find(batches: Iterator[pa.RecordBatch], cfg: DedupeConfig) -> Iterator[pa.RecordBatch]:
+    """Do what ``sign_texts`` and :func:`find_in_one_task` do, in one task: no shingle travels.
+
+    In:   ``doc_id``, ``preference``, ``text_hash``, ``node``, ``text``.
+    Out:  FOUND.
+    """
+    return find_in_one_task(sign_batches(batches, cfg, _THREADS), cfg.threshold)
 
 
 def find_in_one_task(batches: Iterator[pa.RecordBatch], threshold: float) -> Iterator[pa.RecordBatch]:

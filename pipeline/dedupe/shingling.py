@@ -136,17 +136,17 @@ def _word_table() -> U8:
 
 
 _WORD_BYTE = _word_table()
-_powers: list[U64] = [np.ones(1, np.uint64), np.ones(1, np.uint64)]
+_powers: list[tuple[U64, U64]] = [(np.ones(1, np.uint64), np.ones(1, np.uint64))]
 
 
 def _powers_up_to(count: int) -> tuple[U64, U64]:
-    """Return the base's powers 0..count and their inverses; grown to the largest chunk and kept."""
-    if len(_powers[0]) <= count:
-        for slot, base in enumerate((_BASE, pow(_BASE, -1, 1 << 64))):
-            table = np.full(count + 1, base, np.uint64)
+    """Return the base's powers 0..count and their inverses; grown to the largest chunk and kept, both at once."""
+    if len(_powers[0][0]) <= count:
+        tables = [np.full(count + 1, base, np.uint64) for base in (_BASE, pow(_BASE, -1, 1 << 64))]
+        for table in tables:
             table[0] = 1
-            _powers[slot] = np.multiply.accumulate(table)
-    return _powers[0], _powers[1]
+        _powers[0] = np.multiply.accumulate(tables[0]), np.multiply.accumulate(tables[1])
+    return _powers[0]
 
 
 def _hash_words(data: U8, ends: I64) -> tuple[U64, I64]:

@@ -11,7 +11,7 @@ from pipeline.dedupe.config import DedupeConfig
 from pipeline.dedupe.exact import match_exact, preference
 from pipeline.dedupe.lineage import Cut, cut_lineage, send_few
 from pipeline.dedupe.near import link_near, node_of, sign_texts
-from pipeline.dedupe.one_task import FOUND, ONE_TASK, find_in_one_task
+from pipeline.dedupe.one_task import FOUND, ONE_PASS, ONE_TASK, find_in_one_task, sign_and_find
 from schemas.documents import (
     DOCUMENTS,
     DUPLICATES,
@@ -28,6 +28,7 @@ _REASONS = {EXACT: EXACT_DUPLICATE, NEAR: NEAR_DUPLICATE, SEMANTIC: SEMANTIC_DUP
 
 def find_duplicates(
     documents: DataFrame, cfg: DedupeConfig, cut: Cut = cut_lineage, one_task: int = ONE_TASK,
+    one_pass: int = ONE_PASS,
 ) -> DataFrame:
     """Map every duplicate to the one document of its cluster that is kept.
 
@@ -35,13 +36,17 @@ def find_duplicates(
     Out:   DUPLICATES; survivors are never in doc_id. ``exact``: another kept document has the same normal form.
     Ties:  the survivor is the best by ``prefer``, then the smallest doc_id.
     Cost:  runs jobs, because the components of an unknown graph take an unknown number of rounds; ``cut`` says where
-           their results lie. Text is read once. Up to ``one_task`` shingles one task does what follows.
+           their results lie. Text is read once. Up to ``one_pass`` characters one task does it all, up to ``one_task``
+           shingles what follows the signing.
     """
     asked = kept(documents).withColumns({"preference": preference(cfg), "node": node_of("doc_id")})
     if not cfg.near:
         matched = match_exact(asked)
         return _name_kinds(matched.withColumns({"survivor_id": F.col("keeper_id"), "jaccard": F.lit(1.0)}))
-    signed = cut(sign_texts(asked.select("doc_id", "preference", "text_hash", "node", "text"), cfg))
+    texts = asked.select("doc_id", "preference", "text_hash", "node", "text")
+    if (asked.agg(F.sum("chars")).collect()[0][0] or 0) <= one_pass:
+        return _conform(texts.coalesce(1).mapInArrow(lambda rows: sign_and_find(rows, cfg), FOUND))
+    signed = cut(sign_texts(texts, cfg))
     if (signed.agg(F.sum("size")).collect()[0][0] or 0) <= one_task:
         threshold = cfg.threshold
         return _conform(signed.coalesce(1).mapInArrow(lambda rows: find_in_one_task(rows, threshold), FOUND))

@@ -15,7 +15,6 @@ from scipy.sparse.csgraph import connected_components
 
 from pipeline.contract import kept
 from pipeline.dedupe.config import DedupeConfig
-from pipeline.dedupe.one_task import ONE_TASK
 from pipeline.dedupe.survivors import drop_duplicates, find_duplicates
 from pipeline.ids import hash_id
 from pipeline.text import normal_form, shingles
@@ -24,6 +23,8 @@ from schemas.errors import ContractError, RecipeError
 
 LOREM = ("The quick brown fox jumps over the lazy dog while seven wizards box quickly in the old stone yard behind "
          "the mill")
+WAYS = pytest.mark.parametrize("way", [{}, {"one_pass": -1}, {"one_pass": -1, "one_task": -1}],
+                               ids=["one pass", "one task", "shuffled"])
 
 
 def document(doc_id: str, text: str, source: str = "docs", drop_reason: str | None = None) -> tuple[object, ...]:
@@ -59,12 +60,12 @@ def test_one_screen_example(rows):
 
 
 @pytest.mark.parametrize("partitions", [1, 2, 7])
-@pytest.mark.parametrize("one_task", [ONE_TASK, -1], ids=["one task", "shuffled"])
-def test_results_do_not_depend_on_partitioning_nor_on_the_way(rows, corpus, partitions, one_task):
+@WAYS
+def test_results_do_not_depend_on_partitioning_nor_on_the_way(rows, corpus, partitions, way):
     documents = rows(DOCUMENTS, *corpus)
     expected = mapping(find_duplicates(documents.coalesce(1), DedupeConfig(ngram=1)))
 
-    got = mapping(find_duplicates(documents.repartition(partitions, "text"), DedupeConfig(ngram=1), one_task=one_task))
+    got = mapping(find_duplicates(documents.repartition(partitions, "text"), DedupeConfig(ngram=1), **way))
 
     assert got == expected
     assert len(got) > 20
@@ -81,7 +82,7 @@ def test_both_ways_agree_where_buckets_hold_several_components(rows, seed):
 
     found = mapping(find_duplicates(documents, cfg))
 
-    assert found == mapping(find_duplicates(documents, cfg, one_task=-1))
+    assert found == mapping(find_duplicates(documents, cfg, one_pass=-1, one_task=-1))
     assert len({kind for _, kind, _ in found.values()}) == 2
     assert len({survivor for survivor, _, _ in found.values()}) > 5
 
@@ -137,11 +138,11 @@ def test_chinese_near_duplicates_are_found_as_english_ones_are(rows):
                                         abs=1e-6)
 
 
-@pytest.mark.parametrize("one_task", [ONE_TASK, -1], ids=["one task", "shuffled"])
-def test_a_kept_document_without_words_is_a_copy_of_its_like_and_near_to_nothing(rows, one_task):
+@WAYS
+def test_a_kept_document_without_words_is_a_copy_of_its_like_and_near_to_nothing(rows, way):
     documents = rows(DOCUMENTS, document("a", "__"), document("b", "--- _"), document("c", "_ word"))
 
-    assert mapping(find_duplicates(documents, DedupeConfig(), one_task=one_task)) == {"a": ("b", "exact", 1.0)}
+    assert mapping(find_duplicates(documents, DedupeConfig(), **way)) == {"a": ("b", "exact", 1.0)}
 
 
 def test_nothing_comes_of_nothing(rows):
@@ -154,13 +155,13 @@ def test_only_exact_duplicates_when_asked(rows):
     assert mapping(find_duplicates(documents, DedupeConfig(near=False))) == {"b": ("a", "exact", 1.0)}
 
 
-@pytest.mark.parametrize("one_task", [ONE_TASK, -1], ids=["one task", "shuffled"])
-def test_many_copies_of_one_text_cost_no_pairs(spark, rows, one_task):
+@WAYS
+def test_many_copies_of_one_text_cost_no_pairs(spark, rows, way):
     copies = spark.range(20_000).selectExpr("format_string('%05d', id) AS doc_id", f"'{LOREM}' AS text")
     columns = {"source": "'s'", "chars": "length(text)", "text_hash": "'same'", "drop_reason": "CAST(NULL AS STRING)"}
     documents = copies.selectExpr("*", *[f"{sql} AS {name}" for name, sql in columns.items()])
 
-    got = find_duplicates(documents, DedupeConfig(), one_task=one_task)
+    got = find_duplicates(documents, DedupeConfig(), **way)
 
     assert got.groupBy("survivor_id", "kind").count().collect() == [("00000", "exact", 19_999)]
 
