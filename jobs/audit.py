@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import pandas as pd
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -56,22 +57,22 @@ def audit_dataset(spark: SparkSession, home: Path, rows: Mapping[int, int], homo
                 within(column="tasks", min_value=1, max_value=1),
                 *[within(column=f"domains_of_stage{stage}", max_value=1) for stage, one in homogeneous.items() if one],
             ]),
-            *([_drift_suite(spark, drift, limits)] if drift else ()),
+            *([_drift_suite(drift, limits)] if drift else ()),
         ], docs)
     finally:
         examples.unpersist()
         batches.unpersist()
 
 
-def _drift_suite(spark: SparkSession, drift: Sequence[Drift], limits: AuditConfig) -> Suite:
+def _drift_suite(drift: Sequence[Drift], limits: AuditConfig) -> Suite:
     """Expect of every measure that it stays within its limit: a column for each limit, a row for each measure."""
     import great_expectations.expectations as gxe
 
     names = sorted({each.limit for each in drift})
-    shape = "of string, before double, now double, " + ", ".join(f"{name} double" for name in names)
     rows = [(each.of, float(each.before), float(each.now), *(each.amount if each.limit == name else None
                                                              for name in names)) for each in drift]
-    return Suite(DRIFT, ("of", "before", "now"), spark.createDataFrame(rows, shape), [
+    frame = pd.DataFrame(rows, columns=["of", "before", "now", *names]).astype(dict.fromkeys(names, "float64"))
+    return Suite(DRIFT, ("of", "before", "now"), frame, [
         gxe.ExpectColumnValuesToBeBetween(column=name, max_value=getattr(limits, name)) for name in names], _MEANT)
 
 

@@ -75,7 +75,7 @@ def _stage(name: str, workspace: Workspace, terminal: Terminal, writes: bool) ->
 @functools.cache
 def _import_ahead() -> None:
     """Import Great Expectations, once, while this process waits for Spark: three seconds that no audit spends then."""
-    threading.Thread(target=importlib.import_module, args=("great_expectations.expectations",), daemon=True).start()
+    threading.Thread(target=importlib.import_module, args=("great_expectations.expectations",)).start()
 
 
 def finish(workspace: Workspace, terminal: Terminal) -> None:

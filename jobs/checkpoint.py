@@ -21,6 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from pyspark.sql import DataFrame
 
 from schemas.errors import AuditError
@@ -31,11 +32,14 @@ FOLDER, INDEX = "contracts", "site/index.html"
 
 @dataclass(frozen=True)
 class Suite:
-    """What is expected of one frame; ``keys`` name a row in the error, ``advice`` is the way out."""
+    """What is expected of one frame; ``keys`` name a row in the error, ``advice`` is the way out.
+
+    A few rows that this process has are a pandas frame: a Spark job over them costs seconds.
+    """
 
     name: str
     keys: tuple[str, ...]
-    frame: DataFrame
+    frame: DataFrame | pd.DataFrame
     expectations: Sequence[Any]
     advice: str = ""
 
@@ -100,7 +104,9 @@ def _validate(context: Any, name: str, suite: Suite, now: datetime) -> tuple[Any
     from great_expectations.core.run_identifier import RunIdentifier
     from great_expectations.data_context.types.resource_identifiers import ExpectationSuiteIdentifier
 
-    source = context.data_sources.add_spark(name=name, persist=False)
+    sources = context.data_sources
+    is_few = isinstance(suite.frame, pd.DataFrame)
+    source = sources.add_pandas(name=name) if is_few else sources.add_spark(name=name, persist=False)
     batch = source.add_dataframe_asset(name=name).add_batch_definition_whole_dataframe(name=name)
     expected = context.suites.add_or_update(gx.ExpectationSuite(name=name, expectations=list(suite.expectations)))
     checked = context.validation_definitions.add(gx.ValidationDefinition(name=name, data=batch, suite=expected))
