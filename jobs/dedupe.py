@@ -16,11 +16,12 @@ from jobs.store import digest_of
 from pipeline.contract import frame_of, kept
 from pipeline.dedupe.lineage import cut_lineage
 from pipeline.dedupe.semantic import find_alike, with_alike
+from pipeline.dedupe.signatures import sign_as_datasketch
 from pipeline.dedupe.spans import cut_repeats, find_repeats
 from pipeline.dedupe.survivors import drop_duplicates, find_duplicates
 from pipeline.mine.ann import embed_documents
 from pipeline.recipe import Recipe
-from schemas.documents import DOCUMENTS, DUPLICATES, REPEATS
+from schemas.documents import DOCUMENTS, DUPLICATES, REPEATS, SIGNATURES
 from schemas.mining import EMBEDDINGS
 
 
@@ -39,6 +40,8 @@ def run(run: StageRun) -> None:
         run.write(find_repeats(documents, cfg), REPEATS)
         documents = cut_repeats(documents, run.written(REPEATS), cfg)
     run.write(documents, DOCUMENTS)
+    kept_documents = run.written(DOCUMENTS) if cfg.signatures else frame_of(run.spark, DOCUMENTS, [])
+    run.write(sign_as_datasketch(kept_documents, cfg), SIGNATURES)
     if cfg.near:
         banding = cfg.banding
         run.note(lsh={
@@ -72,10 +75,10 @@ def meaning(recipe: Recipe) -> Mapping[str, str]:
 
 
 STAGE = Stage(
-    name="dedupe", version=1,
+    name="dedupe", version=2,
     settings=("dedupe",),
     inputs={DOCUMENTS: "ingest"},
-    outputs=(DUPLICATES, REPEATS, DOCUMENTS),
+    outputs=(DUPLICATES, REPEATS, DOCUMENTS, SIGNATURES),
     run=run, external=meaning,
 )
 

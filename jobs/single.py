@@ -23,7 +23,17 @@ import yaml
 from jobs.entry import add_spark, spark_settings
 from pipeline.ingest.sources import BEIR, FORMATS, MSMARCO, PYDOCS, formats_in
 from pipeline.recipe import Recipe, resolve_recipe
-from schemas.documents import ANNOTATIONS, DOCUMENTS, DOMAINS, DUPLICATES, GUESSES, LEAKS, PASSAGES, REPEATS
+from schemas.documents import (
+    ANNOTATIONS,
+    DOCUMENTS,
+    DOMAINS,
+    DUPLICATES,
+    GUESSES,
+    LEAKS,
+    PASSAGES,
+    REPEATS,
+    SIGNATURES,
+)
 from schemas.errors import RecipeError, rule
 from schemas.table import Table
 
@@ -56,7 +66,7 @@ STEPS = {
     "dedupe": Step(
         "find exact and near-duplicates, and keep one document of each cluster",
         "pairwright dedupe 'crawl/*.jsonl.zst' --out deduped --set dedupe.threshold=0.7 --set source.fields.text=body",
-        ("ingest", "dedupe"), ("dedupe", "source", "encoder", "models", "seed"), (DUPLICATES, REPEATS), {}),
+        ("ingest", "dedupe"), ("dedupe", "source", "encoder", "models", "seed"), (DUPLICATES, REPEATS, SIGNATURES), {}),
     "guard": Step(
         "cut the documents that overlap evaluation sets (BEIR folders, --against)",
         "pairwright guard deduped --out guarded --against beir/scifact --against beir/nfcorpus",

@@ -19,6 +19,7 @@ _SIMPLE: dict[str, T.DataType] = {
     "boolean": T.BooleanType(),
     "binary": T.BinaryType(),
     "array<string>": T.ArrayType(T.StringType()),
+    "array<long>": T.ArrayType(T.LongType()),
     "array<float>": T.ArrayType(T.FloatType()),
     "array<double>": T.ArrayType(T.DoubleType()),
 }

@@ -140,6 +140,17 @@ REPEATS = Table(
     references=(refers("doc_id", "documents.doc_id"), refers("kept_id", "documents.doc_id")),
 )
 
+SIGNATURES = Table(
+    "signatures",
+    1,
+    key=("doc_id",),
+    columns=(
+        Column("doc_id", "string", "a document that is kept"),
+        Column("minhash", "array<long>", "datasketch.MinHash.hashvalues, scheme affine32: each permutation's minimum"),
+    ),
+    references=(refers("doc_id", "documents.doc_id"),),
+)
+
 LEAKS = Table(
     "leaks",
     1,

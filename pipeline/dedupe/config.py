@@ -32,6 +32,8 @@ class DedupeConfig(Config):
         None, "sentences in a row that, standing elsewhere as well, are left in one document only; null = none are cut",
         low=1, high=100)
     span_words: int = setting(20, "words of such a run, at least; and those a document must have left", low=1)
+    signatures: bool = setting(False, "write each kept document's MinHash as datasketch makes it, by `permutations` "
+                               "and `seed`, to the table signatures")
     seed: int = setting(13, "of the permutations", low=0)
     prefer: tuple[str, ...] = setting(
         (SOURCE, LONGEST), "rules for the survivor of a cluster, most important first; ties go to the smallest doc_id",
