@@ -88,6 +88,8 @@ INVENTED = "A text about wool, which sheep grow all year and which is shorn befo
 class Run:
     """What a stage is handed, over plain folders."""
 
+    server_ahead = None
+
     def __init__(self, spark, home: Path, frames, **settings) -> None:
         self.spark, self.home, self.frames, self.notes = spark, home, frames, {}
         cfg = SynthesiseConfig(**{"shots": 1, "negative_shots": 1, "concurrency": 4} | settings)
