@@ -23,10 +23,8 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -111,7 +109,7 @@ class VllmServer:
         self.log = log
         self.port = 0
         self._process: subprocess.Popen[bytes] | None = None
-        self._go = Path(tempfile.gettempdir()) / f"pairwright-vllm-{uuid.uuid4().hex}.go"
+        self._go = log.absolute().with_suffix(".go")
 
     @property
     def base_url(self) -> str:
@@ -132,6 +130,7 @@ class VllmServer:
         python = vllm_python()
         self.port = _settle_port(self.settings.port)
         self.log.parent.mkdir(parents=True, exist_ok=True)
+        self._go.unlink(missing_ok=True)  # of a caller that was killed
         # The server's start is the first line of its log, whoever appended before.
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(

@@ -303,3 +303,4 @@ def test_a_real_server_starts_completes_and_leaves_nothing_behind(tmp_path):
     gone, alive = psutil.wait_procs(processes, timeout=10)
     assert (len(gone) > 0, alive) == (True, [])
     assert (tmp_path / "vllm.log").stat().st_size > 0
+    assert [path.name for path in tmp_path.iterdir()] == ["vllm.log"]
