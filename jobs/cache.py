@@ -28,7 +28,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.storagelevel import StorageLevel
 
-from jobs.python_workers import import_ahead
+from jobs.python_workers import import_ahead, import_beside
 from jobs.store import digest_of, file_sha256
 from pipeline.placement import device_profile
 
@@ -174,6 +174,11 @@ def _is_sound(path: Path) -> bool:
     with suppress(OSError):
         return path.name == f"part-{file_sha256(path)}.parquet"
     return False
+
+
+def import_engines(spark: SparkSession) -> None:
+    """Have the workers import what engines need while the stage does something else: five seconds, else waited for."""
+    import_beside(spark, *_ENGINES)
 
 
 def engine_digest(spark: SparkSession, factory: Callable[[], Engine], *settings: object) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from jobs.cache import VectorCache
+from jobs.cache import VectorCache, import_engines
 from jobs.encoder import encoder_files, open_encoder
 from jobs.engines.lucene import build_lucene, in_order
 from jobs.entry import main
@@ -22,6 +22,7 @@ def run(run: StageRun) -> None:
     """Index and embed the kept documents."""
     documents = kept(run.read(DOCUMENTS))
     encoder = open_encoder(run.recipe)
+    import_engines(run.spark)
     started = time.monotonic()
     indexed = build_lucene(in_order(documents), run.artefact(LUCENE), run.recipe.index)
     lucene_seconds = time.monotonic() - started

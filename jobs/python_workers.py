@@ -5,7 +5,8 @@ ever imported: a tenth of a second and more, in which the next task waits. So wh
 frozen: the collector passes it over. And Spark puts an archive of its own sources before the installed package, from
 which each worker compiles what it imports; the package, of the same version, is compiled already. And where a model is
 opened, every worker would import its libraries for itself, five seconds each; asked by :func:`import_ahead`, the daemon
-imports them once, and the workers, which are forked from it, have them, and their memory in common.
+imports them once, and the workers, which are forked from it, have them, and their memory in common; asked before by
+:func:`import_beside` it does so while the stage is at something else.
 
 ``spark-conf`` names this module as ``spark.python.daemon.module``. Source: SPARK-22959, which made that a setting;
 ``gc.freeze`` of CPython, made for processes like these.
@@ -18,6 +19,7 @@ import importlib
 import os
 import shutil
 import sys
+import threading
 import zipfile
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
@@ -35,6 +37,27 @@ def import_ahead(session: Any, *modules: str) -> None:
     """
     if shutil.which("nvidia-smi") is None:
         session.sparkContext.environment[_IMPORTS] = " ".join(modules)  # another environment: another daemon
+
+
+def import_beside(session: Any, *modules: str) -> threading.Thread | None:
+    """Start the daemon that :func:`import_ahead` will ask for, and do not wait. Not on a cluster: it takes a task."""
+    context = session.sparkContext
+    if not context.master.startswith("local"):
+        return None
+    before = dict(context.environment)
+    try:
+        import_ahead(session, *modules)
+        asked = session.range(1, numPartitions=1).mapInArrow(lambda batches: batches, "id long")
+    finally:
+        context.environment = before
+
+    def ask() -> None:
+        with suppress(Exception):  # nobody waits for it, and the session may stop meanwhile
+            asked.collect()
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    return thread
 
 
 def without_archive(path: list[str]) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from pyspark.sql import DataFrame
 
+from jobs.cache import import_engines
 from jobs.engines.lucene import search_bm25
 from jobs.entry import main
 from jobs.index import LUCENE
@@ -88,6 +89,7 @@ def answer(run: StageRun) -> DataFrame:
 
 def judge(run: StageRun) -> DataFrame:
     """Return SYNTHETICS: parsed and gated replies."""
+    import_engines(run.spark)  # the next stage embeds
     cfg, documents = run.recipe.synthesise, run.read(DOCUMENTS)
     folder = str(run.scratch / "parsed")
     parse_replies(run.written(REQUESTS), run.written(REPLIES), documents, cfg).write.parquet(folder)

@@ -3,13 +3,16 @@
 import gc
 import os
 import sys
+import time
 import zipfile
 from importlib.metadata import version
+from types import SimpleNamespace
 
+import psutil
 import pyarrow as pa
 import pytest
 
-from jobs.python_workers import import_ahead, without_archive
+from jobs.python_workers import import_ahead, import_beside, without_archive
 
 
 def archive(path, said: str) -> str:
@@ -69,3 +72,24 @@ def test_on_a_gpu_nothing_is_imported_ahead(spark, monkeypatch):
     before = dict(spark.sparkContext.environment)
     import_ahead(spark, "wave")
     assert spark.sparkContext.environment == before
+
+
+def test_a_daemon_that_was_started_beside_is_the_one_that_is_asked_for_later(spark, monkeypatch):
+    def look(batches):
+        for _ in batches:
+            daemon = psutil.Process(os.getppid())
+            yield pa.RecordBatch.from_pylist([{"there": "wave" in sys.modules, "since": daemon.create_time()}])
+
+    monkeypatch.setattr(spark.sparkContext, "environment", dict(spark.sparkContext.environment))
+    monkeypatch.setattr("jobs.python_workers.shutil.which", lambda _: None)
+    before = dict(spark.sparkContext.environment)
+    import_beside(spark, "wave", "no_such_beside").join()
+    assert spark.sparkContext.environment == before
+    started = time.time()
+    import_ahead(spark, "wave", "no_such_beside")
+    (row,) = spark.range(1, numPartitions=1).mapInArrow(look, "there boolean, since double").collect()
+    assert (row.there, row.since < started) == (True, True)
+
+
+def test_on_a_cluster_nothing_is_started_beside():
+    assert import_beside(SimpleNamespace(sparkContext=SimpleNamespace(master="spark://host:7077")), "wave") is None
