@@ -97,7 +97,7 @@ unit: setup
 test-cluster: setup  ## the demo's dataset on a standalone Spark cluster, through spark-submit: the same bytes
 	@$(BIN)/python -m pytest tests/test_cluster.py
 
-test-crash: setup  ## kill a small build in every stage, and compare what it publishes in the end (most of an hour)
+test-crash: setup  ## kill a small build in every stage, and compare what it publishes in the end (half an hour)
 	@$(BIN)/python -m pytest tests/test_crash.py
 
 test-nights: setup  ## five nights equal five builds from scratch; what a night with 1 % new documents costs
@@ -109,7 +109,7 @@ test-parity: setup  ## 1, 2, 3 and 7 Spark partitions publish the same bytes
 test-airflow: setup $(STAMPS)/airflow  ## run the Airflow DAG with `airflow dags test` on the demo's recipe
 	@PAIRWRIGHT_AIRFLOW=$(CURDIR)/$(AIRFLOW_VENV)/bin/airflow $(BIN)/python -m pytest tests/test_airflow.py
 
-bench-corpus: setup $(STAMPS)/bench  ## measure the corpus half against its peers and its targets (about an hour)
+bench-corpus: setup $(STAMPS)/bench  ## measure the corpus half against its peers and its targets (half an hour)
 	@PAIRWRIGHT_PEERS=$(CURDIR)/$(BENCH_VENV)/bin/python $(BIN)/python -m tests.bench.corpus \
 	    --json runs/bench-corpus.json $(BENCH)
 

@@ -59,7 +59,7 @@ def measure(
     rows.append(Row.of(SECTION, f"part of what {WORKERS} kernels would do", share, "%"))
     last = ours[-1]["steps_again"]
     rows += [Row.of(SECTION, f"of the last run: {name}", seconds, "s") for name, seconds in last.items()]
-    return rows + _against_peers(texts, work, without, whole, list(PEERS) if peers is None else peers)
+    return rows + _against_peers(texts, work, (without, first, whole), list(PEERS) if peers is None else peers)
 
 
 def dedupe(
@@ -83,7 +83,7 @@ def _kernel_seconds(texts: list[str]) -> float:
 
 
 def _against_peers(
-    texts: list[tuple[str, str]], work: Path, without: float, whole: float, peers: list[str],
+    texts: list[tuple[str, str]], work: Path, ours: tuple[float, float, float], peers: list[str],
 ) -> list[Row]:
     python = Path(os.environ.get("PAIRWRIGHT_PEERS", REPOSITORY / ".venv-bench" / "bin" / "python"))
     if not python.is_file():
@@ -94,12 +94,14 @@ def _against_peers(
         ids, held = zip(*texts[place::WORKERS], strict=True)
         pq.write_table(pa.table({"doc_id": ids, "text": held}), given / f"part-{place:05}.parquet")
     rows = []
+    without, first, whole = ours
     for name in peers:
         found = _peer(python, name, given, work / name.replace(" ", "-"))
         speed = len(texts) / found["seconds"]
         targets = ((">=", 15.0), (">=", 5.0)) if name == "datatrove" else (None, None)
         rows += [Row.of(SECTION, f"{name}: {found['kept']:,} kept", speed, "documents/s"),
                  Row.of(SECTION, f"pairwright, session started, against {name}", without / speed, "x", targets[0]),
+                 Row.of(SECTION, f"pairwright, a session's first dedupe, against {name}", first / speed, "x"),
                  Row.of(SECTION, f"pairwright, start included, against {name}", whole / speed, "x", targets[1])]
     return rows
 
