@@ -9,8 +9,10 @@ what is wrong in them shows at the next boundary, since references lead there.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -18,6 +20,8 @@ from jobs.checkpoint import FOLDER, Suite, run_checkpoint
 from jobs.stage_run import StageRun
 from pipeline.contract import spark_schema
 from schemas.table import Column, Reference, Table
+
+_FEW_ROWS, _FEW_BYTES = 50_000, 1 << 27
 
 
 def check_outputs(run: StageRun) -> int:
@@ -28,9 +32,17 @@ def check_outputs(run: StageRun) -> int:
     """
     tables, suites = run.tables(), []
     for table in run.stage.outputs:
-        suites.append(Suite(table.name, table.key, run.as_written(table), expectations_of(table)))
+        few = is_few(run.place_of(table))
+        suites.append(Suite(table.name, table.key, run.as_written(table), expectations_of(table), few=few))
         suites += references_of(table, run.written(table), tables)
     return run_checkpoint(run.stage.name, suites, run.log_dir / FOLDER)
+
+
+def is_few(folder: Path) -> bool:
+    """Return whether the rows of a folder of Parquet files fit this process many times over."""
+    footers = [pq.read_metadata(path) for path in sorted(folder.glob("*.parquet"))]
+    size = sum(each.row_group(place).total_byte_size for each in footers for place in range(each.num_row_groups))
+    return bool(sum(each.num_rows for each in footers) <= _FEW_ROWS and size <= _FEW_BYTES)
 
 
 def expectations_of(table: Table, within: tuple[str, ...] = ()) -> list[Any]:

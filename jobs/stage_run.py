@@ -152,7 +152,11 @@ class StageRun:
 
     def as_written(self, table: Table) -> DataFrame:
         """Return an output that this run has written, with the columns and types that the files have."""
-        return self.spark.read.parquet(str(self._home / table.name))
+        return self.spark.read.parquet(str(self.place_of(table)))
+
+    def place_of(self, table: Table) -> Path:
+        """Return the directory of an output that this run has written."""
+        return self._home / table.name
 
     def artefact(self, name: str) -> Path:
         """Return the directory to fill for an artefact."""

@@ -10,7 +10,7 @@ import pytest
 
 from jobs import stage_run, workspace
 from jobs.checkpoint import Suite, run_checkpoint
-from jobs.contracts import expectations_of, references_of
+from jobs.contracts import expectations_of, is_few, references_of
 from jobs.stage_run import run_stage
 from jobs.stages import STAGES, Stage, load_stage
 from jobs.workspace import Workspace
@@ -67,10 +67,11 @@ BROKEN = [
 ]
 
 
-def test_what_breaks_a_contract_is_named_with_counts_and_keys(rows, tmp_path):
+@pytest.mark.parametrize("few", [False, True])
+def test_what_breaks_a_contract_is_named_with_counts_and_keys(rows, tmp_path, few):
     with pytest.raises(AuditError) as caught:
         run_checkpoint("guard", [Suite("documents", DOCUMENTS.key, rows(DOCUMENTS, *BROKEN),
-                                       expectations_of(DOCUMENTS))], tmp_path)
+                                       expectations_of(DOCUMENTS), few=few)], tmp_path)
 
     said = str(caught.value).split("; documents")
     assert "\n" not in str(caught.value)
@@ -90,13 +91,14 @@ def test_what_breaks_a_contract_is_named_with_counts_and_keys(rows, tmp_path):
     assert "Failed" in pages[0].read_text()
 
 
-def test_nulls_types_and_columns_are_looked_at_in_the_files(spark, tmp_path):
+@pytest.mark.parametrize("few", [False, True])
+def test_nulls_types_and_columns_are_looked_at_in_the_files(spark, tmp_path, few):
     table = Table("t", 1, key=("a", "b"), columns=(Column("a", "string", ""), Column("b", "integer", "")))
     spark.sql("SELECT CAST(NULL AS string) AS a, 1L AS b, 2 AS c").write.parquet(str(tmp_path / "t"))
 
     with pytest.raises(AuditError) as caught:
-        run_checkpoint("s", [Suite("t", table.key, spark.read.parquet(str(tmp_path / "t")), expectations_of(table))],
-                       tmp_path / "docs")
+        run_checkpoint("s", [Suite("t", table.key, spark.read.parquet(str(tmp_path / "t")), expectations_of(table),
+                                   few=few)], tmp_path / "docs")
 
     said = str(caught.value)
     assert "expect_table_columns_to_match_set (rows), got ['a', 'b', 'c']" in said
@@ -156,6 +158,13 @@ def test_an_output_that_breaks_its_contract_never_exists(spark, rows, tmp_path, 
     assert manifest["notes"]["expectations"] > 40
     results = list((place.logs / "contracts" / "results").rglob("*.json"))
     assert sorted(path.relative_to(place.logs / "contracts" / "results").parts[0] for path in results) == sorted(
-        f"synthesise-{name}" for name in ("positives", "positives-references", "requests", "requests-references",
-                                          "replies", "replies-references"))
+        f"synthesise-{name}{of}" for name in ("positives", "requests", "replies")
+        for of in ("", "-columns", "-references"))
     assert all(json.loads(path.read_text())["success"] for path in results)  # the failed night's are gone
+
+
+def test_only_what_fits_this_process_many_times_over_is_few(spark, tmp_path):
+    for name, rows in (("few", 50_000), ("many", 50_001)):
+        spark.range(rows).write.parquet(str(tmp_path / name))
+    spark.range(1300).selectExpr("repeat(uuid(), 3000) AS text").write.parquet(str(tmp_path / "large"))
+    assert [is_few(tmp_path / name) for name in ("few", "many", "large")] == [True, False, False]
