@@ -5,8 +5,8 @@ from __future__ import annotations
 from jobs.entry import main
 from jobs.stage_run import StageRun
 from jobs.stages import Stage
-from pipeline.guard import drop_leaks, find_leaks, protected_texts
-from pipeline.guard_report import describe_leaks, describe_protected
+from pipeline.guard.leaks import drop_leaks, find_leaks, protected_texts
+from pipeline.guard.report import describe_leaks, describe_protected
 from schemas.documents import DOCUMENTS, DUPLICATES, EVAL_CORPUS, EVAL_QUERIES, LEAKS
 
 NOTHING_PROTECTED = "no evaluation set is protected: nothing was compared and no document was cut"

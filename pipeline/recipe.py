@@ -13,7 +13,7 @@ from pipeline.assemble import AssembleConfig
 from pipeline.audit import AuditConfig
 from pipeline.bucket import CLASSIFIER, BucketConfig
 from pipeline.dedupe.config import DedupeConfig
-from pipeline.guard import GuardConfig
+from pipeline.guard.config import GuardConfig
 from pipeline.holdout import EvalSetConfig, HoldoutConfig, resolve_holdout, resolve_sets
 from pipeline.ingest.contexts import BESIDES
 from pipeline.ingest.passages import PassageConfig, judged_sources

@@ -58,18 +58,16 @@ def find_in_one_task(batches: Iterator[pa.RecordBatch], threshold: float) -> Ite
         return
     rows = pa.Table.from_batches(held).sort_by("node").combine_chunks()
     rank = _rank(rows)
-    keepers = _choose(_column(rows, "text_hash").dictionary_encode().indices.to_numpy(), rank)
+    keepers = _choose(whole_column(rows, "text_hash").dictionary_encode().indices.to_numpy(), rank)
     is_first = keepers == np.arange(rows.num_rows)
-    bands = _column(rows, "bands")
-    owners = np.repeat(np.arange(rows.num_rows), np.diff(bands.offsets.to_numpy()))
-    keys = bands.values.to_numpy()[bands.offsets[0].as_py() : bands.offsets[-1].as_py()]
+    keys, owners = bands_of(rows)
     asked = is_first[owners]
-    pairs = link_texts(sets_of(_column(rows, "shingles")), keys[asked], owners[asked], threshold)
+    pairs = link_texts(sets_of(whole_column(rows, "shingles")), keys[asked], owners[asked], threshold)
     survivors, nearest = _survive(pairs, rank, rows.num_rows)
     survivors = survivors[keepers]
     dropped = np.flatnonzero(survivors != np.arange(rows.num_rows))
     is_near = is_first[dropped]
-    ids = _column(rows, "doc_id")
+    ids = whole_column(rows, "doc_id")
     found = pa.RecordBatch.from_arrays([
         ids.take(pa.array(dropped)), ids.take(pa.array(survivors[dropped])),
         pc.if_else(pa.array(is_near), NEAR, EXACT), pa.array(np.where(is_near, nearest[dropped], 1.0)),
@@ -118,11 +116,11 @@ def _roots(pairs: Pairs, count: int) -> I64:
 
 def _rank(rows: pa.Table) -> I64:
     """Return each document's place in the order of preference, then of doc_id."""
-    preference = _column(rows, "preference")
+    preference = whole_column(rows, "preference")
     depth = len(preference.values) // rows.num_rows
     places = preference.flatten().to_numpy().reshape(rows.num_rows, depth) if depth else np.empty((rows.num_rows, 0))
     by_id = np.empty(rows.num_rows, np.int64)
-    by_id[pc.sort_indices(_column(rows, "doc_id")).to_numpy()] = np.arange(rows.num_rows)
+    by_id[pc.sort_indices(whole_column(rows, "doc_id")).to_numpy()] = np.arange(rows.num_rows)
     rank = np.empty(rows.num_rows, np.int64)
     rank[np.lexsort([by_id, *places.T[::-1]])] = np.arange(rows.num_rows)
     return rank
@@ -145,7 +143,14 @@ def _survive(pairs: Pairs, rank: I64, count: int) -> tuple[I64, F64]:
     return _choose(_roots(pairs, count), rank), nearest
 
 
-def _column(rows: pa.Table, name: str) -> pa.Array:
+def bands_of(signed: pa.Table) -> tuple[I64, I64]:
+    """Return every band key of SIGNATURES, and the place of the text that it is of."""
+    bands = whole_column(signed, "bands")
+    owners = np.repeat(np.arange(signed.num_rows), np.diff(bands.offsets.to_numpy()))
+    return bands.values.to_numpy()[bands.offsets[0].as_py() : bands.offsets[-1].as_py()], owners
+
+
+def whole_column(rows: pa.Table, name: str) -> pa.Array:
     """Return a column as one array."""
     column = rows[name].combine_chunks()
     return column.chunk(0) if isinstance(column, pa.ChunkedArray) else column

@@ -14,7 +14,8 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from pipeline.contract import conform, kept
-from pipeline.guard import GuardConfig, flag_leaks, protected_texts
+from pipeline.guard.config import GuardConfig
+from pipeline.guard.leaks import flag_leaks, protected_texts
 from pipeline.ids import hash_id
 from pipeline.pair import form_of
 from pipeline.protected import find_protected

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-from pipeline.guard import DOCUMENT, GuardConfig, flag_leaks
+from pipeline.guard.config import DOCUMENT, GuardConfig
+from pipeline.guard.leaks import flag_leaks
 from pipeline.ingest.sources import JSONL, SourceConfig
 from pipeline.ingest.tables import read_records, select_annotations, select_documents
 from pipeline.ingest.units import plan_units, unit_frame

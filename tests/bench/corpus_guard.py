@@ -14,7 +14,8 @@ from pathlib import Path
 import pyarrow as pa
 from pyspark.sql import SparkSession
 
-from pipeline.guard import DOCUMENT, GuardConfig, flag_leaks
+from pipeline.guard.config import DOCUMENT, GuardConfig
+from pipeline.guard.leaks import flag_leaks
 from pipeline.text import normal_form, words
 from tests.bench.corpora import edit_words, pydocs_documents, read_collection, read_texts, session, vocabulary_of
 from tests.bench.rows import Row, no_collections

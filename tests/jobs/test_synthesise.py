@@ -14,7 +14,7 @@ from jobs.engines.lucene import build_lucene, in_order
 from jobs.shots import SHOTS
 from jobs.stage_run import StageRun
 from pipeline.contract import frame_of
-from pipeline.guard import GuardConfig
+from pipeline.guard.config import GuardConfig
 from pipeline.ids import hash_id
 from pipeline.mine.bm25 import IndexConfig
 from pipeline.pair import PairConfig

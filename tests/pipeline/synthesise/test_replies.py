@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.guard import GuardConfig
+from pipeline.guard.config import GuardConfig
 from pipeline.ids import hash_id
 from pipeline.synthesise.config import SynthesiseConfig
 from pipeline.synthesise.replies import flag_protected, judge_synthetics, parse_replies, unite_positives

@@ -17,57 +17,19 @@ Known weakness: a paraphrase shares no n-grams and passes; so does an edited cop
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
+from pyspark.sql.pandas.types import from_arrow_schema
 
 from pipeline.contract import conform, kept
-from pipeline.dedupe.config import DedupeConfig
 from pipeline.dedupe.lineage import Cut, cut_lineage, send_few
 from pipeline.dedupe.near import sets_of, sign_texts, verify_spokes
-from pipeline.text import normal_form
-from schemas.config import Config, setting
+from pipeline.guard.config import DOCUMENT, FLAGS, QUERY, GuardConfig, holds_words
+from pipeline.guard.one_task import ONE_TASK, READ, flag_in_one_task
 from schemas.documents import CONTAINED, DOCUMENTS, EXACT, LEAK, LEAKS, NEAR, NEAR_DUPLICATE, SEMANTIC_DUPLICATE
-from schemas.errors import RecipeError, rule
-
-DOCUMENT, QUERY = "document", "query"
-FLAGS = ("text_id", "eval_name", "eval_id", "kind", "overlap")
-
-
-@dataclass(frozen=True)
-class GuardConfig(Config):
-    """What counts as overlap with a protected evaluation set."""
-
-    threshold: float = setting(0.7, "Jaccard similarity of word n-grams from which a text leaks", low=0.05, high=1.0)
-    containment: float = setting(0.5, "share of a protected document's countable n-grams in a text, or the reverse, "
-                                 "from which the text leaks", low=0.05, high=1.0)
-    ngram: int = setting(3, "words an n-gram; characters in scripts without spaces", low=1, high=64)
-    common: int = setting(10, "n-grams in more texts than this, protected ones included, are not countable", low=2)
-    min_shared: int = setting(5, "countable n-grams that a contained text shares at least", low=1)
-    query_words: int = setting(12, "protected queries of at least so many words are looked for word for word", low=1)
-    recall: float = setting(0.995, "probability with which a pair at the threshold is compared", low=0.5, high=0.999999)
-    permutations: int = setting(128, "MinHash permutations, at most", low=1, high=4096)
-    seed: int = setting(13, "of the permutations", low=0)
-
-    def faults(self) -> list[str]:
-        """Require queries of at least one n-gram, and a banding for the threshold."""
-        found = []
-        if self.query_words < self.ngram:
-            found.append(rule("query_words", f"at least ngram ({self.ngram})", self.query_words))
-        try:
-            _ = self.signing
-        except RecipeError as error:
-            found.extend(error.faults)
-        return found
-
-    @property
-    def signing(self) -> DedupeConfig:
-        """The settings under which both sides are signed: those of dedupe, with this threshold."""
-        return DedupeConfig(threshold=self.threshold, ngram=self.ngram, recall=self.recall,
-                            permutations=self.permutations, seed=self.seed)
 
 
 def protected_texts(eval_corpus: DataFrame, eval_queries: DataFrame) -> DataFrame:
@@ -111,14 +73,24 @@ def drop_leaks(documents: DataFrame, leaks: DataFrame) -> DataFrame:
     return conform(marked.withColumn("drop_reason", F.coalesce("drop_reason", "listed")), DOCUMENTS)
 
 
-def flag_leaks(texts: DataFrame, protected: DataFrame, cfg: GuardConfig, cut: Cut = cut_lineage) -> DataFrame:
+def flag_leaks(
+    texts: DataFrame, protected: DataFrame, cfg: GuardConfig, cut: Cut = cut_lineage, one_task: int = ONE_TASK,
+) -> DataFrame:
     """Find the texts, of whatever origin, that overlap a protected text.
 
     In:   ``text_id``, ``text``; ``protected_texts``.
     Out:  text_id, eval_name, eval_id, kind (the strongest of exact, near, contained), overlap to 6 decimals.
-    Cost: 3 jobs: both sides signed, n-grams joined (linear: a countable n-gram has at most ``common`` holders); texts
-          in one LSH bucket with many protected ones are compared with each.
+    Cost: one task where both sides have at most ``one_task`` characters. It gives up when it has read so many, and 3
+          jobs follow: both sides signed, n-grams joined (linear: a countable n-gram has at most ``common`` holders);
+          texts in one LSH bucket with many protected ones are compared with each.
     """
+    both = protected.unionByName(texts, allowMissingColumns=True).select(*READ).coalesce(1)
+    flags = cut(both.mapInArrow(lambda rows: flag_in_one_task(rows, cfg, one_task), from_arrow_schema(FLAGS)))
+    return flags if flags.where("kind IS NULL").isEmpty() else _flag_in_many(texts, protected, cfg, cut)
+
+
+def _flag_in_many(texts: DataFrame, protected: DataFrame, cfg: GuardConfig, cut: Cut) -> DataFrame:
+    """Return the flags of texts of any number: the steps of ``one_task``, as joins."""
     cfg_signing = cfg.signing
     named_texts = texts.withColumn("node", F.xxhash64("text_id"))
     named = protected.withColumn("node", F.xxhash64("eval_name", "role", "eval_id"))
@@ -143,7 +115,7 @@ def flag_leaks(texts: DataFrame, protected: DataFrame, cfg: GuardConfig, cut: Cu
         .join(named_texts.select(F.col("node").alias("left"), "text_id"), "left", how="inner")
         .join(send_few(named.select(F.col("node").alias("right"), "eval_name", "eval_id"), texts_count), "right",
               how="inner")
-        .select(*FLAGS)
+        .select(*FLAGS.names)
     )
 
 
@@ -222,8 +194,3 @@ def _contain_queries(held: DataFrame, texts: DataFrame, protected: DataFrame, cf
 
     found = asked.select("left", "right", "text", "query").mapInArrow(confirm, "left long, right long")
     return found.withColumns({"kind": F.lit(CONTAINED), "overlap": F.lit(1.0)})
-
-
-def holds_words(text: str, wanted: str) -> bool:
-    """Return whether the text has all the words of ``wanted`` one after the other."""
-    return f" {normal_form(wanted)} " in f" {normal_form(text)} "

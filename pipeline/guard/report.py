@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from pipeline.guard import DOCUMENT, QUERY
+from pipeline.guard.config import DOCUMENT, QUERY
 from schemas.documents import LEAKS
 
 

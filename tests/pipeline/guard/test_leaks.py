@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 
 from jobs import guard as job
 from pipeline.contract import kept
-from pipeline.guard import GuardConfig, drop_leaks, find_leaks, flag_leaks, holds_words, protected_texts
-from pipeline.guard_report import describe_leaks, describe_protected
+from pipeline.guard.config import GuardConfig, holds_words
+from pipeline.guard.leaks import drop_leaks, find_leaks, flag_leaks, protected_texts
+from pipeline.guard.report import describe_leaks, describe_protected
 from pipeline.ids import hash_id
 from pipeline.text import normal_form, words
 from schemas.documents import DOCUMENTS, DUPLICATES, EVAL_CORPUS, EVAL_QUERIES, LEAKS
@@ -32,6 +33,9 @@ TESTED = ("Glaciers are rivers of ice that carve valleys as they creep downhill 
 TEXTS, PROTECTED = "text_id string, text string", "eval_name string, eval_id string, role string, text string"
 QUESTION = "how do glaciers carve deep valleys while they creep downhill under their own enormous weight"
 OTHER = "Bakers fold butter into dough again and again until hundreds of thin layers puff up in a hot oven"
+
+
+WAYS = pytest.mark.parametrize("way", [{}, {"one_task": -1}], ids=["one task", "joined"])
 
 
 def document(doc_id: str, text: str, drop_reason: str | None = None) -> tuple[object, ...]:
@@ -109,7 +113,8 @@ def docstrings() -> Iterator[str]:
                 yield ast.get_docstring(node) or ""
 
 
-def test_planted_leaks_are_found_and_clean_texts_kept(spark):
+@WAYS
+def test_planted_leaks_are_found_and_clean_texts_kept(spark, way):
     rng = random.Random(4)
     tested, clean = rng.sample(unlike(paragraphs()), 200), unlike(docstrings())
     assert len(clean) > 1_000
@@ -121,7 +126,7 @@ def test_planted_leaks_are_found_and_clean_texts_kept(spark):
     frame = spark.createDataFrame(planted, TEXTS)
     protected = spark.createDataFrame([("exam", str(i), "document", text) for i, text in enumerate(tested)], PROTECTED)
 
-    flags = flag_leaks(frame, protected, GuardConfig()).collect()
+    flags = flag_leaks(frame, protected, GuardConfig(), **way).collect()
 
     counts = Counter(re.sub(r"\d", "", text_id) for text_id in {row["text_id"] for row in flags})
     assert counts["exact"] == 200
@@ -131,7 +136,8 @@ def test_planted_leaks_are_found_and_clean_texts_kept(spark):
     assert all(row["eval_id"] == row["text_id"][5:] for row in flags if row["kind"] == "exact")
 
 
-def test_what_everybody_holds_is_no_evidence(spark):
+@WAYS
+def test_what_everybody_holds_is_no_evidence(spark, way):
     header = "Licensed under the usual terms: you may not use this file but in compliance with what is said elsewhere"
     rng = random.Random(1)
     own = [" ".join(f"w{rng.randrange(10**6)}" for _ in range(8)) for _ in range(40)]
@@ -139,12 +145,13 @@ def test_what_everybody_holds_is_no_evidence(spark):
     held = f"{header} one two three four five six seven eight"
     protected = spark.createDataFrame([("exam", "e", "document", held)], PROTECTED)
 
-    assert flag_leaks(texts, protected, GuardConfig(threshold=0.9)).collect() == []
-    assert len(flag_leaks(texts, protected, GuardConfig(threshold=0.9, common=100)).collect()) == 40
+    assert flag_leaks(texts, protected, GuardConfig(threshold=0.9), **way).collect() == []
+    assert len(flag_leaks(texts, protected, GuardConfig(threshold=0.9, common=100), **way).collect()) == 40
 
 
 @pytest.mark.parametrize("partitions", [1, 2, 7])
-def test_results_do_not_depend_on_partitioning(spark, protected, partitions):
+@WAYS
+def test_results_do_not_depend_on_partitioning_nor_on_the_way(spark, protected, partitions, way):
     rng = random.Random(6)
     shares = [rng.choice([0, 0.1, 0.3]) for _ in range(30)]
     texts = [edit(rng.choice([TESTED, QUESTION]), share, rng, OTHER.split()) for share in shares]
@@ -152,10 +159,58 @@ def test_results_do_not_depend_on_partitioning(spark, protected, partitions):
     cfg = GuardConfig(common=100)
     expected = sorted(flag_leaks(frame.coalesce(1), protected.coalesce(1), cfg).collect())
 
-    got = sorted(flag_leaks(frame.repartition(partitions), protected.repartition(partitions), cfg).collect())
+    got = sorted(flag_leaks(frame.repartition(partitions), protected.repartition(partitions), cfg,
+                            **way).collect())
 
     assert got == expected
     assert 10 < len(got) < 30
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_both_ways_agree_where_overlaps_of_all_kinds_abound(spark, seed):
+    """Texts of few words out of few, without words, of scripts without spaces; thresholds that many pairs just meet."""
+    rng = random.Random(seed)
+    vocabulary = [*(f"w{i}" for i in range(12)), "猫", "数据", "é"]
+
+    def texts(count: int, longest: int) -> list[str]:
+        return [" ".join(rng.choices(vocabulary, k=rng.randint(0, longest))) for _ in range(count)]
+
+    wanted = texts(60, 14)
+    found = [*texts(200, 24), *(text.upper() for text in wanted[:9]), *(f"w1 {text} w2" for text in wanted[40:])]
+    rows = [(f"e{i % 2}", str(i), "document" if i < 40 else "query", text) for i, text in enumerate(wanted)]
+    frame = spark.createDataFrame([(str(i), text) for i, text in enumerate(found)], TEXTS)
+    protected = spark.createDataFrame(rows, PROTECTED)
+    cfg = GuardConfig(threshold=0.4, containment=0.375, ngram=2, common=40, min_shared=2, query_words=4)
+
+    flags = sorted(flag_leaks(frame, protected, cfg).collect())
+
+    assert flags == sorted(flag_leaks(frame, protected, cfg, one_task=-1).collect())
+    assert min(Counter(flag.kind for flag in flags).values()) >= 9
+    assert len({flag.kind for flag in flags}) == 3
+    assert any(flag.kind == "contained" and flag.overlap < 1 for flag in flags)
+
+
+@WAYS
+def test_an_overlap_is_rounded_the_same_way(spark, way):
+    """9 of 128 n-grams are 0.0703125: the seventh place is a tie."""
+    held = [f"h{i}" for i in range(9)]
+    texts = spark.createDataFrame([("a", " ".join([*held, *(f"a{i}" for i in range(119))]))], TEXTS)
+    protected = spark.createDataFrame([("exam", "e", "document", " ".join([*held, *(f"b{i}" for i in range(119))]))],
+                                      PROTECTED)
+    cfg = GuardConfig(ngram=1, containment=0.05)
+
+    [row] = flag_leaks(texts, protected, cfg, **way).collect()
+
+    assert (row.kind, row.overlap) == ("contained", 0.070313)
+
+
+@pytest.mark.parametrize(("texts", "protected"), [(0, 0), (0, 1), (1, 0)])
+@WAYS
+def test_nothing_overlaps_nothing(spark, texts, protected, way):
+    ours = spark.createDataFrame([("a", TESTED)] * texts, TEXTS)
+    theirs = spark.createDataFrame([("exam", "e", "document", OTHER)] * protected, PROTECTED)
+
+    assert flag_leaks(ours, theirs, GuardConfig(), **way).collect() == []
 
 
 def test_what_is_kept_does_not_leak(rows, protected):

@@ -1,0 +1,54 @@
+"""What counts as overlap with a protected evaluation set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from pipeline.dedupe.config import DedupeConfig
+from pipeline.text import normal_form
+from schemas.config import Config, setting
+from schemas.errors import RecipeError, rule
+
+DOCUMENT, QUERY = "document", "query"  # the roles of protected texts
+FLAGS = pa.schema([("text_id", pa.string()), ("eval_name", pa.string()), ("eval_id", pa.string()),
+                   ("kind", pa.string()), ("overlap", pa.float64())])
+
+
+@dataclass(frozen=True)
+class GuardConfig(Config):
+    """What counts as overlap with a protected evaluation set."""
+
+    threshold: float = setting(0.7, "Jaccard similarity of word n-grams from which a text leaks", low=0.05, high=1.0)
+    containment: float = setting(0.5, "share of a protected document's countable n-grams in a text, or the reverse, "
+                                 "from which the text leaks", low=0.05, high=1.0)
+    ngram: int = setting(3, "words an n-gram; characters in scripts without spaces", low=1, high=64)
+    common: int = setting(10, "n-grams in more texts than this, protected ones included, are not countable", low=2)
+    min_shared: int = setting(5, "countable n-grams that a contained text shares at least", low=1)
+    query_words: int = setting(12, "protected queries of at least so many words are looked for word for word", low=1)
+    recall: float = setting(0.995, "probability with which a pair at the threshold is compared", low=0.5, high=0.999999)
+    permutations: int = setting(128, "MinHash permutations, at most", low=1, high=4096)
+    seed: int = setting(13, "of the permutations", low=0)
+
+    def faults(self) -> list[str]:
+        """Require queries of at least one n-gram, and a banding for the threshold."""
+        found = []
+        if self.query_words < self.ngram:
+            found.append(rule("query_words", f"at least ngram ({self.ngram})", self.query_words))
+        try:
+            _ = self.signing
+        except RecipeError as error:
+            found.extend(error.faults)
+        return found
+
+    @property
+    def signing(self) -> DedupeConfig:
+        """The settings under which both sides are signed: those of dedupe, with this threshold."""
+        return DedupeConfig(threshold=self.threshold, ngram=self.ngram, recall=self.recall,
+                            permutations=self.permutations, seed=self.seed)
+
+
+def holds_words(text: str, wanted: str) -> bool:
+    """Return whether the text has all the words of ``wanted`` one after the other."""
+    return f" {normal_form(wanted)} " in f" {normal_form(text)} "
