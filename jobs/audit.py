@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 from jobs.checkpoint import Suite, run_checkpoint
 from jobs.contracts import expectations_of, is_few
 from pipeline.audit import AuditConfig, Drift
-from pipeline.contract import spark_schema
+from pipeline.contract import frame_of
 from schemas.shards import SHARDS
 
 DRIFT = "drift since the last version"
@@ -81,7 +81,7 @@ def _drift_suite(drift: Sequence[Drift], limits: AuditConfig) -> Suite:
 
 def _read_shards(spark: SparkSession, home: Path, rows: Mapping[int, int]) -> DataFrame:
     """Return the shards of all stages with a column ``stage``."""
-    frame = spark.createDataFrame([], schema=spark_schema(SHARDS)).withColumn("stage", F.lit(0))
+    frame = frame_of(spark, SHARDS, []).withColumn("stage", F.lit(0))
     for stage, count in rows.items():
         if count:
             found = spark.read.parquet(str(home / f"stage{stage}")).select(*SHARDS.names)

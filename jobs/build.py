@@ -19,7 +19,7 @@ from jobs.writer import start_ahead
 from schemas.errors import RecipeError
 
 LAST = "report"
-_AHEAD, _WRITES = "guard", "synthesise"  # vLLM starts beside the former
+_WRITES = "synthesise"  # vLLM starts beside the stages before it
 
 
 def build(workspace: Workspace, until: str, terminal: Terminal) -> None:
@@ -54,7 +54,7 @@ def build_stages(workspace: Workspace, until: str, terminal: Terminal) -> list[s
 
 
 def _stage(name: str, workspace: Workspace, terminal: Terminal, writes: bool) -> bool:
-    """Run one stage unless it is complete; return whether it ran. ``writes``: the stage synthesise follows."""
+    """Run one stage unless it is complete; return whether it ran. ``writes``: synthesise is this stage or follows."""
     stage = load_stage(name)
     manifest = workspace.manifest(name)
     ran = manifest is None
@@ -62,7 +62,7 @@ def _stage(name: str, workspace: Workspace, terminal: Terminal, writes: bool) ->
         if not stage.needs_spark and not under_spark_submit():  # a cluster ends a driver whose Spark has stopped
             workspace.stop_spark()
         _import_ahead()
-        if name == _AHEAD and writes and workspace.manifest(_WRITES) is None:
+        if writes and workspace.server is None and workspace.manifest(_WRITES) is None:
             start_ahead(workspace)
         with terminal.stage(name, workspace.logs / "build.log"):
             manifest = run_stage(stage, workspace, terminal.progress)

@@ -30,6 +30,7 @@ from pyspark.storagelevel import StorageLevel
 
 from jobs.python_workers import import_ahead, import_beside
 from jobs.store import digest_of, file_sha256
+from pipeline.contract import local_frame
 from pipeline.placement import device_profile
 
 PART_ROWS = 4096  # what a killed task may lose
@@ -100,7 +101,7 @@ class Cache:
         """Return every stored row; a key may stand in it twice, with one value."""
         parts = [str(path) for path in self.parts()]
         if not parts:
-            return self._spark.createDataFrame([], self._shape)
+            return local_frame(self._spark, [], self._shape)
         return self._spark.read.schema(self._shape).parquet(*parts)
 
     def append(self, rows: DataFrame, rows_a_part: int = PART_ROWS) -> int:

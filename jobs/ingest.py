@@ -17,6 +17,7 @@ from jobs.stage_run import StageRun
 from jobs.stages import Stage
 from jobs.store import digest_of
 from jobs.writer import fetch_replies, model_digest, why_no_model
+from pipeline.contract import local_frame
 from pipeline.ingest.contexts import judge_contexts, plan_contexts, put_contexts
 from pipeline.ingest.erase import erase_documents, erase_judgements, id_frame, name_relatives, read_erased
 from pipeline.ingest.passages import cut_documents, list_passages, put_passages
@@ -115,7 +116,7 @@ def put_told(run: StageRun, read: Reading, told: Mapping[str, Written]) -> DataF
     counter = OpenCounter(str(_counted_model(run.recipe)))
     model = model_digest(run.recipe)
     rows = sorted((doc_id, each.reply, each.finish_reason, model) for doc_id, each in told.items())
-    replies = run.spark.createDataFrame(rows, "doc_id string, reply string, finish_reason string, model string")
+    replies = local_frame(run.spark, rows, "doc_id string, reply string, finish_reason string, model string")
     documents = put_passages(read.documents, read.cut)
     run.write(judge_contexts(replies, documents, list_passages(read.cut), counter, run.recipe.passages.room), CONTEXTS)
     return put_contexts(read.cut, run.written(CONTEXTS), counter)

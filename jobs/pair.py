@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from jobs.cache import import_engines
 from jobs.entry import main
 from jobs.stage_run import StageRun
 from jobs.stages import Stage
@@ -18,6 +19,7 @@ def run(run: StageRun) -> None:
         run.read(DOCUMENTS), run.read(DOMAINS), run.read(JUDGEMENTS), run.read(DUPLICATES), run.read(EVAL_QUERIES),
         cfg, run.recipe.seed,
     )
+    import_engines(run.spark)  # the next stage embeds
     run.write(positives, POSITIVES)
     found = run.written(POSITIVES).where("drop_reason is null").groupBy("rule").count().orderBy("rule").collect()
     if not found:

@@ -19,6 +19,7 @@ from pyspark.sql import functions as F
 
 from jobs.cache import open_caches
 from jobs.store import MANIFEST, Store
+from pipeline.contract import local_frame
 from schemas.documents import DOCUMENTS
 from schemas.pairs import CONTEXTS, POSITIVES, REPLIES, SYNTHETICS
 
@@ -60,7 +61,7 @@ def _tables(store: Store, stage: str, name: str, gone: Collection[Path]) -> list
 
 
 def _live_keys(spark: SparkSession, store: Store, gone: Collection[Path]) -> DataFrame:
-    found = spark.createDataFrame([], "key string")
+    found = local_frame(spark, [], "key string")
     for stage, table, column in _TEXTS:
         for path in _tables(store, stage, table.name, gone):
             rows = spark.read.parquet(str(path))

@@ -35,14 +35,17 @@ def import_ahead(session: Any, *modules: str) -> None:
 
     Not where there is a GPU: what has once looked at it must not be forked.
     """
-    if shutil.which("nvidia-smi") is None:
+    if not _has_gpu():
         session.sparkContext.environment[_IMPORTS] = " ".join(modules)  # another environment: another daemon
 
 
 def import_beside(session: Any, *modules: str) -> threading.Thread | None:
-    """Start the daemon that :func:`import_ahead` will ask for, and do not wait. Not on a cluster: it takes a task."""
+    """Start the daemon that :func:`import_ahead` will ask for, and do not wait. Not on a cluster: it takes a task.
+
+    Until that daemon has imported them, no task gets a worker of any other: Spark starts one at a time.
+    """
     context = session.sparkContext
-    if not context.master.startswith("local"):
+    if not context.master.startswith("local") or _has_gpu():
         return None
     before = dict(context.environment)
     try:
@@ -58,6 +61,10 @@ def import_beside(session: Any, *modules: str) -> threading.Thread | None:
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()
     return thread
+
+
+def _has_gpu() -> bool:
+    return shutil.which("nvidia-smi") is not None
 
 
 def without_archive(path: list[str]) -> list[str]:

@@ -15,7 +15,7 @@ from jobs.stage_run import StageRun
 from jobs.stages import Stage
 from jobs.store import digest_of
 from jobs.writer import OFF, fetch_replies, model_digest, why_no_model
-from pipeline.contract import frame_of, kept
+from pipeline.contract import frame_of, kept, local_frame
 from pipeline.recipe import Recipe
 from pipeline.synthesise.config import SynthesiseConfig
 from pipeline.synthesise.kept_shots import KEPT_SHOTS, describe_shots, keep_shots
@@ -69,7 +69,7 @@ def _keep(run: StageRun, shots: DataFrame) -> DataFrame:
     cfg, place = run.recipe.synthesise, str(run.scratch / SHOTS)
     made_of = digest_of([STAGE.version, run.recipe.seed, cfg.shots, cfg.min_document_chars])  # what choosing reads
     shelf = ShotShelf(run.cache_dir / SHOTS / run.recipe.name, made_of)
-    earlier = run.spark.createDataFrame(shelf.find(), KEPT_SHOTS)
+    earlier = local_frame(run.spark, shelf.find(), KEPT_SHOTS)
     keep_shots(shots, earlier, run.read(DOCUMENTS), run.read(POSITIVES), cfg).write.parquet(place)
     shown = run.spark.read.parquet(place)
     shelf.keep([tuple(row) for row in describe_shots(shown).orderBy("domain_id", "place").collect()])
@@ -84,12 +84,12 @@ def answer(run: StageRun) -> DataFrame:
     digest = run.digests["model"]
     asked = [(row.request_id, row.kind, row.prompt) for row in run.written(REQUESTS).collect()]
     got = fetch_replies(asked, run, digest)
+    import_engines(run.spark)  # the next stage embeds, and Spark may be a new one
     return frame_of(run.spark, REPLIES, [(request, w.reply, w.finish_reason, digest) for request, w in got.items()])
 
 
 def judge(run: StageRun) -> DataFrame:
     """Return SYNTHETICS: parsed and gated replies."""
-    import_engines(run.spark)  # the next stage embeds
     cfg, documents = run.recipe.synthesise, run.read(DOCUMENTS)
     folder = str(run.scratch / "parsed")
     parse_replies(run.written(REQUESTS), run.written(REPLIES), documents, cfg).write.parquet(folder)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
+import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
+from pyspark.sql.pandas.types import to_arrow_schema
 
 from schemas.errors import ContractError
 from schemas.table import Table
@@ -43,7 +46,21 @@ def conform(frame: DataFrame, table: Table) -> DataFrame:
 
 def frame_of(spark: SparkSession, table: Table, rows: Sequence[tuple[object, ...]]) -> DataFrame:
     """Return a frame of the table from Python rows, in column order: for tests and for small results."""
-    return spark.createDataFrame(list(rows), schema=spark_schema(table))
+    return local_frame(spark, rows, spark_schema(table))
+
+
+def local_frame(spark: SparkSession, rows: Iterable[Sequence[object]], schema: T.StructType | str) -> DataFrame:
+    """Return a frame of rows that this process holds, in column order.
+
+    They travel as Arrow, and the plan knows them: from tuples, Spark would make an RDD that a Python worker unpacks,
+    from a daemon that no other task has.
+    """
+    shape: Any = T.StructType.fromDDL(schema) if isinstance(schema, str) else schema
+    kinds = to_arrow_schema(shape)
+    columns = list(zip(*rows, strict=True)) or [()] * len(kinds)
+    arrays = [pa.array(column, kind) for column, kind in zip(columns, kinds.types, strict=True)]
+    frame: DataFrame = spark.createDataFrame(pa.Table.from_arrays(arrays, schema=kinds), shape)
+    return frame
 
 
 def kept(frame: DataFrame) -> DataFrame:

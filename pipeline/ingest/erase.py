@@ -13,7 +13,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from pipeline.contract import conform
+from pipeline.contract import conform, local_frame
 from pipeline.ingest.tables import SEE_ALSO_MARK
 from schemas.documents import DOCUMENTS, ERASED, JUDGEMENTS
 from schemas.errors import RecipeError
@@ -35,7 +35,7 @@ def read_erased(path: str) -> list[str]:
 
 def id_frame(spark: SparkSession, ids: list[str]) -> DataFrame:
     """Return the ids as a frame (id)."""
-    return spark.createDataFrame([(each,) for each in ids], "id string")
+    return local_frame(spark, [(each,) for each in ids], "id string")
 
 
 def erase_documents(documents: DataFrame, ids: DataFrame) -> DataFrame:

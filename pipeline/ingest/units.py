@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as T
 
+from pipeline.contract import local_frame
 from pipeline.ingest.sources import BEIR, JSONL, MSMARCO, PACKED, PARQUET, TSV, SourceConfig, SourceFile, list_files
 from pipeline.locations import open_location, parquet_place
 
@@ -53,7 +54,7 @@ def unit_frame(spark: SparkSession, units: Sequence[Unit]) -> DataFrame:
     tasks = sum(unit.size for unit in units) // _TASK_BYTES + 1
     # The largest first: round-robin then gives every task its share of them.
     ordered = sorted(units, key=lambda unit: (-unit.size, unit.source, unit.location, unit.start))
-    frame = spark.createDataFrame([astuple(unit) for unit in ordered], schema)
+    frame = local_frame(spark, map(astuple, ordered), schema)
     return frame.repartition(max(1, min(len(units), tasks)))
 
 

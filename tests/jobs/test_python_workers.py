@@ -71,6 +71,7 @@ def test_on_a_gpu_nothing_is_imported_ahead(spark, monkeypatch):
     monkeypatch.setattr("jobs.python_workers.shutil.which", lambda _: "/usr/bin/nvidia-smi")
     before = dict(spark.sparkContext.environment)
     import_ahead(spark, "wave")
+    assert import_beside(spark, "wave") is None
     assert spark.sparkContext.environment == before
 
 
