@@ -177,9 +177,9 @@ def _is_sound(path: Path) -> bool:
     return False
 
 
-def import_engines(spark: SparkSession) -> None:
-    """Have the workers import what engines need while the stage does something else: five seconds, else waited for."""
-    import_beside(spark, *_ENGINES)
+def import_engines() -> None:
+    """Have imported what engines need while the stage does something else: five seconds, else waited for."""
+    import_beside(*_ENGINES)
 
 
 def engine_digest(spark: SparkSession, factory: Callable[[], Engine], *settings: object) -> str:

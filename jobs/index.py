@@ -22,7 +22,7 @@ def run(run: StageRun) -> None:
     """Index and embed the kept documents."""
     documents = kept(run.read(DOCUMENTS))
     encoder = open_encoder(run.recipe)
-    import_engines(run.spark)
+    import_engines()
     started = time.monotonic()
     indexed = build_lucene(in_order(documents), run.artefact(LUCENE), run.recipe.index)
     lucene_seconds = time.monotonic() - started

@@ -19,7 +19,7 @@ def run(run: StageRun) -> None:
         run.read(DOCUMENTS), run.read(DOMAINS), run.read(JUDGEMENTS), run.read(DUPLICATES), run.read(EVAL_QUERIES),
         cfg, run.recipe.seed,
     )
-    import_engines(run.spark)  # the next stage embeds
+    import_engines()  # the next stage embeds
     run.write(positives, POSITIVES)
     found = run.written(POSITIVES).where("drop_reason is null").groupBy("rule").count().orderBy("rule").collect()
     if not found:

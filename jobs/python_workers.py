@@ -5,8 +5,9 @@ ever imported: a tenth of a second and more, in which the next task waits. So wh
 frozen: the collector passes it over. And Spark puts an archive of its own sources before the installed package, from
 which each worker compiles what it imports; the package, of the same version, is compiled already. And where a model is
 opened, every worker would import its libraries for itself, five seconds each; asked by :func:`import_ahead`, the daemon
-imports them once, and the workers, which are forked from it, have them, and their memory in common; asked before by
-:func:`import_beside` it does so while the stage is at something else.
+imports them once, and the workers, which are forked from it, have them, and their memory in common. On this machine the
+daemon itself is forked from one that has imported them before, if that was asked by :func:`import_beside`: see
+``nursery``.
 
 ``spark-conf`` names this module as ``spark.python.daemon.module``. Source: SPARK-22959, which made that a setting;
 ``gc.freeze`` of CPython, made for processes like these.
@@ -19,12 +20,13 @@ import importlib
 import os
 import shutil
 import sys
-import threading
 import zipfile
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+from jobs.nursery import import_soon, serve_from_nursery
 
 _ARCHIVE = "pyspark.zip"
 _IMPORTS = "PAIRWRIGHT_WORKER_IMPORTS"
@@ -39,28 +41,13 @@ def import_ahead(session: Any, *modules: str) -> None:
         session.sparkContext.environment[_IMPORTS] = " ".join(modules)  # another environment: another daemon
 
 
-def import_beside(session: Any, *modules: str) -> threading.Thread | None:
-    """Start the daemon that :func:`import_ahead` will ask for, and do not wait. Not on a cluster: it takes a task.
+def import_beside(*modules: str) -> None:
+    """Have what :func:`import_ahead` will ask for imported now, beside whatever else is at work; do not wait.
 
-    Until that daemon has imported them, no task gets a worker of any other: Spark starts one at a time.
+    Only where the nursery is, and no GPU.
     """
-    context = session.sparkContext
-    if not context.master.startswith("local") or _has_gpu():
-        return None
-    before = dict(context.environment)
-    try:
-        import_ahead(session, *modules)
-        asked = session.range(1, numPartitions=1).mapInArrow(lambda batches: batches, "id long")
-    finally:
-        context.environment = before
-
-    def ask() -> None:
-        with suppress(Exception):  # nobody waits for it, and the session may stop meanwhile
-            asked.collect()
-
-    thread = threading.Thread(target=ask, daemon=True)
-    thread.start()
-    return thread
+    if not _has_gpu():
+        import_soon(*modules)
 
 
 def _has_gpu() -> bool:
@@ -82,14 +69,21 @@ def _is_installed(archive: str) -> bool:
 
 
 def serve() -> None:
-    """Run Spark's daemon until Spark closes its input."""
+    """Run Spark's daemon until Spark closes its input: a child of the nursery where there is one."""
+    if not serve_from_nursery():
+        serve_here()
+
+
+def serve_here() -> None:
+    """Run Spark's daemon in this process."""
     sys.path[:] = without_archive(sys.path)
     for module in os.environ.get(_IMPORTS, "").split():
         with suppress(ImportError):  # the task that needs it says so
             importlib.import_module(module)
     from pyspark import daemon
 
-    run_task, frozen = daemon.worker, 0
+    gc.freeze()
+    run_task, frozen = daemon.worker, len(sys.modules)
 
     def run_and_freeze(sock: Any, authenticated: bool) -> int:
         nonlocal frozen

@@ -14,6 +14,7 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from jobs.java import archive_flags, use_java
+from jobs.nursery import start_nursery
 from schemas.errors import EngineError, RecipeError
 
 _CHECKOUT = Path(__file__).resolve().parents[1] / "spark-conf"
@@ -89,6 +90,7 @@ def start_session(
         builder = builder.config(key, value)
     try:
         with output_to(log):
+            start_nursery(settings)
             return builder.getOrCreate()
     except Exception as error:
         raise EngineError(

@@ -84,7 +84,7 @@ def answer(run: StageRun) -> DataFrame:
     digest = run.digests["model"]
     asked = [(row.request_id, row.kind, row.prompt) for row in run.written(REQUESTS).collect()]
     got = fetch_replies(asked, run, digest)
-    import_engines(run.spark)  # the next stage embeds, and Spark may be a new one
+    import_engines()  # the next stage embeds, and Spark may be a new one
     return frame_of(run.spark, REPLIES, [(request, w.reply, w.finish_reason, digest) for request, w in got.items()])
 
 

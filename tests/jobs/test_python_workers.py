@@ -3,12 +3,9 @@
 import gc
 import os
 import sys
-import time
 import zipfile
 from importlib.metadata import version
-from types import SimpleNamespace
 
-import psutil
 import pyarrow as pa
 import pytest
 
@@ -68,29 +65,13 @@ def test_workers_asked_for_ahead_come_with_their_imports_and_others_without(spar
 
 
 def test_on_a_gpu_nothing_is_imported_ahead(spark, monkeypatch):
+    asked = []
+    monkeypatch.setattr("jobs.python_workers.import_soon", lambda *modules: asked.append(modules))
+    import_beside("wave")
+    assert asked == [("wave",)]
     monkeypatch.setattr("jobs.python_workers.shutil.which", lambda _: "/usr/bin/nvidia-smi")
+    import_beside("wave")
+    assert asked == [("wave",)]
     before = dict(spark.sparkContext.environment)
     import_ahead(spark, "wave")
-    assert import_beside(spark, "wave") is None
     assert spark.sparkContext.environment == before
-
-
-def test_a_daemon_that_was_started_beside_is_the_one_that_is_asked_for_later(spark, monkeypatch):
-    def look(batches):
-        for _ in batches:
-            daemon = psutil.Process(os.getppid())
-            yield pa.RecordBatch.from_pylist([{"there": "wave" in sys.modules, "since": daemon.create_time()}])
-
-    monkeypatch.setattr(spark.sparkContext, "environment", dict(spark.sparkContext.environment))
-    monkeypatch.setattr("jobs.python_workers.shutil.which", lambda _: None)
-    before = dict(spark.sparkContext.environment)
-    import_beside(spark, "wave", "no_such_beside").join()
-    assert spark.sparkContext.environment == before
-    started = time.time()
-    import_ahead(spark, "wave", "no_such_beside")
-    (row,) = spark.range(1, numPartitions=1).mapInArrow(look, "there boolean, since double").collect()
-    assert (row.there, row.since < started) == (True, True)
-
-
-def test_on_a_cluster_nothing_is_started_beside():
-    assert import_beside(SimpleNamespace(sparkContext=SimpleNamespace(master="spark://host:7077")), "wave") is None

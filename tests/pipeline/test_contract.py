@@ -27,5 +27,5 @@ def test_no_rows_make_an_empty_frame_of_the_tables_columns(spark):
 def test_rows_that_do_not_fit_are_refused(spark):
     with pytest.raises(pa.ArrowInvalid):
         local_frame(spark, [("one",)], "place int")
-    with pytest.raises(ValueError, match="shorter|longer|zip"):
+    with pytest.raises(ValueError, match="is shorter than"):
         local_frame(spark, [("one", 1), ("two",)], "name string, place int")

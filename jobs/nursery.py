@@ -1,0 +1,178 @@
+"""A process from which Spark's Python daemons are forked, so that what their workers import is imported once a driver.
+
+Spark starts a daemon for each session and each set of environment variables, and no other worker while it waits for
+one; then every worker imports pandas, Arrow and our own modules for itself. Here all of that is done beside the start
+of the JVM, and what the engines need while other stages run. A daemon that Spark starts hands its pipes over and lives
+on as a child of the nursery; its own process waits for the end. One of another environment (hash seed, threads,
+libraries), or that finds no nursery, serves as ever. On this machine only: a cluster's executors have none.
+
+The nursery ends with its driver, whatever ends that: its standard input closes. A fork has no thread but the one that
+forks, so what is imported here is imported with the thread counts of a worker, and computes nothing.
+Source: the zygote of Android and of Chromium, which start processes so.
+"""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import importlib
+import json
+import os
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+PLACE = "PAIRWRIGHT_NURSERY"
+_FIRST = ("pyspark.worker", "pyspark.daemon", "pandas", "pyarrow.parquet", "scipy.sparse", "pipeline.recipe")
+_DAEMON, _IMPORT = b"d", b"i"
+_YES, _NO = b"y", b"n"
+_PIPES = (0, 1, 2)
+_SECONDS = 60.0  # that a question may take: the nursery may be at its imports
+# Read by the workers' Python code as it runs, or by nobody; all others decide how a process comes up.
+_FREE = ("SPARK_", "PYSPARK_", "PAIRWRIGHT_", "PYTHON", "_", "SHLVL", "PWD", "OLDPWD")
+_EXECUTOR = "spark.executorEnv."
+
+
+def start_nursery(settings: Mapping[str, str]) -> None:
+    """Start this driver's nursery, once, for the daemons of a local session with these settings; do not wait."""
+    if PLACE in os.environ or not settings.get("spark.master", "").startswith("local"):
+        return
+    home = tempfile.mkdtemp(prefix="pairwright-")
+    place = str(Path(home) / "nursery")
+    given = {key.removeprefix(_EXECUTOR): value for key, value in settings.items() if key.startswith(_EXECUTOR)}
+    as_workers = {"OMP_NUM_THREADS": settings.get("spark.task.cpus", "1"),
+                  "PYTHONHASHSEED": os.environ.get("PYTHONHASHSEED", "0")}
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(place)
+    listener.listen()
+    with listener:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "jobs.nursery", str(listener.fileno())], stdin=subprocess.PIPE,
+            env={**as_workers, **os.environ, **given}, pass_fds=[listener.fileno()], start_new_session=True)
+    os.environ[PLACE] = place
+    atexit.register(_end, process, home)
+
+
+def _end(process: subprocess.Popen[bytes], home: str) -> None:
+    assert process.stdin is not None
+    process.stdin.close()
+    shutil.rmtree(home, ignore_errors=True)
+
+
+def import_soon(*modules: str) -> None:
+    """Have the nursery, if there is one, import these modules: the daemons that it forks from then on have them."""
+    place = os.environ.get(PLACE)
+    if place is not None:
+        with suppress(OSError), _ask(place, _IMPORT, {"modules": modules}):
+            pass
+
+
+def serve_from_nursery() -> bool:
+    """Hand this process's pipes and environment over and wait for the daemon that has them; False: serve here."""
+    place = os.environ.get(PLACE)
+    if place is None:
+        return False
+    # Spark ends a daemon by the signal, and by closing its pipe: only the second reaches the one that serves.
+    mine = {"environ": dict(os.environ), "path": sys.path, "cwd": str(Path.cwd()), "argv": sys.argv}
+    with suppress(OSError), _ask(place, _DAEMON, mine, _PIPES) as asked:
+        if asked.recv(1) == _YES:
+            asked.settimeout(None)
+            asked.recv(1)  # nothing, at its end
+            return True
+    return False
+
+
+def _ask(place: str, kind: bytes, message: Mapping[str, Any], pipes: Sequence[int] = ()) -> socket.socket:
+    """Return a connection over which a question is on its way. Raises: OSError when nobody listens."""
+    asked = socket.socket(socket.AF_UNIX)
+    try:
+        asked.settimeout(_SECONDS)
+        asked.connect(place)
+        socket.send_fds(asked, [kind], pipes)
+        asked.sendall(json.dumps(message).encode() + b"\n")
+    except OSError:
+        asked.close()
+        raise
+    return asked
+
+
+def run_nursery(listener: socket.socket) -> None:
+    """Import, and answer questions until standard input closes."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # daemons that end are not waited for
+    came_with = dict(os.environ)  # imports add to it
+    _import(_FIRST)
+    poller = select.poll()
+    poller.register(0, select.POLLIN)
+    poller.register(listener, select.POLLIN)
+    while 0 not in (ready := [number for number, _ in poller.poll()]):
+        if ready:
+            connection, _ = listener.accept()
+            with suppress(OSError, ValueError, KeyError, TypeError), connection:
+                connection.settimeout(_SECONDS)
+                _answer(connection, listener, came_with)
+
+
+def _answer(connection: socket.socket, listener: socket.socket, came_with: Mapping[str, str]) -> None:
+    kind, pipes, _, _ = socket.recv_fds(connection, 1, len(_PIPES))
+    try:
+        with connection.makefile("rb") as lines:
+            asked = json.loads(lines.readline())
+        if kind == _IMPORT:
+            _import(asked["modules"])
+        elif kind == _DAEMON and len(pipes) == len(_PIPES):
+            is_alike = _fixed(asked["environ"]) == _fixed(came_with)
+            connection.sendall(_YES if is_alike else _NO)
+            if is_alike and not os.fork():
+                listener.close()
+                for name in came_with:
+                    os.environ.pop(name, None)
+                _become(asked, pipes)
+    finally:
+        for pipe in pipes:
+            os.close(pipe)
+
+
+def _become(asked: Mapping[str, Any], pipes: Sequence[int]) -> None:
+    """Be the daemon that asked; the connection ends with this process."""
+    from jobs.python_workers import serve_here
+
+    status = 1
+    try:
+        for number, pipe in zip(_PIPES, pipes, strict=True):
+            os.dup2(pipe, number)
+        os.environ.update(asked["environ"])
+        os.chdir(asked["cwd"])
+        sys.path[:], sys.argv[:] = asked["path"], asked["argv"]
+        importlib.invalidate_caches()
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        serve_here()
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else 1
+    finally:
+        os._exit(status)
+
+
+def _import(modules: Sequence[str]) -> None:
+    for module in modules:
+        with suppress(ImportError):  # the task that needs it says so
+            importlib.import_module(module)
+    gc.collect()
+    gc.freeze()  # the collector passes it over, and pages stay shared
+
+
+def _fixed(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that have done their work when a process is up."""
+    return {key: value for key, value in environ.items() if key == "PYTHONHASHSEED" or not key.startswith(_FREE)}
+
+
+if __name__ == "__main__":
+    with socket.socket(fileno=int(sys.argv[1])) as inherited:
+        run_nursery(inherited)
