@@ -1,7 +1,7 @@
 """A process from which Spark's Python daemons are forked, so that what their workers import is imported once a driver.
 
 Spark starts a daemon for each session and each set of environment variables, and no other worker while it waits for
-one; then every worker imports pandas, Arrow and our own modules for itself. Here all of that is done beside the start
+one; then every worker imports Arrow, SciPy and our own modules for itself. Here all of that is done beside the start
 of the JVM, and what the engines need while other stages run. A daemon that Spark starts hands its pipes over and lives
 on as a child of the nursery; its own process waits for the end. One of another environment (hash seed, threads,
 libraries), or that finds no nursery, serves as ever. On this machine only: a cluster's executors have none.
@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any
 
 PLACE = "PAIRWRIGHT_NURSERY"
-_FIRST = ("pyspark.worker", "pyspark.daemon", "pandas", "pyarrow.parquet", "scipy.sparse", "pipeline.recipe")
+_FIRST = ("pyspark.worker", "pyspark.daemon", "pipeline.dedupe.one_task", "scipy.sparse.csgraph")
 _DAEMON, _IMPORT = b"d", b"i"
 _YES, _NO = b"y", b"n"
 _PIPES = (0, 1, 2)
