@@ -13,7 +13,6 @@ Source: the zygote of Android and of Chromium, which start processes so.
 
 from __future__ import annotations
 
-import atexit
 import gc
 import importlib
 import json
@@ -33,38 +32,35 @@ from typing import Any
 PLACE = "PAIRWRIGHT_NURSERY"
 _FIRST = ("pyspark.worker", "pyspark.daemon", "pipeline.dedupe.one_task", "scipy.sparse.csgraph")
 _DAEMON, _IMPORT = b"d", b"i"
-_YES, _NO = b"y", b"n"
+_YES, _NO, _GO = b"y", b"n", b"g"
 _PIPES = (0, 1, 2)
 _SECONDS = 60.0  # that a question may take: the nursery may be at its imports
 # Read by the workers' Python code as it runs, or by nobody; all others decide how a process comes up.
 _FREE = ("SPARK_", "PYSPARK_", "PAIRWRIGHT_", "PYTHON", "_", "SHLVL", "PWD", "OLDPWD")
 _EXECUTOR = "spark.executorEnv."
+_running: list[subprocess.Popen[bytes]] = []  # this driver's, at most one: its pipe is open as long as we live
 
 
 def start_nursery(settings: Mapping[str, str]) -> None:
     """Start this driver's nursery, once, for the daemons of a local session with these settings; do not wait."""
-    if PLACE in os.environ or not settings.get("spark.master", "").startswith("local"):
+    if _running or not settings.get("spark.master", "").startswith("local"):
         return
     home = tempfile.mkdtemp(prefix="pairwright-")
     place = str(Path(home) / "nursery")
     given = {key.removeprefix(_EXECUTOR): value for key, value in settings.items() if key.startswith(_EXECUTOR)}
     as_workers = {"OMP_NUM_THREADS": settings.get("spark.task.cpus", "1"),
                   "PYTHONHASHSEED": os.environ.get("PYTHONHASHSEED", "0")}
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind(place)
-    listener.listen()
-    with listener:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "jobs.nursery", str(listener.fileno())], stdin=subprocess.PIPE,
-            env={**as_workers, **os.environ, **given}, pass_fds=[listener.fileno()], start_new_session=True)
+    with socket.socket(socket.AF_UNIX) as listener:
+        try:
+            listener.bind(place)
+        except OSError:  # a path too long for a socket
+            shutil.rmtree(home)
+            return
+        listener.listen()
+        _running.append(subprocess.Popen(
+            [sys.executable, "-m", "jobs.nursery", str(listener.fileno()), home], stdin=subprocess.PIPE,
+            env={**as_workers, **os.environ, **given}, pass_fds=[listener.fileno()], start_new_session=True))
     os.environ[PLACE] = place
-    atexit.register(_end, process, home)
-
-
-def _end(process: subprocess.Popen[bytes], home: str) -> None:
-    assert process.stdin is not None
-    process.stdin.close()
-    shutil.rmtree(home, ignore_errors=True)
 
 
 def import_soon(*modules: str) -> None:
@@ -84,6 +80,7 @@ def serve_from_nursery() -> bool:
     mine = {"environ": dict(os.environ), "path": sys.path, "cwd": str(Path.cwd()), "argv": sys.argv}
     with suppress(OSError), _ask(place, _DAEMON, mine, _PIPES) as asked:
         if asked.recv(1) == _YES:
+            asked.sendall(_GO)  # unless we wait no more, and serve ourselves
             asked.settimeout(None)
             asked.recv(1)  # nothing, at its end
             return True
@@ -132,6 +129,8 @@ def _answer(connection: socket.socket, listener: socket.socket, came_with: Mappi
             connection.sendall(_YES if is_alike else _NO)
             if is_alike and not os.fork():
                 listener.close()
+                if connection.recv(1) != _GO:
+                    os._exit(0)
                 for name in came_with:
                     os.environ.pop(name, None)
                 _become(asked, pipes)
@@ -174,5 +173,8 @@ def _fixed(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    with socket.socket(fileno=int(sys.argv[1])) as inherited:
-        run_nursery(inherited)
+    try:
+        with socket.socket(fileno=int(sys.argv[1])) as inherited:
+            run_nursery(inherited)
+    finally:
+        shutil.rmtree(sys.argv[2], ignore_errors=True)

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import psutil
 import pyarrow as pa
@@ -54,7 +55,7 @@ def test_daemons_come_from_the_nursery_with_what_was_imported_before(ask):
 
 
 def test_a_daemon_of_another_environment_serves_itself(spark):
-    same = dict(psutil.Process(nursery_of(psutil.Process()).pid).environ())
+    same = dict(nursery_of(psutil.Process()).environ())
     for changed in ({"OMP_NUM_THREADS": "7"}, {"PYTHONHASHSEED": "7"}, {"LD_PRELOAD": "none"}):
         with _ask(os.environ[PLACE], _DAEMON, {"environ": same | changed}, (0, 1, 2)) as asked:
             assert asked.recv(1) == b"n"
@@ -75,17 +76,34 @@ def test_without_a_nursery_the_daemon_serves_itself(tmp_path, monkeypatch):
     assert not serve_from_nursery()
 
 
-def test_a_cluster_has_none(monkeypatch):
+def test_a_cluster_has_none_and_neither_has_a_folder_too_deep_for_a_socket(monkeypatch, tmp_path):
     monkeypatch.delenv(PLACE, raising=False)
-    start_nursery({"spark.master": "spark://host:7077"})
-    assert PLACE not in os.environ
+    monkeypatch.setattr("jobs.nursery._running", running := [])
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / ("deep" * 30)))
+    (tmp_path / ("deep" * 30)).mkdir()
+    for master in ("spark://host:7077", "local[2]"):
+        start_nursery({"spark.master": master})
+        assert PLACE not in os.environ
+    assert not running
+    assert not list((tmp_path / ("deep" * 30)).iterdir())
+
+
+def test_one_that_waits_no_more_serves_itself_and_no_second_one_does(spark):
+    """The pipes stand for Spark's: what reaches them would be taken for a daemon's port."""
+    environment = dict(nursery_of(psutil.Process()).environ())
+    reader, writer = os.pipe()
+    mine = {"environ": environment, "path": sys.path, "cwd": str(Path.cwd()), "argv": ["daemon"]}
+    with _ask(os.environ[PLACE], _DAEMON, mine, (reader, writer, writer)) as asked:
+        assert asked.recv(1) == b"y"
+    os.close(writer)
+    with os.fdopen(reader, "rb") as said:
+        assert said.read() == b""
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_it_ends_with_its_driver_however_that_ends(how, tmp_path):
-    environment = {key: value for key, value in os.environ.items() if key != PLACE}
     with subprocess.Popen([sys.executable, "-c", STARTED], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                          env={**environment, "TMPDIR": str(tmp_path)}) as driver:
+                          env={**os.environ, "TMPDIR": str(tmp_path)}) as driver:
         assert driver.stdout is not None
         driver.stdout.readline()
         nursery = nursery_of(psutil.Process(driver.pid))
@@ -93,4 +111,4 @@ def test_it_ends_with_its_driver_however_that_ends(how, tmp_path):
     _, alive = psutil.wait_procs([nursery], timeout=20)
 
     assert not alive
-    assert how == signal.SIGKILL or not list(tmp_path.iterdir())
+    assert not list(tmp_path.iterdir())
