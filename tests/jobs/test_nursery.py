@@ -29,7 +29,7 @@ def nursery_of(process: psutil.Process) -> psutil.Process:
 @pytest.fixture
 def ask(spark, monkeypatch):
     """Ask two workers of a daemon of its own for its parent, a module, and what ``read`` says."""
-    def ask(mark: str, module: str = "wave") -> list[tuple[int, bool]]:
+    def ask(mark: str, module: str = "sndhdr") -> list[tuple[int, bool]]:
         def look(batches):
             for _ in batches:
                 yield pa.RecordBatch.from_pylist([{"from": psutil.Process(os.getppid()).ppid(),
@@ -48,10 +48,10 @@ def ask(spark, monkeypatch):
 def test_daemons_come_from_the_nursery_with_what_was_imported_before(ask):
     nursery = nursery_of(psutil.Process())
 
-    assert ask("first", "wave") == [(nursery.pid, False)] * 2
+    assert ask("first", "sndhdr") == [(nursery.pid, False)] * 2
     assert ask("first", "pyspark.worker") == [(nursery.pid, True)] * 2
-    import_soon("wave", "no_such_module")
-    assert ask("second", "wave") == [(nursery.pid, True)] * 2
+    import_soon("sndhdr", "no_such_module")
+    assert ask("second", "sndhdr") == [(nursery.pid, True)] * 2
 
 
 def test_a_daemon_of_another_environment_serves_itself(spark):
@@ -71,7 +71,7 @@ def test_what_is_no_question_is_survived(ask):
 def test_without_a_nursery_the_daemon_serves_itself(tmp_path, monkeypatch):
     monkeypatch.setenv(PLACE, str(tmp_path / "gone"))
     assert not serve_from_nursery()
-    import_soon("wave")  # nobody hears it
+    import_soon("sndhdr")  # nobody hears it
     monkeypatch.delenv(PLACE)
     assert not serve_from_nursery()
 
