@@ -105,7 +105,7 @@ def run_nursery(listener: socket.socket) -> None:
     """Import, and answer questions until standard input closes."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # daemons that end are not waited for
     came_with = dict(os.environ)  # imports add to it
-    _import(_FIRST)
+    import_now(_FIRST)
     poller = select.poll()
     poller.register(0, select.POLLIN)
     poller.register(listener, select.POLLIN)
@@ -123,7 +123,7 @@ def _answer(connection: socket.socket, listener: socket.socket, came_with: Mappi
         with connection.makefile("rb") as lines:
             asked = json.loads(lines.readline())
         if kind == _IMPORT:
-            _import(asked["modules"])
+            import_now(asked["modules"])
         elif kind == _DAEMON and len(pipes) == len(_PIPES):
             is_alike = _fixed(asked["environ"]) == _fixed(came_with)
             connection.sendall(_YES if is_alike else _NO)
@@ -159,7 +159,8 @@ def _become(asked: Mapping[str, Any], pipes: Sequence[int]) -> None:
         os._exit(status)
 
 
-def _import(modules: Sequence[str]) -> None:
+def import_now(modules: Sequence[str]) -> None:
+    """Import those of the modules that are there, and freeze what is imported."""
     for module in modules:
         with suppress(ImportError):  # the task that needs it says so
             importlib.import_module(module)

@@ -16,17 +16,15 @@ daemon itself is forked from one that has imported them before, if that was aske
 from __future__ import annotations
 
 import gc
-import importlib
 import os
 import shutil
 import sys
 import zipfile
-from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from jobs.nursery import import_soon, serve_from_nursery
+from jobs.nursery import import_now, import_soon, serve_from_nursery
 
 _ARCHIVE = "pyspark.zip"
 _IMPORTS = "PAIRWRIGHT_WORKER_IMPORTS"
@@ -77,12 +75,9 @@ def serve() -> None:
 def serve_here() -> None:
     """Run Spark's daemon in this process."""
     sys.path[:] = without_archive(sys.path)
-    for module in os.environ.get(_IMPORTS, "").split():
-        with suppress(ImportError):  # the task that needs it says so
-            importlib.import_module(module)
+    import_now(os.environ.get(_IMPORTS, "").split())
     from pyspark import daemon
 
-    gc.freeze()
     run_task, frozen = daemon.worker, len(sys.modules)
 
     def run_and_freeze(sock: Any, authenticated: bool) -> int:

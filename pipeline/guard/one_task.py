@@ -66,8 +66,8 @@ def flag_in_one_task(
         return
     signed = pa.Table.from_batches(list(sign_batches(iter(texts.select(["text"]).to_batches()), cfg.signing)))
     has_words = pc.greater(signed["size"], 0)
-    flags = _find(texts.filter(has_words).combine_chunks(), signed.filter(has_words).combine_chunks(), cfg)
-    yield from _rows_of(flags, texts.filter(has_words))
+    texts = texts.filter(has_words).combine_chunks()
+    yield from _rows_of(_find(texts, signed.filter(has_words).combine_chunks(), cfg), texts)
 
 
 def _find(texts: pa.Table, signed: pa.Table, cfg: GuardConfig) -> Flags:
