@@ -24,6 +24,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -129,33 +130,36 @@ def _answer(connection: socket.socket, listener: socket.socket, came_with: Mappi
             connection.sendall(_YES if is_alike else _NO)
             if is_alike and not os.fork():
                 listener.close()
-                if connection.recv(1) != _GO:
-                    os._exit(0)
-                for name in came_with:
-                    os.environ.pop(name, None)
-                _become(asked, pipes)
+                _become(asked, pipes, connection, came_with)
     finally:
         for pipe in pipes:
             os.close(pipe)
 
 
-def _become(asked: Mapping[str, Any], pipes: Sequence[int]) -> None:
-    """Be the daemon that asked; the connection ends with this process."""
-    from jobs.python_workers import serve_here
-
+def _become(
+    asked: Mapping[str, Any], pipes: Sequence[int], connection: socket.socket, came_with: Mapping[str, str],
+) -> None:
+    """Be the daemon that asked, once it says go, and never return; the connection ends with this process."""
     status = 1
     try:
-        for number, pipe in zip(_PIPES, pipes, strict=True):
-            os.dup2(pipe, number)
-        os.environ.update(asked["environ"])
-        os.chdir(asked["cwd"])
-        sys.path[:], sys.argv[:] = asked["path"], asked["argv"]
-        importlib.invalidate_caches()
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        serve_here()
+        if connection.recv(1) == _GO:
+            from jobs.python_workers import serve_here
+
+            for number, pipe in zip(_PIPES, pipes, strict=True):
+                os.dup2(pipe, number)
+            for name in came_with:
+                os.environ.pop(name, None)
+            os.environ.update(asked["environ"])
+            os.chdir(asked["cwd"])
+            sys.path[:], sys.argv[:] = asked["path"], asked["argv"]
+            importlib.invalidate_caches()
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            serve_here()
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else 1
     finally:
+        if sys.exc_info()[0] is not None:
+            traceback.print_exc()
         os._exit(status)
 
 

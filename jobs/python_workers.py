@@ -35,7 +35,7 @@ def import_ahead(session: Any, *modules: str) -> None:
 
     Not where there is a GPU: what has once looked at it must not be forked.
     """
-    if not _has_gpu():
+    if not has_gpu():
         session.sparkContext.environment[_IMPORTS] = " ".join(modules)  # another environment: another daemon
 
 
@@ -44,11 +44,12 @@ def import_beside(*modules: str) -> None:
 
     Only where the nursery is, and no GPU.
     """
-    if not _has_gpu():
+    if not has_gpu():
         import_soon(*modules)
 
 
-def _has_gpu() -> bool:
+def has_gpu() -> bool:
+    """Return whether this machine has a GPU."""
     return shutil.which("nvidia-smi") is not None
 
 

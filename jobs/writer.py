@@ -13,8 +13,9 @@ from typing import Any
 
 from psutil import virtual_memory
 
-from jobs.engines.vllm import OpenAiGenerator, ServerSettings, VllmServer, has_gpu, why_no_vllm
+from jobs.engines.vllm import OpenAiGenerator, ServerSettings, VllmServer, why_no_vllm
 from jobs.journal import Journal, Written, reply_key
+from jobs.python_workers import has_gpu
 from jobs.stage_run import StageRun
 from jobs.store import digest_of, directory_digest
 from jobs.workspace import Workspace

@@ -34,6 +34,7 @@ from typing import Any, Self
 
 import httpx
 
+from jobs.python_workers import has_gpu
 from pipeline.ports import GenerationReply, GenerationRequest
 from schemas.errors import EngineError, RecipeError
 
@@ -251,11 +252,6 @@ def _environment(python: Path) -> dict[str, str]:
 def _cores() -> int:
     """Return the cores that this process may use, which a container limits."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def has_gpu() -> bool:
-    """Return whether there is a GPU for the server."""
-    return shutil.which("nvidia-smi") is not None
 
 
 def _settle_port(wanted: int) -> int:

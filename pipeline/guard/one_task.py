@@ -1,4 +1,4 @@
-"""The leaks of a corpus that one task can hold: the way of ``guard.flag_leaks``, in arrays.
+"""The leaks of a corpus that one task can hold: the way of ``leaks.flag_leaks``, in arrays.
 
 The steps and so their answer are the same; what falls away is a dozen of joins, whose plans cost many times the work
 itself up to some hundred thousand documents.
