@@ -1,4 +1,4 @@
-"""Where Spark's Python workers come from: Spark's own daemon, with three habits changed that cost more than tasks do.
+"""Where Spark's Python workers come from: Spark's own daemon, with four habits changed that cost more than tasks do.
 
 A worker that is kept between tasks collects garbage after each, and walks over every object of every module that it
 ever imported: a tenth of a second and more, in which the next task waits. So what is there once the imports are done is
@@ -7,7 +7,8 @@ which each worker compiles what it imports; the package, of the same version, is
 opened, every worker would import its libraries for itself, five seconds each; asked by :func:`import_ahead`, the daemon
 imports them once, and the workers, which are forked from it, have them, and their memory in common. On this machine the
 daemon itself is forked from one that has imported them before, if that was asked by :func:`import_beside`: see
-``nursery``.
+``nursery``. And what arrays free goes back to the system at once, to be asked for again, page by page, with the next
+array; after one large block the C library keeps some megabytes (see mallopt(3), "dynamic mmap threshold").
 
 ``spark-conf`` names this module as ``spark.python.daemon.module``. Source: SPARK-22959, which made that a setting;
 ``gc.freeze`` of CPython, made for processes like these.
@@ -28,6 +29,7 @@ from jobs.nursery import import_now, import_soon, serve_from_nursery
 
 _ARCHIVE = "pyspark.zip"
 _IMPORTS = "PAIRWRIGHT_WORKER_IMPORTS"
+_KEPT = 31 << 20  # bytes; glibc learns from blocks of up to 32 MB
 
 
 def import_ahead(session: Any, *modules: str) -> None:
@@ -77,6 +79,7 @@ def serve_here() -> None:
     """Run Spark's daemon in this process."""
     sys.path[:] = without_archive(sys.path)
     import_now(os.environ.get(_IMPORTS, "").split())
+    bytes(_KEPT)  # allocated and freed again: glibc keeps free memory up to twice the largest block that it saw freed
     from pyspark import daemon
 
     run_task, frozen = daemon.worker, len(sys.modules)

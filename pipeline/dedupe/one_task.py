@@ -56,13 +56,16 @@ def find_in_one_task(batches: Iterator[pa.RecordBatch], threshold: float) -> Ite
     held = [batch for batch in batches if batch.num_rows]
     if not held:
         return
-    rows = pa.Table.from_batches(held).sort_by("node").combine_chunks()
+    signed = pa.Table.from_batches(held)
+    order = pc.sort_indices(signed["node"])
+    sets = sets_of(whole_column(signed, "shingles"))  # what is heavy stays where it lies
+    rows = signed.drop_columns("shingles").take(order).combine_chunks()
     rank = _rank(rows)
     keepers = _choose(whole_column(rows, "text_hash").dictionary_encode().indices.to_numpy(), rank)
     is_first = keepers == np.arange(rows.num_rows)
     keys, owners = bands_of(rows)
     asked = is_first[owners]
-    pairs = link_texts(sets_of(whole_column(rows, "shingles")), keys[asked], owners[asked], threshold)
+    pairs = link_texts(sets, order.to_numpy(), keys[asked], owners[asked], threshold)
     survivors, nearest = _survive(pairs, rank, rows.num_rows)
     survivors = survivors[keepers]
     dropped = np.flatnonzero(survivors != np.arange(rows.num_rows))
@@ -76,13 +79,19 @@ def find_in_one_task(batches: Iterator[pa.RecordBatch], threshold: float) -> Ite
         yield found.slice(first, _ROWS)
 
 
-def link_texts(sets: ShingleSets, keys: I64, owners: I64, threshold: float) -> Pairs:
-    """Return what ``near.link_near`` does, of texts by their places; ``keys`` are the bands of ``owners``."""
+def link_texts(sets: ShingleSets, places: I64, keys: I64, owners: I64, threshold: float) -> Pairs:
+    """Return what ``near.link_near`` does, of texts by number; ``keys`` are the bands of ``owners``.
+
+    ``sets`` lie in another order: text i's is at ``places[i]``.
+    """
     buckets = group_buckets(keys, owners)
-    hubs, count = buckets.each(buckets.hubs), len(sets.sizes)
+    hubs, count = buckets.each(buckets.hubs), len(places)
     is_spoke = buckets.nodes != hubs
     spokes = np.unique(hubs[is_spoke] * count + buckets.nodes[is_spoke])
-    pairs = _verified(sets, spokes // count, spokes % count, threshold)
+    left, right = spokes // count, spokes % count
+    jaccard = compare_pairs(sets, places[left], places[right])
+    near = jaccard >= threshold
+    pairs = Pairs(left[near], right[near], jaccard[near])
     roots = _roots(pairs, count)
     if not len(buckets.keys):
         return pairs
@@ -95,15 +104,9 @@ def link_texts(sets: ShingleSets, keys: I64, owners: I64, threshold: float) -> P
     for place in asked[np.sort(first)].tolist():
         start = int(buckets.starts[place])
         texts = np.sort(buckets.nodes[start : start + int(buckets.counts[place])])
-        left, right, jaccard = link_bucket(sets.take(texts), roots[texts], threshold)
+        left, right, jaccard = link_bucket(sets.take(places[texts]), roots[texts], threshold)
         links.append(Pairs(texts[left], texts[right], jaccard))
     return Pairs(*(np.concatenate([getattr(each, side) for each in links]) for side in ("left", "right", "jaccard")))
-
-
-def _verified(sets: ShingleSets, left: I64, right: I64, threshold: float) -> Pairs:
-    jaccard = compare_pairs(sets, left, right)
-    near = jaccard >= threshold
-    return Pairs(left[near], right[near], jaccard[near])
 
 
 def _roots(pairs: Pairs, count: int) -> I64:
