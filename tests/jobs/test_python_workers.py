@@ -2,6 +2,7 @@
 
 import gc
 import os
+import subprocess
 import sys
 import zipfile
 from importlib.metadata import version
@@ -47,6 +48,37 @@ def test_a_kept_worker_has_frozen_what_it_imported_and_the_package_is_the_instal
     second = ask()
     assert any(frozen > 10_000 for frozen, _ in second.values())
     assert all("pyspark.zip" not in home for _, home in second.values())
+
+
+FAULTS = """
+import resource, sys
+from pyspark import daemon
+
+def measure():
+    def use():
+        held = [bytes(range(256)) * (1 << 14) for _ in range(4)]  # 4 MB each, written
+
+    use()
+    first = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(8):
+        use()
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - first)
+
+daemon.manager = measure
+if sys.argv[1] == "ours":
+    from jobs.python_workers import serve_here
+    serve_here()
+else:
+    daemon.manager()
+"""
+
+
+def test_a_worker_keeps_the_memory_that_its_arrays_free():
+    def faults(whose: str) -> int:
+        ran = subprocess.run([sys.executable, "-c", FAULTS, whose], capture_output=True, text=True, check=True)
+        return int(ran.stdout)
+
+    assert faults("ours") * 4 < faults("Spark's")
 
 
 def test_workers_asked_for_ahead_come_with_their_imports_and_others_without(spark, monkeypatch):
