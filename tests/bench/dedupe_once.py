@@ -29,13 +29,6 @@ from pipeline.recipe import load_recipe
 from schemas.documents import DOCUMENTS, DUPLICATES
 
 
-def cpu_seconds() -> float:
-    """Return the processor time of this process and those that live below it."""
-    me = psutil.Process()
-    times = [process.cpu_times() for process in [me, *me.children(recursive=True)]]
-    return sum(each.user + each.system for each in times)
-
-
 def dedupe_once(given: dict[str, Any]) -> dict[str, Any]:
     """Dedupe ``documents`` into ``out`` under ``settings``; ``spark`` are settings of the session.
 
@@ -50,14 +43,13 @@ def dedupe_once(given: dict[str, Any]) -> dict[str, Any]:
         spark = place.spark()
     else:
         spark = start_session("bench-dedupe", out / "spark.log", extra=given.get("spark"))
-    started_cpu = cpu_seconds()
     cfg = DedupeConfig.from_mapping(given.get("settings", {}))
     with PeakMemory() as peak, PeakMemory(measure=driver_mb) as driver:
         steps = _dedupe(spark, Path(given["documents"]), out, cfg)
-        whole, cpu = time.time() - process.create_time(), cpu_seconds() - started_cpu
+        whole = time.time() - process.create_time()
     spark.stop()
-    return {"seconds_with_start": whole, "seconds": sum(steps.values()), "steps": steps, "cpu_seconds": cpu,
-            "cpu_seconds_of_start": started_cpu, "peak_mb": peak.mb, "driver_mb": driver.mb}
+    return {"seconds_with_start": whole, "seconds": sum(steps.values()), "steps": steps, "peak_mb": peak.mb,
+            "driver_mb": driver.mb}
 
 
 def _dedupe(spark: SparkSession, source: Path, out: Path, cfg: DedupeConfig) -> dict[str, float]:
