@@ -20,10 +20,10 @@ task.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -42,10 +42,12 @@ SIGNATURES = "node long, digest long, size int, bands array<long>, shingles bina
 PAIRS = "left long, right long, jaccard double"
 
 F64 = npt.NDArray[np.float64]
+_In = TypeVar("_In")
+_Out = TypeVar("_Out")
 
 _SLICE_BYTES = 1 << 26  # text signed at a time: its shingles must fit one Arrow column of 2 GiB
 _ITEM = 8  # bytes of a shingle hash
-_SHINGLES = 1 << 22  # compared at a time
+_SHINGLES = 1 << 20  # compared at a time
 
 
 def node_of(column: str) -> Any:
@@ -78,11 +80,7 @@ def sign_batches(batches: Iterator[pa.RecordBatch], cfg: DedupeConfig, threads: 
         return pa.RecordBatch.from_pydict(carried | signed)
 
     parts = (part for batch in batches for part in _slice_by_bytes(batch))
-    if threads == 1:
-        yield from map(sign, parts)
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        yield from pool.map(sign, parts)
+    yield from _map(sign, parts, threads)
 
 
 def link_near(signatures: DataFrame, cfg: DedupeConfig, cut: Cut = cut_lineage) -> DataFrame:
@@ -141,12 +139,21 @@ def _compare_spokes(rows: pa.RecordBatch, centres: I64, threshold: float) -> pa.
     return pa.RecordBatch.from_arrays([left, right, pa.array(found[near])], names=["left", "right", "jaccard"])
 
 
-def compare_pairs(sets: ShingleSets, left: I64, right: I64) -> F64:
-    """Return the Jaccard similarity of the sets at ``left`` and at ``right``, (P,), some million shingles at a time."""
+def compare_pairs(sets: ShingleSets, left: I64, right: I64, threads: int = 1) -> F64:
+    """Return the Jaccard similarity of the sets at ``left`` and at ``right``, (P,), a million shingles at a time."""
     work = np.cumsum(sets.sizes[left] + sets.sizes[right])
     cuts = np.flatnonzero(np.diff(work // _SHINGLES)) + 1
     parts = zip(np.split(left, cuts), np.split(right, cuts), strict=True)
-    return np.concatenate([jaccards(sets.take(one), sets.take(other)) for one, other in parts])
+    return np.concatenate(list(_map(lambda pair: jaccards(*map(sets.take, pair)), parts, threads)))
+
+
+def _map(work: Callable[[_In], _Out], items: Iterable[_In], threads: int) -> Iterator[_Out]:
+    """Yield what becomes of each item, in their order; several threads hold all items in memory."""
+    if threads == 1:
+        yield from map(work, items)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        yield from pool.map(work, items)
 
 
 def sets_of(shingles: pa.BinaryArray) -> ShingleSets:

@@ -23,7 +23,7 @@ from schemas.documents import EXACT, NEAR
 
 ONE_TASK = 1 << 25  # shingles, 8 bytes each: 256 MB; about 250,000 docstrings
 ONE_PASS = 1 << 26  # characters that the task may also sign: about 100,000 docstrings
-_THREADS = 2  # that sign: what they compute with lets go of Python's lock, though not for long
+_THREADS = 2  # that sign and compare: what they compute with lets go of Python's lock, though not for long
 FOUND = "doc_id string, survivor_id string, kind string, jaccard double"
 _ROWS = 1 << 14
 
@@ -89,7 +89,7 @@ def link_texts(sets: ShingleSets, places: I64, keys: I64, owners: I64, threshold
     is_spoke = buckets.nodes != hubs
     spokes = np.unique(hubs[is_spoke] * count + buckets.nodes[is_spoke])
     left, right = spokes // count, spokes % count
-    jaccard = compare_pairs(sets, places[left], places[right])
+    jaccard = compare_pairs(sets, places[left], places[right], _THREADS)
     near = jaccard >= threshold
     pairs = Pairs(left[near], right[near], jaccard[near])
     roots = _roots(pairs, count)

@@ -1,13 +1,13 @@
 """Word n-grams as sorted 52-bit hashes, for a whole Arrow batch at a time and without a Python loop over words.
 
 The words are those of :func:`pipeline.text.words`. An ASCII text is its own normal form up to case and separators, so
-its bytes are hashed where they lie in the Arrow buffer; any other text goes through ``normal_form`` first. A word's
-hash is its polynomial modulo 2**64, had for all words at once from one running sum; a shingle's hash is a polynomial
-over its mixed word hashes. Equal hashes stand for equal shingles: within a pair of texts of a thousand shingles
-the chance of one false meeting is 2e-10.
+its bytes are hashed where they lie in the Arrow buffer; of other texts, what stands between two spaces and is not
+ASCII goes through ``normal_form`` first. A word's hash is its polynomial modulo 2**64, had for all words at once from
+one running sum; a shingle's hash is a polynomial over its mixed word hashes. Equal hashes stand for equal shingles:
+within a pair of texts of a thousand shingles the chance of one false meeting is 2e-10.
 
 Known weakness: an adversary can build words with equal polynomials (Thue-Morse strings of 1,024 characters and
-more); texts where any character is not ASCII pay for Unicode normalisation in Python, about ten times the time.
+more); what is not ASCII pays for Unicode normalisation in Python, about ten times the time.
 """
 
 from __future__ import annotations
@@ -98,20 +98,35 @@ def _normal_bytes(texts: Any) -> tuple[U8, I64]:
         return np.empty(0, np.uint8), np.zeros(len(texts), np.int64)
     data = np.frombuffer(texts.buffers()[2], np.uint8)[offsets[0] : offsets[-1]]
     bounds = offsets - offsets[0]
-    foreign = _holds_foreign(data, bounds)
-    if not foreign.any():
-        return data, bounds[1:]
-    raw = data.tobytes()
-    pieces = [raw[a:b] for a, b in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True)]
-    for i in np.flatnonzero(foreign).tolist():
-        pieces[i] = normal_form(pieces[i].decode("utf-8")).encode("utf-8")
-    return np.frombuffer(b"".join(pieces), np.uint8), np.cumsum([len(piece) for piece in pieces], dtype=np.int64)
-
-
-def _holds_foreign(data: U8, bounds: I64) -> npt.NDArray[np.bool_]:
-    """Return which texts hold a byte outside ASCII, (D,)."""
     places = np.flatnonzero(data >= 0x80)
-    return np.diff(np.searchsorted(places, bounds)) > 0
+    return _fold_foreign(data, bounds, places) if len(places) else (data, bounds[1:])
+
+
+def _fold_foreign(data: U8, bounds: I64, places: I64) -> tuple[U8, I64]:
+    """Return the bytes and the ends of texts of which whatever stands between two spaces is in normal form.
+
+    That is, where it holds one of the bytes outside ASCII, those at ``places``. No form and no word reaches across a
+    space.
+    """
+    owners = np.searchsorted(bounds, places, "right") - 1
+    begins = np.concatenate([[True], (np.diff(places) > 1) | (np.diff(owners) > 0)])
+    raw, limits, sizes = data.tobytes(), bounds.tolist(), np.diff(bounds)
+    pieces, done = [], 0
+    for place, owner in zip(places[begins].tolist(), owners[begins].tolist(), strict=True):
+        if place < done:
+            continue
+        floor, limit = max(done, limits[owner]), limits[owner + 1]
+        first = max(raw.rfind(b" ", floor, place), floor)
+        last = raw.find(b" ", place, limit)
+        last = limit if last < 0 else last
+        folded = normal_form(raw[first:last].decode("utf-8")).encode("utf-8")
+        if first > limits[owner]:
+            folded = b" " + folded
+        sizes[owner] += len(folded) - (last - first)
+        pieces += [raw[done:first], folded]
+        done = last
+    pieces.append(raw[done:])
+    return np.frombuffer(b"".join(pieces), np.uint8), np.cumsum(sizes)
 
 
 def _chunks(ends: I64) -> list[tuple[int, int]]:
@@ -126,13 +141,13 @@ def _chunks(ends: I64) -> list[tuple[int, int]]:
     return found
 
 
-def _word_table() -> U8:
+def _word_table() -> bytes:
     """Return what each byte counts as: lower-case letters, digits and bytes of longer characters; 0 separates."""
     table = np.zeros(256, np.uint8)
     for code in range(256):
         if code >= 0x80 or chr(code).isalnum():
             table[code] = ord(chr(code).lower()) if code < 0x80 else code
-    return table
+    return table.tobytes()
 
 
 _WORD_BYTE = _word_table()
@@ -151,19 +166,19 @@ def _powers_up_to(count: int) -> tuple[U64, U64]:
 
 def _hash_words(data: U8, ends: I64) -> tuple[U64, I64]:
     """Return the hash of every word, (W,), and how many words each text has, (D,)."""
-    coded = _WORD_BYTE[data]
+    coded = np.frombuffer(data.tobytes().translate(_WORD_BYTE), np.uint8)
     inside = coded != 0
-    starts_ends = np.zeros((2, len(data)), np.bool_)
-    starts_ends[0, 1:] = inside[:-1]
-    starts_ends[1, :-1] = inside[1:]
-    starts_ends[0, ends[:-1][ends[:-1] < len(data)]] = False
-    starts_ends[1, ends[ends > 0] - 1] = False
-    first = np.flatnonzero(inside & ~starts_ends[0])
-    after = np.flatnonzero(inside & ~starts_ends[1]) + 1
+    begins = inside.copy()
+    np.greater(inside[1:], inside[:-1], out=begins[1:])
+    edges = ends[:-1][ends[:-1] < len(data)]
+    begins[edges] = inside[edges]
+    first = np.flatnonzero(begins)
     powers, inverses = _powers_up_to(len(data))
     running = np.zeros(len(data) + 1, np.uint64)
-    np.cumsum(coded * powers[: len(data)], out=running[1:])
-    hashes = mix((running[after] - running[first]) * inverses[first])
+    running[1:] = coded
+    running[1:] *= powers[: len(data)]
+    np.cumsum(running, out=running)
+    hashes = mix(np.diff(running[first], append=running[-1:]) * inverses[first])  # what separates words adds nothing
     counts = np.diff(np.searchsorted(first, ends), prepend=0)
     return hashes, counts.astype(np.int64)
 
@@ -181,14 +196,13 @@ def _shingle_chunk(data: U8, ends: I64, size: int) -> ShingleSets:
     grams = np.where(slots > 0, slots - size + 1, 0)
     if not grams.sum():
         return ShingleSets(np.empty(0, np.uint64), np.zeros(len(ends) + 1, np.int64), digests)
-    windows = np.zeros(len(hashes) - size + 1, np.uint64)
-    factor = np.uint64(1)
-    for place in range(size):
-        windows += hashes[place : place + len(windows)] * factor
-        factor = np.uint64(int(factor) * int(_ORDER) % (1 << 64))
-    owner = np.repeat(np.arange(len(ends)), grams)
-    skipped = (np.cumsum(slots - grams) - (slots - grams))[owner]  # windows that would cross into the next text
-    return _as_sets(mix(windows[np.arange(len(owner)) + skipped]), owner, len(ends), digests)
+    windows = hashes[size - 1 :].copy()
+    for place in range(size - 2, -1, -1):
+        windows *= _ORDER
+        windows += hashes[place : place + len(windows)]
+    is_whole = np.ones(len(hashes), np.bool_)  # and does not cross into the next text
+    is_whole[np.cumsum(slots)[slots > 0][:, None] - np.arange(1, size)] = False
+    return _as_sets(mix(windows[is_whole[: len(windows)]]), grams, digests)
 
 
 def _digest_sequences(hashes: U64, counts: I64) -> U64:
@@ -200,12 +214,15 @@ def _digest_sequences(hashes: U64, counts: I64) -> U64:
     return mix((running[bounds[1:]] - running[bounds[:-1]]) * inverses[bounds[:-1]])
 
 
-def _as_sets(hashes: U64, owner: I64, texts: int, digests: U64) -> ShingleSets:
+def _as_sets(hashes: U64, counts: I64, digests: U64) -> ShingleSets:
     """Return the hashes sorted and distinct within each text: one sort of (text, hash) packed into 64 bits."""
-    keys = (owner.astype(np.uint64) << np.uint64(HASH_BITS)) | (hashes >> _SEGMENT_BITS)
+    keys = np.repeat(np.arange(len(counts), dtype=np.uint64) << np.uint64(HASH_BITS), counts)
+    keys |= hashes >> _SEGMENT_BITS
     keys.sort()
-    keys = keys[np.concatenate([[True], keys[1:] != keys[:-1]])]
-    bounds = np.arange(texts + 1, dtype=np.uint64)
+    is_new = np.ones(len(keys), np.bool_)
+    np.not_equal(keys[1:], keys[:-1], out=is_new[1:])
+    keys = keys[is_new]
+    bounds = np.arange(len(counts) + 1, dtype=np.uint64)
     bounds[-1] -= np.uint64(1)  # MAX_SEGMENTS << HASH_BITS would not fit
     offsets = np.searchsorted(keys, bounds << np.uint64(HASH_BITS))
     offsets[-1] = len(keys)

@@ -101,12 +101,13 @@ def _near(
 ) -> Iterator[Flags]:
     """Yield the pairs that share a band and whose true Jaccard similarity reaches the threshold."""
     ours, theirs = np.flatnonzero(is_ours[owners]), np.flatnonzero(~is_ours[owners])
-    protected = np.sort(keys[theirs])
-    pairs = np.searchsorted(protected, keys[ours], "right") - np.searchsorted(protected, keys[ours], "left")
-    parts = np.cumsum(pairs) // _PAIRS
-    for part in np.split(ours, np.flatnonzero(np.diff(parts)) + 1):
-        left, right = _meet(keys[part], keys[theirs])
-        colliding = np.unique(owners[part[left]] * len(is_ours) + owners[theirs[right]])
+    by_key = theirs[np.argsort(keys[theirs])]
+    first, after = (np.searchsorted(keys[by_key], keys[ours], side) for side in ("left", "right"))
+    counts = after - first
+    parts = np.cumsum(counts) // _PAIRS
+    for part in np.split(np.arange(len(ours)), np.flatnonzero(np.diff(parts)) + 1):
+        left, right = _expand(first[part], counts[part])
+        colliding = np.unique(owners[ours[part[left]]] * len(is_ours) + owners[by_key[right]])
         left, right = colliding // len(is_ours), colliding % len(is_ours)
         jaccard = compare_pairs(sets, left, right)
         near = jaccard >= threshold
@@ -165,9 +166,14 @@ def _meet(ours: I64, theirs: I64) -> tuple[I64, I64]:
     """Return the places (left, right) of every pair of equal keys."""
     order = np.argsort(theirs, kind="stable")
     first, after = (np.searchsorted(theirs, ours, side, order) for side in ("left", "right"))
-    counts = after - first
+    left, right = _expand(first, after - first)
+    return left, order[right]
+
+
+def _expand(first: I64, counts: I64) -> tuple[I64, I64]:
+    """Return (place, each of the ``counts`` numbers from ``first`` on) for every place, one place after the other."""
     starts = np.repeat(first - (np.cumsum(counts) - counts), counts)
-    return np.repeat(np.arange(len(ours)), counts), order[starts + np.arange(len(starts))]
+    return np.repeat(np.arange(len(counts)), counts), starts + np.arange(len(starts))
 
 
 def _flags(left: I64, right: I64, kind: str, overlap: F64) -> Flags:

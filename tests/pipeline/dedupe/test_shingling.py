@@ -13,7 +13,8 @@ from pipeline.dedupe.shingling import jaccards, shingle_texts
 from pipeline.text import normal_form, shingles
 
 WORDS = st.sampled_from(
-    ["the", "The", "cat", "sat_on", "mat.", "été", "ÉTÉ", "数据", "の", "naïve", "x1", "--", "ﬁne", "\n", "\u0000"])
+    ["the", "The", "cat", "sat_on", "mat.", "été", "ÉTÉ", "数据", "の", "naïve", "x1", "--", "ﬁne", "\n", "\u0000",
+     "e\u0301", "\u0301x", "\u1100", "\u1161", "´"])
 TEXTS = st.lists(st.one_of(st.lists(WORDS, max_size=14).map(" ".join), st.text(max_size=30)), max_size=8)
 
 
