@@ -31,6 +31,7 @@ _SEGMENT_BITS = np.uint64(64 - HASH_BITS)
 MAX_SEGMENTS = 1 << (64 - HASH_BITS)  # texts, or pairs of texts, that one sort may tell apart
 
 _CHUNK_BYTES = 1 << 18  # text hashed at a time: its 64-bit intermediates stay in a core's cache
+_APART = 64  # bytes from one outside ASCII to the next, above which what is between them is left as it is
 _BASE = 0x9E3779B97F4A7C15
 _ORDER = np.uint64(0xD6E8FEB86659FD93)
 _MIX = (np.uint64(0xFF51AFD7ED558CCD), np.uint64(0xC4CEB9FE1A85EC53))
@@ -103,21 +104,22 @@ def _normal_bytes(texts: Any) -> tuple[U8, I64]:
 
 
 def _fold_foreign(data: U8, bounds: I64, places: I64) -> tuple[U8, I64]:
-    """Return the bytes and the ends of texts of which whatever stands between two spaces is in normal form.
+    """Return the bytes and the ends of texts in which the words about the bytes outside ASCII are in normal form.
 
-    That is, where it holds one of the bytes outside ASCII, those at ``places``. No form and no word reaches across a
-    space.
+    ``places``: where those bytes are. What is changed reaches from space to space: no form and no word crosses one.
     """
-    owners = np.searchsorted(bounds, places, "right") - 1
-    begins = np.concatenate([[True], (np.diff(places) > 1) | (np.diff(owners) > 0)])
+    inner = np.searchsorted(places, bounds)  # the first of each text
+    starts = np.union1d(inner[inner < len(places)], np.flatnonzero(np.diff(places) > _APART) + 1)
+    spans = [places[starts], places[np.append(starts[1:], len(places)) - 1],
+             np.searchsorted(bounds, places[starts], "right") - 1]
     raw, limits, sizes = data.tobytes(), bounds.tolist(), np.diff(bounds)
     pieces, done = [], 0
-    for place, owner in zip(places[begins].tolist(), owners[begins].tolist(), strict=True):
-        if place < done:
+    for opening, closing, owner in zip(*(side.tolist() for side in spans), strict=True):
+        if closing < done:
             continue
         floor, limit = max(done, limits[owner]), limits[owner + 1]
-        first = max(raw.rfind(b" ", floor, place), floor)
-        last = raw.find(b" ", place, limit)
+        first = max(raw.rfind(b" ", floor, opening), floor)
+        last = raw.find(b" ", closing, limit)
         last = limit if last < 0 else last
         folded = normal_form(raw[first:last].decode("utf-8")).encode("utf-8")
         if first > limits[owner]:
