@@ -65,7 +65,7 @@ class ShingleSets:
 def shingle_texts(texts: pa.StringArray, size: int) -> ShingleSets:
     """Return the hashed sets of word n-grams of the texts, as :func:`pipeline.text.shingles` defines them.
 
-    Cost: linear in the bytes; about 45 MB/s of ASCII text on one core.
+    Cost: linear in the bytes; about 70 MB/s of ASCII text on one core.
     """
     data, ends = _normal_bytes(texts)
     values, sizes, digests = [], [], []
