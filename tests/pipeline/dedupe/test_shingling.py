@@ -75,6 +75,19 @@ def test_results_do_not_depend_on_chunks_or_on_slices(monkeypatch, chunk):
     assert got.digests.tolist() == whole.digests.tolist()
 
 
+@pytest.mark.parametrize("apart", [0, 2, 1 << 20])
+def test_results_do_not_depend_on_how_far_apart_other_letters_stand(monkeypatch, apart):
+    texts = ["Zoë said\u0301 x: zoë said", "數據 data 數據", "é", "", "a b",
+             "plain " * 30 + "naïve " + "plain " * 30 + "ﬁn É"]
+    monkeypatch.setattr(shingling, "_APART", apart)
+
+    sets = shingle_texts(pa.array(texts), 2)
+
+    forms = shingle_texts(pa.array([normal_form(text) for text in texts]), 2)
+    assert sets.values.tolist() == forms.values.tolist()
+    assert sets.sizes.tolist() == [len(shingles(text, 2)) for text in texts]
+
+
 def test_more_texts_than_one_sort_tells_apart():
     count = shingling.MAX_SEGMENTS * 2 + 3
     sets = shingle_texts(pa.array([f"n{i} n{i + 1}" for i in range(count)]), 1)
