@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 from pyspark.sql import DataFrame, SparkSession
 
 from jobs.session import start_session
@@ -24,6 +25,10 @@ Rows = Callable[..., DataFrame]
 # PySpark ends a program whose main module has no file, like a worker of pytest-xdist: it takes it for its doctests.
 if not hasattr(sys.modules["__main__"], "__file__"):
     sys.modules["__main__"].__file__ = __file__
+
+# An example takes longer when the other file of the run computes beside it: time says nothing about the code.
+settings.register_profile("pairwright", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("pairwright")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

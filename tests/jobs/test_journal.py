@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.journal import Journal, Written, reply_key
@@ -69,7 +69,6 @@ def test_when_two_writers_asked_the_same_every_reader_sees_the_same_reply(tmp_pa
         assert Journal(folder).get("k") == Written("a", "stop")
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.text(min_size=1), st.text()))
 def test_any_text_comes_back_as_it_was(tmp_path_factory, replies):
     folder = tmp_path_factory.mktemp("journal")

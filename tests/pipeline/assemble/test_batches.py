@@ -28,7 +28,7 @@ def clashes(one, other):
     )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(st.lists(_slot, max_size=40), st.integers(1, 6), st.integers(1, 5), st.integers(1, 3))
 def test_no_two_rows_of_a_batch_clash_and_every_row_is_in_one_batch(drawn, size, window, fewest):
     slots = {str(i): Slot(str(i), *parts) for i, parts in enumerate(drawn)}

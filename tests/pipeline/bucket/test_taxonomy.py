@@ -84,7 +84,7 @@ PATHS = st.lists(st.sampled_from(["a", "b", "c", "", " ", "x y"]), min_size=1, m
 
 
 @given(st.dictionaries(PATHS, st.integers(1, 9), min_size=1, max_size=8), st.integers(1, 4), st.integers(1, 20))
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_taxonomy_is_merged_as_the_reference_says(spark, paths, depth, min_size):
     cfg = BucketConfig(depth=depth, min_size=min_size)
     frame = spark.createDataFrame(sorted(paths.items()), "path string, documents long")

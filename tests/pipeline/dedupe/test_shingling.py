@@ -32,7 +32,7 @@ def test_one_screen_example():
 
 
 @given(TEXTS, st.integers(1, 6))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_sets_are_as_large_as_the_plain_ones(texts, size):
     sets = shingle_texts(pa.array(texts, pa.string()), size)
 
@@ -42,7 +42,7 @@ def test_sets_are_as_large_as_the_plain_ones(texts, size):
 
 
 @given(TEXTS, TEXTS, st.integers(1, 6))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_jaccard_is_the_plain_one(left, right, size):
     left, right = left[: len(right)], right[: len(left)]
 
@@ -52,7 +52,7 @@ def test_jaccard_is_the_plain_one(left, right, size):
 
 
 @given(TEXTS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_digests_are_equal_exactly_when_normal_forms_are(texts):
     digests = shingle_texts(pa.array(texts, pa.string()), 5).digests.tolist()
 

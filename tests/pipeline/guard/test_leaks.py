@@ -229,7 +229,7 @@ TOKENS = ["a", "B", "ab", "é", "É", "数", ".", ","]
 
 
 @given(st.lists(st.sampled_from(TOKENS), max_size=12), st.lists(st.sampled_from(TOKENS[:-2]), min_size=1, max_size=3))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_words_are_held_when_they_stand_in_a_row(text, wanted):
     held, asked = words(" ".join(text)), words(" ".join(wanted))
     starts = range(len(held) - len(asked) + 1)

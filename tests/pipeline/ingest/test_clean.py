@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.ingest.clean import clean_record
@@ -132,7 +132,6 @@ def test_personal_data_is_only_noted_or_taken_out():
     assert tagged["pii"] == redacted["pii"] == ["email", "ip"]
 
 
-@settings(deadline=None)
 @given(st.integers(10**12, 10**15 - 1), st.integers(0, 9))
 def test_of_ten_check_digits_one_is_right(number, wrong):
     digits = [digit for digit in range(10) if passes_luhn(f"{number}{digit}")]

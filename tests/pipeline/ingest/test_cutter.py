@@ -4,7 +4,7 @@ import re
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.ingest.cutter import Budget, cut_texts
@@ -115,7 +115,6 @@ ALPHABET = st.sampled_from(
 
 @given(st.lists(ALPHABET | st.characters(), max_size=120).map("".join), st.integers(32, 60), st.integers(0, 16),
        st.booleans(), st.sampled_from(["", "A title", "t" * 400]))
-@settings(deadline=None)
 def test_every_character_is_in_a_passage_and_no_passage_exceeds_the_budget(text, tokens, overlap, header, title):
     found = cut(text, title, tokens=tokens, overlap=overlap, header=header)
     if not found:

@@ -4,7 +4,7 @@ import csv
 import gzip
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.ingest.readers import READERS
@@ -46,7 +46,6 @@ def test_other_delimiters_and_files_without_a_header_can_be_named(tmp_path):
     assert (two.line, two.native_id, two.text) == (1, "1", '"Tea')
 
 
-@settings(deadline=None)
 @given(rows=st.lists(st.tuples(CELL, CELL), max_size=6))
 def test_what_a_csv_writer_writes_is_read_back(tmp_path_factory, rows):
     path = tmp_path_factory.mktemp("csv") / "a.csv"

@@ -6,7 +6,7 @@ import json
 import tracemalloc
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.ingest.readers import READERS
@@ -21,7 +21,6 @@ def records(form, path, **settings):
     return [record for unit in plan_units([source]) for record in READERS[form](unit, source)]
 
 
-@settings(deadline=None)
 @given(
     rows=st.lists(st.fixed_dictionaries({"text": TEXT, "n": st.floats(allow_nan=False) | st.integers()}), max_size=8),
     chunk=st.integers(1, 40),

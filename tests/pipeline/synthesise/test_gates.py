@@ -1,7 +1,7 @@
 """Gates over one text: what is parsed, and what is too short, too long, looping or copied."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.synthesise.config import SynthesiseConfig
@@ -53,7 +53,6 @@ def test_a_refused_request_has_no_text():
     assert parse_reply("left over", QUERY, "error") == ""
 
 
-@settings(deadline=None)
 @given(st.text(), st.sampled_from([QUERY, NEGATIVE]), st.sampled_from(["stop", "length", "error", ""]))
 def test_whatever_comes_back_is_one_line_with_a_word_or_nothing(reply, kind, finish):
     text = parse_reply(reply, kind, finish)
@@ -94,7 +93,6 @@ def test_the_share_that_may_be_copied_is_a_setting():
     assert gate_text(half, QUERY, "stop", (source,), SynthesiseConfig(min_query_words=1, max_copy=0.5)) is None
 
 
-@settings(deadline=None)
 @given(st.text(alphabet="ab 文", max_size=30), st.text(alphabet="ab 文", max_size=30), st.integers(1, 4))
 def test_the_copied_share_is_that_of_the_n_grams_found_in_the_source(text, source, size):
     mine = words(text)
@@ -105,7 +103,6 @@ def test_the_copied_share_is_that_of_the_n_grams_found_in_the_source(text, sourc
     assert copied_share(text, (source,), size or 1) == want
 
 
-@settings(deadline=None)
 @given(st.text(alphabet="abc ", max_size=40))
 def test_a_text_without_runs_repeats_as_often_as_its_trigrams_do(text):
     mine = words(text)

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.synthesise.config import SynthesiseConfig
@@ -38,7 +38,6 @@ def test_prompts_are_what_they_were(case):
     assert write(case) == case["prompt"]
 
 
-@settings(deadline=None)
 @given(st.text(), st.integers(1, 40))
 def test_a_cut_text_is_one_line_within_its_budget(text, tokens):
     cut = cut_text(text, tokens)
@@ -53,7 +52,6 @@ def test_texts_are_cut_between_words_and_between_characters_where_there_are_no_w
     assert cut_text("short", 5) == "short"
 
 
-@settings(deadline=None)
 @given(st.text(), st.text())
 def test_no_document_can_forge_the_structure_of_a_prompt(text, query):
     prefix = query_prefix(BUILT_IN, 32)
