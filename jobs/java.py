@@ -120,14 +120,24 @@ def archive_flags(java: JavaHome) -> str:
     """Return the flags by which Java keeps the classes that Spark loads in an archive, and maps them the next time.
 
     Loading and verifying some ten thousand classes is half of what a short session costs. Java writes the archive when
-    a process without a fitting one ends, and checks it against its own build and the class path when it starts.
+    a process that names none that exists ends. It takes none whose jars have another time of change than when it was
+    written, and does not write it anew either: so the jars' state is in the name, and archives of other states go.
+    The wheel's Java comes without an archive of its own classes, on which others build, and keeps none.
     """
     import pyspark
 
-    facts = f"{java.home} {java.version} {pyspark.__file__} {pyspark.__version__}"
-    name = f"spark-{hashlib.sha256(facts.encode()).hexdigest()[:12]}.jsa"
-    cache_folder().mkdir(parents=True, exist_ok=True)
-    return f"-XX:+AutoCreateSharedArchive -XX:SharedArchiveFile={cache_folder() / name}"
+    jars = Path(os.environ.get("SPARK_HOME") or Path(pyspark.__file__).parent) / "jars"
+    held = [(jar.name, jar.stat().st_size, jar.stat().st_mtime_ns) for jar in sorted(jars.glob("*.jar"))]
+    folder, place = cache_folder(), f"spark-{_digest(java.home, jars)}"
+    wanted = folder / f"{place}-{_digest(java.version, held)}.jsa"
+    folder.mkdir(parents=True, exist_ok=True)
+    for stale in set(folder.glob(f"{place}-*.jsa")) - {wanted}:
+        stale.unlink(missing_ok=True)
+    return f"-XX:+AutoCreateSharedArchive -XX:SharedArchiveFile={wanted}"
+
+
+def _digest(*facts: object) -> str:
+    return hashlib.sha256(repr(facts).encode()).hexdigest()[:12]
 
 
 @contextmanager

@@ -1,13 +1,15 @@
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import pyspark
 import pytest
 
 from jobs import java
-from jobs.java import find_java
+from jobs.java import archive_flags, find_java
 from schemas.errors import EngineError
 
 SPARK_AND_LUCENE = """
@@ -121,6 +123,27 @@ def test_a_folder_that_cannot_be_written_sends_the_launcher_to_a_temporary_one(m
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
 
     assert not java.cache_folder().is_relative_to(tmp_path)
+
+
+def test_classes_come_from_the_archive_also_after_the_jars_were_installed_anew(tmp_path, monkeypatch):
+    found = find_java()
+    if not (found.home / "lib" / "server" / "classes.jsa").is_file():
+        pytest.skip("this Java came without an archive of its own classes, so it can keep none of others")
+    jar = tmp_path / "spark" / "jars" / "ivy.jar"
+    jar.parent.mkdir(parents=True)
+    shutil.copy(next(Path(pyspark.__file__).parent.glob("jars/ivy-*.jar")), jar)
+    monkeypatch.setenv("SPARK_HOME", str(tmp_path / "spark"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+    def classes_of_the_archive() -> bool:
+        command = [found.home / "bin" / "java", *archive_flags(found).split(), "-Xlog:class+load", "-cp", jar]
+        said = subprocess.run([*command, "org.apache.ivy.Main", "-version"], capture_output=True, check=True, text=True)
+        return "org.apache.ivy.Main source: shared objects file (top)" in said.stdout
+
+    assert [classes_of_the_archive() for _ in range(2)] == [False, True]
+    os.utime(jar, (1e9, 1e9))
+    assert [classes_of_the_archive() for _ in range(2)] == [False, True]
+    assert len(list((tmp_path / "cache").rglob("*.jsa"))) == 1
 
 
 @pytest.mark.engine
