@@ -122,8 +122,10 @@ def archive_flags(java: JavaHome) -> str:
     Loading and verifying some ten thousand classes is half of what a short session costs. Java writes the archive when
     a process that names none that exists ends. It takes none whose jars have another time of change than when it was
     written, and does not write it anew either: so the jars' state is in the name, and archives of other states go.
-    The wheel's Java comes without an archive of its own classes, on which others build, and keeps none.
+    No flags for Java 21: it refuses an archive when the class path names a jar twice, and Spark's names one twice.
     """
+    if java.version <= 21:
+        return ""
     import pyspark
 
     jars = Path(os.environ.get("SPARK_HOME") or Path(pyspark.__file__).parent) / "jars"

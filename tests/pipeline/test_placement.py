@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.java import use_java
+from jobs.java import archive_flags, use_java
 from pipeline import placement
 from pipeline.mine.hits import spread
 from pipeline.placement import device_profile, spread_over_devices
@@ -61,11 +61,13 @@ def test_a_task_that_encodes_has_a_gpu_of_its_own_and_the_others_have_none(tmp_p
     script = tmp_path / "gpus.sh"
     script.write_text('#!/bin/sh\necho \'{"name": "gpu", "addresses": ["0", "1"]}\'\n')
     script.chmod(0o755)
-    settings = {"spark.ui.enabled": "false", "spark.driver.host": "127.0.0.1", "spark.log.level": "ERROR",
+    brief = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"  # as in spark-conf/local.conf
+    settings = {"spark.driver.extraJavaOptions": f"{brief} {archive_flags(use_java())}",
+                "spark.executor.extraJavaOptions": brief, "spark.driver.host": "127.0.0.1",
+                "spark.ui.enabled": "false", "spark.log.level": "ERROR",
                 "spark.executor.memory": "512m", "spark.sql.shuffle.partitions": "2",
                 **{f"spark.{who}.resource.gpu.{what}": value for who in ("worker", "executor")
                    for what, value in (("amount", "2"), ("discoveryScript", str(script)))}}
-    use_java()
     done = subprocess.run([sys.executable, "-c", CLUSTER, json.dumps(settings)], capture_output=True, text=True,
                           check=False, cwd=ROOT)
     assert done.returncode == 0, done.stderr[-3000:]
