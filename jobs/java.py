@@ -119,9 +119,9 @@ def start_lucene_jvm(heap: str = "1g", *, whole: bool = True) -> None:
 def archive_flags(java: JavaHome) -> str:
     """Return the flags by which Java keeps the classes that Spark loads in an archive, and maps them the next time.
 
-    Loading and verifying some ten thousand classes is half of what a short session costs. Java writes the archive when
-    a process that names none that exists ends. It takes none whose jars have another time of change than when it was
-    written, and does not write it anew either: so the jars' state is in the name, and archives of other states go.
+    Loading and verifying some ten thousand classes is half of what a short session costs. Java writes the archive at
+    the end of the first process that names it. Later it refuses one whose jars' times have changed, and does not write
+    it anew: so the state of the jars is in the name, and archives of their other states go.
     No flags for Java 21: it refuses an archive when the class path names a jar twice, and Spark's names one twice.
     """
     if java.version <= 21:
