@@ -129,7 +129,8 @@ def archive_flags(java: JavaHome) -> str:
     import pyspark
 
     jars = Path(os.environ.get("SPARK_HOME") or Path(pyspark.__file__).parent) / "jars"
-    held = [(jar.name, jar.stat().st_size, jar.stat().st_mtime_ns) for jar in sorted(jars.glob("*.jar"))]
+    states = {jar.name: jar.stat() for jar in jars.glob("*.jar")}
+    held = sorted((name, state.st_size, state.st_mtime_ns) for name, state in states.items())
     folder, place = cache_folder(), f"spark-{_digest(java.home, jars)}"
     wanted = folder / f"{place}-{_digest(java.version, held)}.jsa"
     folder.mkdir(parents=True, exist_ok=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from jobs.java import archive_flags, use_java
+from jobs.session import CONF_HOME, read_conf
 from pipeline import placement
 from pipeline.mine.hits import spread
 from pipeline.placement import device_profile, spread_over_devices
@@ -61,7 +62,7 @@ def test_a_task_that_encodes_has_a_gpu_of_its_own_and_the_others_have_none(tmp_p
     script = tmp_path / "gpus.sh"
     script.write_text('#!/bin/sh\necho \'{"name": "gpu", "addresses": ["0", "1"]}\'\n')
     script.chmod(0o755)
-    brief = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"  # as in spark-conf/local.conf
+    brief = read_conf(CONF_HOME / "local.conf")["spark.driver.extraJavaOptions"]
     settings = {"spark.driver.extraJavaOptions": f"{brief} {archive_flags(use_java())}",
                 "spark.executor.extraJavaOptions": brief, "spark.driver.host": "127.0.0.1",
                 "spark.ui.enabled": "false", "spark.log.level": "ERROR",
