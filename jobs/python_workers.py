@@ -9,6 +9,8 @@ imports them once, and the workers, which are forked from it, have them, and the
 daemon itself is forked from one that has imported them before, if that was asked by :func:`import_beside`: see
 ``nursery``. And what arrays free goes back to the system at once, to be asked for again, page by page, with the next
 array; after one large block the C library keeps some megabytes (see mallopt(3), "dynamic mmap threshold").
+And a session's first task with Python would wait for its worker, and for Java to load what moves rows there and back;
+on this machine both begin beside the session's first plans: :func:`wake_beside`.
 
 ``spark-conf`` names this module as ``spark.python.daemon.module``. Source: SPARK-22959, which made that a setting;
 ``gc.freeze`` of CPython, made for processes like these.
@@ -20,7 +22,10 @@ import gc
 import os
 import shutil
 import sys
+import threading
 import zipfile
+from collections.abc import Iterator
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -48,6 +53,24 @@ def import_beside(*modules: str) -> None:
     """
     if not has_gpu():
         import_soon(*modules)
+
+
+def wake_beside(session: Any) -> None:
+    """Have Spark's daemon and a worker start now, beside whatever the session is asked for; do not wait.
+
+    Only on this machine, where plans leave a core idle. A session that stops meanwhile ends it: nobody asks what it did.
+    """
+    if session.sparkContext.master.startswith("local"):
+        threading.Thread(target=_wake, args=(session,), daemon=True).start()
+
+
+def _wake(session: Any) -> None:
+    with suppress(Exception):
+        session.range(1, numPartitions=1).mapInArrow(_hand_on, "id long").write.format("noop").mode("overwrite").save()
+
+
+def _hand_on(batches: Iterator[Any]) -> Iterator[Any]:
+    yield from batches
 
 
 def has_gpu() -> bool:

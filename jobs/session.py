@@ -15,6 +15,7 @@ from pyspark.sql import SparkSession
 
 from jobs.java import archive_flags, use_java
 from jobs.nursery import start_nursery
+from jobs.python_workers import wake_beside
 from schemas.errors import EngineError, RecipeError
 
 _CHECKOUT = Path(__file__).resolve().parents[1] / "spark-conf"
@@ -91,8 +92,10 @@ def start_session(
     try:
         with output_to(log):
             start_nursery(settings)
-            return builder.getOrCreate()
+            session = builder.getOrCreate()
     except Exception as error:
         raise EngineError(
             f"Spark did not start ({type(error).__name__}); see {log}, or run: pairwright doctor"
         ) from error
+    wake_beside(session)
+    return session

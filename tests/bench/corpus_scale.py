@@ -90,7 +90,7 @@ def _driver_rows(work: Path, folders: dict[int, Path]) -> list[Row]:
     for size in (min(folders), max(folders)):
         cluster = {"spark.master": f"local-cluster[1,2,{EXECUTOR_MB}]", "spark.executor.memory": f"{EXECUTOR_MB}m",
                    "spark.driver.memory": "1g"}
-        peaks[size] = dedupe(folders[size], work / f"cluster{size}", {}, **cluster)["driver_mb"]
+        peaks[size] = dedupe(folders[size], work / f"cluster{size}", {}, driver_only=True, **cluster)["peak_mb"]
     rows = [Row.of(SECTION, f"{size:,} documents: memory of the driver at the peak", mb, "MB")
             for size, mb in peaks.items()]
     growth = peaks[max(folders)] / peaks[min(folders)]

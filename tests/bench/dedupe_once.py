@@ -16,9 +16,9 @@ from typing import Any
 import psutil
 from pyspark.sql import DataFrame, SparkSession
 
-from jobs.memory import PeakMemory, driver_mb
+from jobs.memory import PeakMemory, driver_mb, tree_mb
 from jobs.session import start_session
-from jobs.stage_run import run_stage
+from jobs.stage_run import PLAIN, run_stage
 from jobs.stages import load_stage
 from jobs.workspace import Workspace
 from pipeline.contract import spark_schema
@@ -32,7 +32,8 @@ from schemas.documents import DOCUMENTS, DUPLICATES
 def dedupe_once(given: dict[str, Any]) -> dict[str, Any]:
     """Dedupe ``documents`` into ``out`` under ``settings``; ``spark`` are settings of the session.
 
-    Out: seconds of the dedupe, from the process's start and in all its steps, what each step took, memory.
+    Out: seconds of the dedupe, from the process's start and in all its steps, what each step took, and the memory at
+    the peak: of all processes, as in a build; with ``driver_only`` of Spark's driver.
     """
     process = psutil.Process()
     out = Path(given["out"])
@@ -44,12 +45,11 @@ def dedupe_once(given: dict[str, Any]) -> dict[str, Any]:
     else:
         spark = start_session("bench-dedupe", out / "spark.log", extra=given.get("spark"))
     cfg = DedupeConfig.from_mapping(given.get("settings", {}))
-    with PeakMemory() as peak, PeakMemory(measure=driver_mb) as driver:
+    with PeakMemory(measure=driver_mb if given.get("driver_only") else tree_mb) as peak:
         steps = _dedupe(spark, Path(given["documents"]), out, cfg)
         whole = time.time() - process.create_time()
     spark.stop()
-    return {"seconds_with_start": whole, "seconds": sum(steps.values()), "steps": steps, "peak_mb": peak.mb,
-            "driver_mb": driver.mb}
+    return {"seconds_with_start": whole, "seconds": sum(steps.values()), "steps": steps, "peak_mb": peak.mb}
 
 
 def _dedupe(spark: SparkSession, source: Path, out: Path, cfg: DedupeConfig) -> dict[str, float]:
@@ -68,10 +68,10 @@ def _dedupe(spark: SparkSession, source: Path, out: Path, cfg: DedupeConfig) -> 
         return found
 
     documents = spark.read.schema(spark_schema(DOCUMENTS)).parquet(str(source))
-    find_duplicates(documents, cfg, cut).write.parquet(str(out / DUPLICATES.name))
+    find_duplicates(documents, cfg, cut).write.options(**PLAIN).parquet(str(out / DUPLICATES.name))
     timed("write duplicates")
     duplicates = spark.read.schema(spark_schema(DUPLICATES)).parquet(str(out / DUPLICATES.name))
-    drop_duplicates(documents, duplicates).write.parquet(str(out / DOCUMENTS.name))
+    drop_duplicates(documents, duplicates).write.options(**PLAIN).parquet(str(out / DOCUMENTS.name))
     timed("write documents")
     return steps
 
