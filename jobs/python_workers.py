@@ -58,7 +58,7 @@ def import_beside(*modules: str) -> None:
 def wake_beside(session: Any) -> None:
     """Have Spark's daemon and a worker start now, beside whatever the session is asked for; do not wait.
 
-    Only on this machine, where plans leave a core idle. A session that stops meanwhile ends it: nobody asks what it did.
+    Only on this machine, where plans leave a core idle. A session that stops meanwhile ends it, and nobody minds.
     """
     if session.sparkContext.master.startswith("local"):
         threading.Thread(target=_wake, args=(session,), daemon=True).start()

@@ -103,11 +103,11 @@ def _against_peers(
     for name in peers:
         found = _peer(python, name, given, work / name.replace(" ", "-"))
         speed = len(texts) / found["seconds"]
-        targets = ((">=", 15.0), (">=", 5.0)) if name == "datatrove" else (None, None)
+        started, included = ((">=", 15.0), (">=", 5.0)) if name == "datatrove" else (None, None)
         rows += [Row.of(SECTION, f"{name}: {found['kept']:,} kept", speed, "documents/s"),
-                 Row.of(SECTION, f"pairwright, after ingest, against {name}", without / speed, "x", targets[0]),
-                 Row.of(SECTION, f"pairwright, a session's first thing, against {name}", first / speed, "x", targets[0]),
-                 Row.of(SECTION, f"pairwright, start included, against {name}", whole / speed, "x", targets[1])]
+                 Row.of(SECTION, f"pairwright, after ingest, against {name}", without / speed, "x", started),
+                 Row.of(SECTION, f"pairwright, a session's first thing, against {name}", first / speed, "x", started),
+                 Row.of(SECTION, f"pairwright, start included, against {name}", whole / speed, "x", included)]
     return rows
 
 
