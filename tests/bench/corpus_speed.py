@@ -28,6 +28,7 @@ from tests.bench.peers import BANDS, NGRAM, PEERS, ROWS, WORKERS
 from tests.bench.rows import Row
 
 SECTION = "speed"
+TARGET = "datatrove"  # the peer that the targets are about
 ALIKE = {"ngram": NGRAM, "bands": BANDS, "rows": ROWS, "permutations": BANDS * ROWS}
 INGEST = REPOSITORY / "jobs" / "recipes" / "pydocs-tiny.yaml"
 _BATCH = 2048
@@ -36,7 +37,7 @@ _BATCH = 2048
 def measure(
     work: Path, collections: Path | None, limit: int | None = None, runs: int = 3, peers: list[str] | None = None,
 ) -> list[Row]:
-    """Measure our kernel, our stage (the median of some runs) and each peer once, one after the other."""
+    """Measure our kernel, our stage and the peer of the target some times in turns (medians), each other peer once."""
     documents = pydocs_documents()
     texts = read_texts(documents)[:limit]
     if limit:
@@ -48,10 +49,18 @@ def measure(
     kernel = count / _kernel_seconds([text for _, text in texts])
     rows.append(Row.of(SECTION, "kernel alone on one core: shingles, signatures, bands", kernel, "documents/s"))
 
-    built = [dedupe(documents, work / f"built{run}", ALIKE, ingest=INGEST) for run in range(runs)]
-    bare = [dedupe(documents, work / f"bare{run}", ALIKE) for run in range(runs)]
-    without, first, whole = (count / statistics.median(each[name] for each in found)
-                             for found, name in ((built, "seconds"), (bare, "seconds"), (bare, "seconds_with_start")))
+    names = list(PEERS) if peers is None else peers
+    given = _texts_for_peers(texts, work) if names and _peers_python().is_file() else None
+    built, bare = [], []
+    found: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
+    for run in range(runs):  # in turns: a machine's speed changes by the minute
+        built.append(dedupe(documents, work / f"built{run}", ALIKE, ingest=INGEST))
+        bare.append(dedupe(documents, work / f"bare{run}", ALIKE))
+        for name in names:
+            if given and (run == 0 or name == TARGET):
+                found[name].append(_peer(name, given, work / f"{name.replace(' ', '-')}{run}"))
+    without, first, whole = (count / _median(runs_of, name) for runs_of, name in (
+        (built, "seconds"), (bare, "seconds"), (bare, "seconds_with_start")))
     rows += [Row.of(SECTION, "pairwright, session started, after ingest as in a build", without, "documents/s"),
              Row.of(SECTION, "pairwright, session started, the first thing that it does", first, "documents/s"),
              Row.of(SECTION, "pairwright, start of the session included", whole, "documents/s")]
@@ -62,7 +71,16 @@ def measure(
     rows.append(Row.of(SECTION, f"part of what {WORKERS} kernels would do", share, "%"))
     last = built[-1]["steps"]
     rows += [Row.of(SECTION, f"of the last run: {name}", seconds, "s") for name, seconds in last.items()]
-    return rows + _against_peers(texts, work, (without, first, whole), list(PEERS) if peers is None else peers)
+    if given is None and names:
+        return [*rows, Row.left_out(SECTION, "peers", "their environment is not there; run: make bench-corpus")]
+    for name, runs_of in found.items():
+        speed = count / _median(runs_of, "seconds")
+        started, included = ((">=", 15.0), (">=", 5.0)) if name == TARGET else (None, None)
+        rows += [Row.of(SECTION, f"{name}: {runs_of[0]['kept']:,} kept", speed, "documents/s"),
+                 Row.of(SECTION, f"pairwright, after ingest, against {name}", without / speed, "x", started),
+                 Row.of(SECTION, f"pairwright, a session's first thing, against {name}", first / speed, "x"),
+                 Row.of(SECTION, f"pairwright, start included, against {name}", whole / speed, "x", included)]
+    return rows
 
 
 def dedupe(
@@ -87,36 +105,30 @@ def _kernel_seconds(texts: list[str]) -> float:
     return time.process_time() - started
 
 
-def _against_peers(
-    texts: list[tuple[str, str]], work: Path, ours: tuple[float, float, float], peers: list[str],
-) -> list[Row]:
-    python = Path(os.environ.get("PAIRWRIGHT_PEERS", REPOSITORY / ".venv-bench" / "bin" / "python"))
-    if not python.is_file():
-        return [Row.left_out(SECTION, "peers", "their environment is not there; run: make bench-corpus")]
+def _median(found: list[dict[str, Any]], name: str) -> float:
+    return statistics.median(each[name] for each in found)
+
+
+def _peers_python() -> Path:
+    return Path(os.environ.get("PAIRWRIGHT_PEERS", REPOSITORY / ".venv-bench" / "bin" / "python"))
+
+
+def _texts_for_peers(texts: list[tuple[str, str]], work: Path) -> Path:
     given = work / "texts"
     given.mkdir()
     for place in range(WORKERS):
         ids, held = zip(*texts[place::WORKERS], strict=True)
         pq.write_table(pa.table({"doc_id": ids, "text": held}), given / f"part-{place:05}.parquet")
-    rows = []
-    without, first, whole = ours
-    for name in peers:
-        found = _peer(python, name, given, work / name.replace(" ", "-"))
-        speed = len(texts) / found["seconds"]
-        started, included = ((">=", 15.0), (">=", 5.0)) if name == "datatrove" else (None, None)
-        rows += [Row.of(SECTION, f"{name}: {found['kept']:,} kept", speed, "documents/s"),
-                 Row.of(SECTION, f"pairwright, after ingest, against {name}", without / speed, "x", started),
-                 Row.of(SECTION, f"pairwright, a session's first thing, against {name}", first / speed, "x", started),
-                 Row.of(SECTION, f"pairwright, start included, against {name}", whole / speed, "x", included)]
-    return rows
+    return given
 
 
-def _peer(python: Path, name: str, given: Path, out: Path) -> dict[str, Any]:
+def _peer(name: str, given: Path, out: Path) -> dict[str, Any]:
     quiet = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_DISABLE_PROGRESS_BARS": "1", "TQDM_DISABLE": "1"}
     environment = {**{key: value for key, value in os.environ.items() if key != "PYTHONPATH"}, **quiet}
     log = out.with_suffix(".log")
     with log.open("w") as handle:
-        ran = subprocess.run([str(python), str(Path(__file__).with_name("peers.py")), name, str(given), str(out)],
+        command = [_peers_python(), Path(__file__).with_name("peers.py"), name, given, out]
+        ran = subprocess.run([str(part) for part in command],
                              stdout=subprocess.PIPE, stderr=handle, check=False, text=True, env=environment, cwd=given)
     if ran.returncode:
         raise RuntimeError(f"{name} failed: {log.read_text()[-500:]}")
