@@ -4,13 +4,16 @@ import gc
 import os
 import subprocess
 import sys
+import threading
+import time
 import zipfile
 from importlib.metadata import version
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pytest
 
-from jobs.python_workers import import_ahead, import_beside, without_archive
+from jobs.python_workers import import_ahead, import_beside, wake_beside, without_archive
 
 
 def archive(path, said: str) -> str:
@@ -48,6 +51,43 @@ def test_a_kept_worker_has_frozen_what_it_imported_and_the_package_is_the_instal
     second = ask()
     assert any(frozen > 10_000 for frozen, _ in second.values())
     assert all("pyspark.zip" not in home for _, home in second.values())
+
+
+def jobs_of(spark) -> int:
+    return len(spark.sparkContext.statusTracker().getJobIdsForGroup())
+
+
+def test_a_local_session_wakes_a_worker_and_does_not_wait_for_it(spark):
+    before, asked = jobs_of(spark), time.monotonic()
+    wake_beside(spark)
+    assert time.monotonic() - asked < 0.5
+    while jobs_of(spark) == before and time.monotonic() - asked < 60:
+        time.sleep(0.05)
+    assert jobs_of(spark) == before + 1
+
+
+def test_no_worker_is_woken_on_a_cluster_and_a_session_that_stops_meanwhile_says_nothing(monkeypatch):
+    said = []
+    monkeypatch.setattr(threading, "excepthook", said.append)
+
+    class Session:
+        asked = 0
+
+        def __init__(self, master: str) -> None:
+            self.sparkContext = SimpleNamespace(master=master)
+
+        def range(self, *_, **__) -> None:
+            self.asked += 1
+            raise RuntimeError("stopped")
+
+    there, here = Session("spark://there:7077"), Session("local[2]")
+    wake_beside(there)
+    wake_beside(here)
+    asked = time.monotonic()
+    while not here.asked and time.monotonic() - asked < 60:
+        time.sleep(0.05)
+    time.sleep(0.1)
+    assert (there.asked, here.asked, said) == (0, 1, [])
 
 
 FAULTS = """
