@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -118,6 +119,19 @@ def test_the_launcher_drops_the_module_flag_alone(bare, monkeypatch, tmp_path):
     assert "said = a b" in done.stderr
 
 
+def test_the_launcher_names_each_jar_once(bare, monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    jars = tmp_path / "jars"
+    jars.mkdir()
+    for name in ("slf4j-api-2.0.jar", "spark.jar"):
+        (jars / name).touch()
+
+    flags = ["-cp", f"{tmp_path}/conf:{jars}/slf4j-api-2.0.jar:{jars}/*", "-XshowSettings:properties", "-version"]
+    done = subprocess.run([find_java().home / "bin" / "java", *flags], capture_output=True, text=True, check=True)
+
+    assert sorted(re.findall(rf"{tmp_path}/(\S+)", done.stderr)) == ["conf", "jars/slf4j-api-2.0.jar", "jars/spark.jar"]
+
+
 def test_a_folder_that_cannot_be_written_sends_the_launcher_to_a_temporary_one(monkeypatch, tmp_path):
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
@@ -125,10 +139,17 @@ def test_a_folder_that_cannot_be_written_sends_the_launcher_to_a_temporary_one(m
     assert not java.cache_folder().is_relative_to(tmp_path)
 
 
-def test_classes_come_from_the_archive_also_after_the_jars_were_installed_anew(tmp_path, monkeypatch):
+def test_a_jdk_21_keeps_no_archive(bare, monkeypatch, jdk):
+    monkeypatch.setenv("JAVA_HOME", str(jdk("home", "21.0.2", FULL)))
+
+    assert archive_flags(find_java()) == ""
+
+
+@pytest.mark.parametrize("choice", ["", "wheel"])
+def test_classes_come_from_the_archive_also_after_the_jars_were_installed_anew(tmp_path, monkeypatch, choice):
+    monkeypatch.setenv(java.CHOICE, choice)
     found = find_java()
-    if found.version <= 21:
-        assert archive_flags(found) == ""
+    if found.version <= 21 and found.origin != "wheel":
         pytest.skip("this Java keeps no archive of Spark's classes")
     jar = tmp_path / "spark" / "jars" / "ivy.jar"
     jar.parent.mkdir(parents=True)
