@@ -261,6 +261,7 @@ def _wheel_java() -> JavaHome | None:
     runtime = Path(spec.origin).parent / "java-runtime"
     if not (runtime / "bin" / "java").is_file():
         return None
+    _dump_own_classes(runtime)
     return JavaHome(_launcher_home(runtime), _version(runtime), "wheel", vectors=False)
 
 
@@ -279,7 +280,6 @@ def _launcher_home(runtime: Path) -> Path:
     for tool in sorted((runtime / "bin").iterdir()):
         if tool.name != "java":
             (draft / "bin" / tool.name).symlink_to(tool)
-    _dump_own_classes(runtime)
     launcher = draft / "bin" / "java"
     launcher.write_text(_LAUNCHER.format(module=VECTOR_MODULE, java=runtime / "bin" / "java"), encoding="utf-8")
     launcher.chmod(launcher.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
@@ -302,8 +302,9 @@ def _dump_own_classes(runtime: Path) -> None:
     if archive.exists() or not os.access(archive.parent, os.W_OK):
         return
     draft = archive.with_name(f"{archive.name}.{os.getpid()}")  # whole or not there: other processes start Java too
-    dump = [runtime / "bin" / "java", "-Xshare:dump", f"-XX:SharedArchiveFile={draft}"]
-    if subprocess.run(dump, capture_output=True, timeout=120, check=False).returncode == 0:
+    dump = [str(runtime / "bin" / "java"), "-Xshare:dump", f"-XX:SharedArchiveFile={draft}"]
+    with suppress(OSError, subprocess.SubprocessError):
+        subprocess.run(dump, capture_output=True, timeout=120, check=True)
         draft.replace(archive)
 
 
