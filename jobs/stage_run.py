@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from jobs.engines.vllm import VllmServer
 
 Progress = Callable[[int, int, str], None]
-# How tables are written. A dictionary of texts is built for each part of a file and thrown away: they do not repeat.
-PLAIN = {f"parquet.enable.dictionary#{name}": "false" for name in ("text", "text_hash")}
 
 
 class StageRun:
@@ -130,7 +128,7 @@ class StageRun:
     def write(self, frame: DataFrame, table: Table) -> None:
         """Write an output table and count its rows by drop_reason."""
         path = self._home / table.name
-        frame.write.mode("overwrite").options(**PLAIN).parquet(str(path))
+        frame.write.mode("overwrite").parquet(str(path))
         self.outputs[table.name] = count_rows(path, "drop_reason" in table.names)
 
     def written(self, table: Table) -> DataFrame:

@@ -18,7 +18,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from jobs.memory import PeakMemory, driver_mb, tree_mb
 from jobs.session import start_session
-from jobs.stage_run import PLAIN, run_stage
+from jobs.stage_run import run_stage
 from jobs.stages import load_stage
 from jobs.workspace import Workspace
 from pipeline.contract import spark_schema
@@ -68,10 +68,10 @@ def _dedupe(spark: SparkSession, source: Path, out: Path, cfg: DedupeConfig) -> 
         return found
 
     documents = spark.read.schema(spark_schema(DOCUMENTS)).parquet(str(source))
-    find_duplicates(documents, cfg, cut).write.options(**PLAIN).parquet(str(out / DUPLICATES.name))
+    find_duplicates(documents, cfg, cut).write.parquet(str(out / DUPLICATES.name))
     timed("write duplicates")
     duplicates = spark.read.schema(spark_schema(DUPLICATES)).parquet(str(out / DUPLICATES.name))
-    drop_duplicates(documents, duplicates).write.options(**PLAIN).parquet(str(out / DOCUMENTS.name))
+    drop_duplicates(documents, duplicates).write.parquet(str(out / DOCUMENTS.name))
     timed("write documents")
     return steps
 
