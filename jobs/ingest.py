@@ -16,9 +16,9 @@ from jobs.journal import Written
 from jobs.stage_run import StageRun
 from jobs.stages import Stage
 from jobs.store import digest_of
-from jobs.writer import fetch_replies, model_digest, why_no_model
+from jobs.writer import fetch_replies, model_digest, store_prompts, why_no_model
 from pipeline.contract import local_frame
-from pipeline.ingest.contexts import judge_contexts, plan_contexts, put_contexts
+from pipeline.ingest.contexts import CONTEXT_RULES, judge_contexts, plan_contexts, put_contexts
 from pipeline.ingest.erase import erase_documents, erase_judgements, id_frame, name_relatives, read_erased
 from pipeline.ingest.passages import cut_documents, list_passages, put_passages
 from pipeline.ingest.sources import PYDOCS, SourceConfig, digest_source
@@ -34,7 +34,7 @@ from pipeline.ingest.units import Unit, plan_units, unit_frame
 from pipeline.ingest.yields import check_yields, count_yields
 from pipeline.recipe import Recipe
 from schemas.documents import ANNOTATIONS, DOCUMENTS, JUDGEMENTS, PASSAGES, REJECTS
-from schemas.pairs import CONTEXTS, QUERY
+from schemas.pairs import CONTEXTS
 
 
 class Reading(NamedTuple):
@@ -105,8 +105,7 @@ def tell_contexts(run: StageRun, units: Sequence[Unit], erased: list[str]) -> di
         passages, documents = list_passages(read.cut), put_passages(read.documents, read.cut)
         if erased:
             documents = _without(documents, passages, id_frame(run.spark, erased))
-        planned = plan_contexts(documents, passages, run.recipe.passages.context_tokens)
-        asked = [(row.doc_id, QUERY, row.prompt) for row in planned.collect()]
+        asked = store_prompts(plan_contexts(documents, passages, run.recipe.passages.context_tokens), run)
     return fetch_replies(asked, run, model_digest(run.recipe))
 
 
@@ -118,7 +117,7 @@ def put_told(run: StageRun, read: Reading, told: Mapping[str, Written]) -> DataF
     rows = sorted((doc_id, each.reply, each.finish_reason, model) for doc_id, each in told.items())
     replies = local_frame(run.spark, rows, "doc_id string, reply string, finish_reason string, model string")
     documents = put_passages(read.documents, read.cut)
-    run.write(judge_contexts(replies, documents, list_passages(read.cut), counter, run.recipe.passages.room), CONTEXTS)
+    run.write(judge_contexts(replies, documents, list_passages(read.cut), counter, run.recipe.passages), CONTEXTS)
     return put_contexts(read.cut, run.written(CONTEXTS), counter)
 
 
@@ -145,7 +144,7 @@ def _digests(recipe: Recipe) -> Mapping[str, str]:
     found = {source.name: digest_source(source) for source in recipe.sources}
     if recipe.passages.tokens is not None:
         settings = recipe.passages.to_mapping()
-        writer = [recipe.section("synthesise"), model_digest(recipe)] if recipe.passages.context else []
+        writer = [CONTEXT_RULES, recipe.section("synthesise"), model_digest(recipe)] if recipe.passages.context else []
         found["(passages)"] = digest_of([settings, tokenizer_digest(_counted_model(recipe)), *writer])
     erased = read_erased(recipe.erase)
     return {**found, "(erase)": digest_of(erased)} if erased else found

@@ -14,7 +14,7 @@ from jobs.shots import SHOTS, ShotShelf
 from jobs.stage_run import StageRun
 from jobs.stages import Stage
 from jobs.store import digest_of
-from jobs.writer import OFF, fetch_replies, model_digest, why_no_model
+from jobs.writer import OFF, fetch_replies, model_digest, store_prompts, why_no_model
 from pipeline.contract import frame_of, kept, local_frame
 from pipeline.recipe import Recipe
 from pipeline.synthesise.config import SynthesiseConfig
@@ -82,8 +82,7 @@ def answer(run: StageRun) -> DataFrame:
     Raises: EngineError when the server is gone, or refuses every request that was ever made.
     """
     digest = run.digests["model"]
-    asked = [(row.request_id, row.kind, row.prompt) for row in run.written(REQUESTS).collect()]
-    got = fetch_replies(asked, run, digest)
+    got = fetch_replies(store_prompts(run.written(REQUESTS), run), run, digest)
     import_engines()  # the next stage embeds, and Spark may be a new one
     return frame_of(run.spark, REPLIES, [(request, w.reply, w.finish_reason, digest) for request, w in got.items()])
 

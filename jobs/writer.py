@@ -1,6 +1,7 @@
 """The language model that writes, for every stage that has it write: opened, asked through the journal, and named.
 
 What the journal has is not asked again. The server is started only when something is missing, and Spark stops for it.
+Prompts lie on disk, a passage of a corpus may have one each; in memory are their ids, and the replies, which are short.
 """
 
 from __future__ import annotations
@@ -8,10 +9,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 from psutil import virtual_memory
+from pyspark.sql import DataFrame
 
 from jobs.engines.vllm import OpenAiGenerator, ServerSettings, VllmServer, why_no_vllm
 from jobs.journal import Journal, Written, reply_key
@@ -30,8 +34,25 @@ _LOG = "vllm.log"
 _ROOM = 8 << 30  # bytes: what a build may take
 OFF = "off"  # no model: the digest of a build in which nothing is written
 
-Asked = tuple[str, str, str]
-"""Id, kind and prompt of a request."""
+_ASKED = ["request_id", "kind", "prompt"]
+_ROWS = 1024  # prompts read at a time
+
+
+@dataclass(frozen=True)
+class StoredRequests:
+    """Some of the prompts of a folder."""
+
+    folder: Path
+    chosen: frozenset[str]  # request ids
+
+    def __iter__(self) -> Iterator[GenerationRequest]:
+        """Yield them in the order of the folder."""
+        return (GenerationRequest(request, prompt) for request, _, prompt in read_prompts(self.folder)
+                if request in self.chosen)
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self.chosen)
 
 
 def why_no_model(cfg: SynthesiseConfig) -> str | None:
@@ -49,35 +70,51 @@ def model_digest(recipe: Recipe) -> str:
     return directory_digest(recipe.model_path(cfg.model))
 
 
-def fetch_replies(asked: Sequence[Asked], run: StageRun, model: str) -> dict[str, Written]:
-    """Return a reply for each request: from the journal, and for the rest from the server.
+def store_prompts(asked: DataFrame, run: StageRun) -> Path:
+    """Return a folder with what is asked: request_id, kind, prompt; those that share their shots follow each other."""
+    folder = run.scratch / "asked"
+    asked.select(*_ASKED).repartition(1).sortWithinPartitions("prompt", "request_id").write.parquet(str(folder))
+    return folder
 
+
+def read_prompts(folder: Path) -> Iterator[tuple[str, str, str]]:
+    """Yield id, kind and prompt of every request of a folder, some at a time, in their order."""
+    for file in sorted(folder.glob("*.parquet")):
+        for batch in pq.ParquetFile(file).iter_batches(batch_size=_ROWS, columns=_ASKED):
+            yield from zip(*(batch.column(name).to_pylist() for name in _ASKED), strict=True)
+
+
+def fetch_replies(asked: Path, run: StageRun, model: str) -> dict[str, Written]:
+    """Return a reply for each request of a folder: from the journal, and for the rest from the server.
+
+    In order of request_id.
     Raises: EngineError when the server is gone, or refuses every request that was ever made.
     """
     cfg = run.recipe.synthesise
     with Journal(run.cache_dir / "replies" / model) as journal:
-        keys = {request: _key(prompt, kind, cfg, run.recipe.seed) for request, kind, prompt in asked}
-        # In the order of the prompts: those that share their shots are in flight together.
-        # Documents with the same beginning may make the same prompt: it is asked once.
-        open_keys = {keys[each[0]]: each for each in sorted(asked, reverse=True) if keys[each[0]] not in journal}
-        missing = sorted(open_keys.values(), key=lambda each: (each[2], each[0]))
+        keys: dict[str, str] = {}
+        missing: dict[str, tuple[str, str]] = {}  # by key: documents with the same beginning make the same prompt
+        for request, kind, prompt in read_prompts(asked):
+            key = keys[request] = _key(prompt, kind, cfg, run.recipe.seed)
+            if key not in journal:
+                missing.setdefault(key, (request, kind))
         refused: dict[str, str] = {}
         if missing:
             started = time.monotonic()
             with generators_for(run) as generators:
                 run.note(server_seconds=round(time.monotonic() - started, 1))
                 with run.timed("llm"):
-                    refused = _ask(missing, keys, generators, journal, run)
+                    refused = _ask(asked, list(missing.values()), keys, generators, journal, run)
         if refused and not any(key in journal for key in keys.values()):
             why = next(iter(refused.values()))
             raise EngineError(f"the server refuses every request: {why}; check synthesise in the recipe")
-        run.note(asked=len(missing), remembered=len(asked) - len(missing), refused=len(refused))
+        run.note(asked=len(missing), remembered=len(keys) - len(missing), refused=len(refused))
         return {request: journal.get(key) or Written("", "error") for request, key in sorted(keys.items())}
 
 
 def _ask(
-    missing: Sequence[Asked], keys: Mapping[str, str], generators: Mapping[str, Generator], journal: Journal,
-    run: StageRun,
+    asked: Path, missing: Sequence[tuple[str, str]], keys: Mapping[str, str], generators: Mapping[str, Generator],
+    journal: Journal, run: StageRun,
 ) -> dict[str, str]:
     """Have the requests answered, each reply stored as it comes; return what the server refused for good, and why.
 
@@ -86,7 +123,7 @@ def _ask(
     refused: dict[str, str] = {}
     done = 0
     for kind in (QUERY, NEGATIVE):
-        requests = [GenerationRequest(request, prompt) for request, each, prompt in missing if each == kind]
+        requests = StoredRequests(asked, frozenset(request for request, each in missing if each == kind))
         for reply in generators[kind].complete(requests, **_generation(kind, run.recipe.synthesise, run.recipe.seed)):
             done += 1
             if reply.error:

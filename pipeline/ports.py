@@ -99,11 +99,23 @@ class GenerationReply:
     error: str | None = None
 
 
+class Requests(Protocol):
+    """So many requests, in the order in which they are made; not all of them in memory, perhaps."""
+
+    def __iter__(self) -> Iterator[GenerationRequest]:
+        """Yield them."""
+        ...
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        ...
+
+
 class Generator(Protocol):
     """An LLM behind a completion interface (vLLM)."""
 
     def complete(
-        self, requests: Sequence[GenerationRequest], *, max_tokens: int, temperature: float, seed: int,
+        self, requests: Requests, *, max_tokens: int, temperature: float, seed: int,
         stop: Sequence[str],
     ) -> Iterator[GenerationReply]:
         """Yield one reply per request as they come, in any order."""

@@ -35,7 +35,7 @@ from typing import Any, Self
 import httpx
 
 from jobs.python_workers import has_gpu
-from pipeline.ports import GenerationReply, GenerationRequest
+from pipeline.ports import GenerationReply, GenerationRequest, Requests
 from schemas.errors import EngineError, RecipeError
 
 PYTHON = "PAIRWRIGHT_VLLM_PYTHON"
@@ -310,7 +310,7 @@ class OpenAiGenerator:
 
     def complete(
         self,
-        requests: Sequence[GenerationRequest],
+        requests: Requests,
         *,
         max_tokens: int,
         temperature: float,
@@ -354,7 +354,7 @@ class _Call:
         self.key = key
         self.over = threading.Event()
 
-    def run(self, requests: Sequence[GenerationRequest]) -> Iterator[GenerationReply]:
+    def run(self, requests: Requests) -> Iterator[GenerationReply]:
         """Keep ``in_flight`` requests under way; after a fatal fault hand out what still arrives, then raise it."""
         width = self.generator.in_flight
         waiting = iter(requests)

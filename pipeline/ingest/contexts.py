@@ -23,6 +23,7 @@ from pyspark.sql.pandas.types import to_arrow_schema
 
 from pipeline.contract import conform, kept, spark_schema
 from pipeline.ids import hash_id
+from pipeline.ingest.passages import PassageConfig
 from pipeline.ports import CounterFactory
 from pipeline.synthesise.gates import copied_share, parse_reply, repeated_share
 from pipeline.synthesise.prompts import fenced
@@ -41,9 +42,11 @@ from schemas.pairs import (
 LEAST_WORDS, MOST_WORDS = 4, 40
 MOST_REPEATED = 0.2  # share of its trigrams that came before in the line
 COPIED_WORDS, MOST_COPIED = 4, 0.6  # of the passage itself: a line that repeats it adds nothing
-LEAST_GROUNDED = 0.5  # share of its longer words that the document or the passage has
+LEAST_GROUNDED = 0.5  # share of its longer words that were shown, of the document or the passage
+CONTEXT_RULES = 2  # which state of the prompt and of the rules made the lines
 _LONG = 5  # letters of a word that means something
 _PASSAGE_TOKENS = 160  # estimated, shown of a passage
+_CHARS = 16  # of a document that are looked at for each token shown
 
 # (beginning of a document, passage, the line)
 _SHOTS = (
@@ -72,25 +75,27 @@ def plan_contexts(documents: DataFrame, passages: DataFrame, tokens: int) -> Dat
     """Return what the model is asked.
 
     In:   DOCUMENTS with parents and passages in it; PASSAGES; estimated tokens shown of a document's beginning.
-    Out:  (doc_id, prompt): one row a passage that is kept.
+    Out:  (request_id, kind, prompt): one row a passage that is kept, its doc_id and a query.
+    Cost: two joins; of a document no more than what is shown goes to its passages.
     """
     texts = documents.select("doc_id", "title", "text", "drop_reason")
     kept_texts, parted = kept(texts), passages.select("doc_id", "parent_id")
-    shown = kept_texts.join(parted, "doc_id", how="inner").join(_parents(texts), "parent_id", how="inner")
+    shown = kept_texts.join(parted, "doc_id", how="inner").join(_beginnings(texts, tokens), "parent_id", how="inner")
     prompt = F.udf(lambda title, body, text: context_prompt(title, body, text, tokens), T.StringType())
-    return shown.select("doc_id", prompt("head", "body", "text").alias("prompt"))
+    return shown.select(F.col("doc_id").alias("request_id"), F.lit(QUERY).alias("kind"),
+                        prompt("head", "body", "text").alias("prompt"))
 
 
-def _parents(documents: DataFrame) -> DataFrame:
-    """Return title and text of each document under the names by which its passages know them."""
+def _beginnings(documents: DataFrame, tokens: int) -> DataFrame:
+    """Return title and shown text of each document under the names by which its passages know them."""
     return documents.select(F.col("doc_id").alias("parent_id"), F.col("title").alias("head"),
-                            F.col("text").alias("body"))
+                            F.substring("text", 1, _CHARS * tokens).alias("body"))
 
 
 def context_prompt(title: str, body: str, passage: str, tokens: int) -> str:
     """Return the whole prompt for a passage of a document."""
     solved = "".join(f"{_case(document, text, tokens)} {line}\n\n" for document, text, line in _SHOTS)
-    return solved + _case(". ".join(part for part in (title, body[: 16 * tokens]) if part), passage, tokens)
+    return solved + _case(". ".join(part for part in (title, body[: _CHARS * tokens]) if part), passage, tokens)
 
 
 def _case(document: str, passage: str, tokens: int) -> str:
@@ -98,18 +103,19 @@ def _case(document: str, passage: str, tokens: int) -> str:
 
 
 def judge_contexts(
-    replies: DataFrame, documents: DataFrame, passages: DataFrame, counter: CounterFactory, room: int
+    replies: DataFrame, documents: DataFrame, passages: DataFrame, counter: CounterFactory, cfg: PassageConfig
 ) -> DataFrame:
     """Parse the replies and say which lines are used.
 
     In:   (doc_id, reply, finish_reason, model); DOCUMENTS with parents and passages in it; PASSAGES; what counts the
-          tokens of a line, and how many it may have.
+          tokens of a line.
     Out:  CONTEXTS, one row a reply.
     Drops: unparsable, text_too_short, text_too_long, repetition, copy_of_source, ungrounded.
     """
     texts = documents.select("doc_id", "text")
-    shown = (replies.join(passages.select("doc_id", "parent_id"), "doc_id", how="inner")
-             .join(texts, "doc_id", how="inner").join(_parents(documents), "parent_id", how="inner"))
+    parted, beginnings = passages.select("doc_id", "parent_id"), _beginnings(documents, cfg.context_tokens)
+    shown = (replies.join(parted, "doc_id", how="inner").join(texts, "doc_id", how="inner")
+             .join(beginnings, "parent_id", how="inner"))
 
     def judge(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         tokens, schema = counter(), to_arrow_schema(spark_schema(CONTEXTS))
@@ -117,7 +123,7 @@ def judge_contexts(
             rows = batch.to_pylist()
             lines = [parse_reply(row["reply"], QUERY, row["finish_reason"]) for row in rows]
             sizes = tokens.count(lines)
-            made = [{**row, "context": line, "drop_reason": TEXT_TOO_LONG if size > room else why_not(
+            made = [{**row, "context": line, "drop_reason": TEXT_TOO_LONG if size > cfg.room else why_not(
                         line, row["text"], row["head"], row["body"])}
                     for row, line, size in zip(rows, lines, sizes, strict=True)]
             yield pa.RecordBatch.from_pylist(made, schema=schema)
@@ -138,7 +144,7 @@ def why_not(line: str, passage: str, title: str, body: str) -> str | None:
         return REPETITION
     if copied_share(line, (passage,), COPIED_WORDS) > MOST_COPIED:
         return COPY
-    return None if grounded_share(line, (title, body)) >= LEAST_GROUNDED else UNGROUNDED
+    return None if grounded_share(line, (title, body, passage)) >= LEAST_GROUNDED else UNGROUNDED
 
 
 def grounded_share(line: str, sources: tuple[str, ...]) -> float:

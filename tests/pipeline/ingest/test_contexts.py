@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.ingest.contexts import BESIDES, context_prompt, grounded_share, plan_contexts, why_not
+from pipeline.ingest.contexts import BESIDES, context_prompt, grounded_share, judge_contexts, plan_contexts, why_not
 from pipeline.ingest.passages import PassageConfig
 from pipeline.synthesise.prompts import BYTES_PER_TOKEN
 from schemas.documents import DOCUMENTS, PASSAGES
@@ -51,8 +51,36 @@ def test_every_kept_passage_is_asked_about_with_its_own_document(rows):
                      document("p2", "short", "too_short"), document("other", "A note of its own.", None))
     passages = rows(PASSAGES, ("p1", "whole", 1, 0, 9, 9), ("p2", "whole", 2, 9, 14, 1))
     (asked,) = plan_contexts(documents, passages, 64).collect()
-    assert asked.doc_id == "p1"
+    assert (asked.request_id, asked.kind) == ("p1", "query")
     assert asked.prompt.endswith(f'"{TITLE}. {BODY}"\n> "{PASSAGE}"\n=')
+
+
+class Letters:
+    """Counts letters for tokens."""
+
+    around = 0
+
+    def count(self, texts):
+        return [len(text) for text in texts]
+
+
+@pytest.mark.parametrize(("line", "why"), [
+    ("Harbour report: dredging and its companies", None),
+    ("Harbour report: what rose by three per cent", None),  # the passage says so
+    ("Lighthouse keepers retire in autumn", "ungrounded"),  # the document does, far behind what the model was shown
+])
+def test_a_line_is_held_against_what_the_model_was_shown(rows, spark, line, why):
+    cfg = PassageConfig(tokens=512, context=True, context_tokens=32)
+    whole = f"{BODY}{' ' * 32 * 16}Lighthouse keepers retire in autumn. {PASSAGE}"
+
+    def document(doc_id, text, drop_reason):
+        return (doc_id, "s", "f", 1, None, TITLE, text, [], doc_id, "d", None, len(text), "h", drop_reason)
+
+    documents = rows(DOCUMENTS, document("whole", whole, "split"), document("p", PASSAGE, None))
+    replies = spark.createDataFrame([("p", f" {line}", "stop", "m")],
+                                    "doc_id string, reply string, finish_reason string, model string")
+    (judged,) = judge_contexts(replies, documents, rows(PASSAGES, ("p", "whole", 1, 0, 9, 9)), Letters, cfg).collect()
+    assert (judged.context, judged.drop_reason) == (line, why)
 
 
 def test_context_without_passages_is_refused():
