@@ -8,6 +8,7 @@ A stage that breaks half-way leaves a directory without a manifest: no reader se
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -44,15 +45,27 @@ def file_sha256(path: Path) -> str:
 
 
 def directory_digest(path: Path) -> str:
-    """Return a hash over names and contents of every file below a directory: the identity of a model."""
+    """Return a hash over names and contents of every file below a directory: the identity of a model.
+
+    A process reads the files once, for as long as none is replaced.
+    """
+    return _directory_digest(path, directory_stamp(path))
+
+
+@functools.lru_cache(maxsize=32)
+def _directory_digest(path: Path, _: object) -> str:
     files = [(file.relative_to(path).as_posix(), file_sha256(file)) for file in _files(path)]
     return digest_of(files)
 
 
-def directory_stamp(path: Path) -> tuple[tuple[str, int, int], ...]:
-    """Return names, sizes and times of the files below a directory: a quick sign that one of them was replaced."""
+def directory_stamp(path: Path) -> tuple[tuple[str, int, int, int], ...]:
+    """Return names, sizes and times of the files below a directory: a quick sign that one of them was replaced.
+
+    A copy may bring its time of writing along; the time at which its entry changed it cannot.
+    """
     found = ((file, file.stat()) for file in _files(path))
-    return tuple((file.name, facts.st_size, facts.st_mtime_ns) for file, facts in found)
+    return tuple((file.relative_to(path).as_posix(), facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns)
+                 for file, facts in found)
 
 
 def write_json(path: Path, value: object) -> None:

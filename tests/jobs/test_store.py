@@ -1,5 +1,6 @@
 """The store: an output exists when its manifest does, and a damaged file is never read."""
 
+import shutil
 from pathlib import Path
 
 import pyarrow as pa
@@ -80,3 +81,17 @@ def test_digests_see_contents_and_names_not_order(tmp_path: Path) -> None:
     first = directory_digest(tmp_path / "m")
     write_json(tmp_path / "m" / "config.json", {"a": 2})
     assert directory_digest(tmp_path / "m") != first
+
+
+def test_a_model_is_read_once_until_a_file_is_replaced_even_by_one_of_the_same_size_and_time(tmp_path, monkeypatch):
+    model, other = tmp_path / "m" / "weights.safetensors", tmp_path / "other"
+    model.parent.mkdir()
+    model.write_bytes(b"abc")
+    first = directory_digest(model.parent)
+    with monkeypatch.context() as patch:
+        patch.setattr("jobs.store.file_sha256", lambda path: pytest.fail(f"{path} was read again"))
+        assert directory_digest(model.parent) == first
+    other.write_bytes(b"abd")
+    shutil.copystat(model, other)
+    other.replace(model)
+    assert directory_digest(model.parent) != first
