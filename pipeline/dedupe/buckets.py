@@ -56,6 +56,20 @@ class Buckets:
         return np.add.reduceat(mix(self.nodes.view(np.uint64)), self.starts).view(np.int64)
 
 
+def keep_shared(buckets: I64, nodes: I64) -> tuple[I64, I64]:
+    """Leave out of (bucket, node) rows those whose bucket holds no other, most of them; a few of these may stay.
+
+    Cost: one sort of the buckets, a tenth of what it takes to sort them with their nodes.
+    """
+    ordered = np.sort(buckets)
+    again = ordered[1:][ordered[1:] == ordered[:-1]]
+    slots = (1 << (8 * len(again)).bit_length()) - 1  # buckets are hashes: one in eight of the others falls into a slot
+    is_taken = np.zeros(slots + 1, np.bool_)
+    is_taken[again & slots] = True
+    places = np.flatnonzero(is_taken[buckets & slots])
+    return buckets[places], nodes[places]
+
+
 def group_buckets(buckets: I64, nodes: I64) -> Buckets:
     """Return the buckets of (bucket, node) rows that hold more than one. Cost: one sort."""
     order = np.argsort(buckets)
@@ -72,7 +86,7 @@ def _group_members(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch
     held = [(batch.column("bucket").to_numpy(), batch.column("node").to_numpy()) for batch in batches]
     if not held:
         return
-    found = group_buckets(*(np.concatenate(side) for side in zip(*held, strict=True)))
+    found = group_buckets(*keep_shared(*(np.concatenate(side) for side in zip(*held, strict=True))))
     columns = [found.each(found.keys), found.nodes, *map(found.each, (found.hubs, found.counts, found.alike))]
     rows = pa.RecordBatch.from_arrays([pa.array(column) for column in columns],
                                       names=["bucket", "node", "hub", "count", "alike"])

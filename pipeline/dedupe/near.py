@@ -20,8 +20,9 @@ task.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any, TypeVar
 
@@ -69,7 +70,7 @@ def sign_texts(texts: DataFrame, cfg: DedupeConfig) -> DataFrame:
 
 
 def sign_batches(batches: Iterator[pa.RecordBatch], cfg: DedupeConfig, threads: int = 1) -> Iterator[pa.RecordBatch]:
-    """Do what :func:`sign_texts` does, for batches, in their order; several ``threads`` hold all batches in memory."""
+    """Do what :func:`sign_texts` does, for batches, in their order; several ``threads`` read ahead of the signing."""
     banding = cfg.banding
     factors, shifts = permutations_of(cfg.seed, banding.bands * banding.rows)
 
@@ -148,12 +149,18 @@ def compare_pairs(sets: ShingleSets, left: I64, right: I64, threads: int = 1) ->
 
 
 def _map(work: Callable[[_In], _Out], items: Iterable[_In], threads: int) -> Iterator[_Out]:
-    """Yield what becomes of each item, in their order; several threads hold all items in memory."""
+    """Yield what becomes of each item, in their order; several threads have items wait in memory."""
     if threads == 1:
         yield from map(work, items)
         return
+    waiting: deque[Future[_Out]] = deque()
     with ThreadPoolExecutor(threads) as pool:
-        yield from pool.map(work, items)
+        for item in items:
+            waiting.append(pool.submit(work, item))
+            while waiting and waiting[0].done():
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def sets_of(shingles: pa.BinaryArray) -> ShingleSets:

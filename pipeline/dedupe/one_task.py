@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.dedupe.buckets import group_buckets
+from pipeline.dedupe.buckets import group_buckets, keep_shared
 from pipeline.dedupe.components import join_edges
 from pipeline.dedupe.config import DedupeConfig
 from pipeline.dedupe.near import F64, compare_pairs, link_bucket, sets_of, sign_batches
@@ -53,19 +53,20 @@ def find_in_one_task(batches: Iterator[pa.RecordBatch], threshold: float) -> Ite
     Out:  FOUND, by node.
     Cost: the sets once, and the hubs' and texts' that are compared; about 100,000 docstrings a second.
     """
-    held = [batch for batch in batches if batch.num_rows]
-    if not held:
+    signed, sets = _hold(batches)
+    if not signed.num_rows:
         return
-    signed = pa.Table.from_batches(held)
-    order = pc.sort_indices(signed["node"])
-    sets = sets_of(whole_column(signed, "shingles"))  # what is heavy stays where it lies
-    rows = signed.drop_columns("shingles").take(order).combine_chunks()
+    order = pc.sort_indices(signed["node"]).to_numpy().astype(np.int64)
+    rows = signed.select(["doc_id", "preference", "text_hash"]).take(pa.array(order)).combine_chunks()
     rank = _rank(rows)
     keepers = _choose(whole_column(rows, "text_hash").dictionary_encode().indices.to_numpy(), rank)
     is_first = keepers == np.arange(rows.num_rows)
-    keys, owners = bands_of(rows)
+    keys, owners = keep_shared(*bands_of(signed))
+    place_of = np.empty_like(order)
+    place_of[order] = np.arange(len(order))
+    owners = place_of[owners]
     asked = is_first[owners]
-    pairs = link_texts(sets, order.to_numpy(), keys[asked], owners[asked], threshold)
+    pairs = link_texts(sets, order, keys[asked], owners[asked], threshold)
     survivors, nearest = _survive(pairs, rank, rows.num_rows)
     survivors = survivors[keepers]
     dropped = np.flatnonzero(survivors != np.arange(rows.num_rows))
@@ -77,6 +78,24 @@ def find_in_one_task(batches: Iterator[pa.RecordBatch], threshold: float) -> Ite
     ], names=["doc_id", "survivor_id", "kind", "jaccard"])
     for first in range(0, found.num_rows, _ROWS):
         yield found.slice(first, _ROWS)
+
+
+def _hold(batches: Iterator[pa.RecordBatch]) -> tuple[pa.Table, ShingleSets]:
+    """Return the rows but for their shingles, and the sets of these, each copied as it comes."""
+    rows, sizes = [], [np.zeros(1, np.int64)]
+    values, filled = np.empty(ONE_TASK, np.uint64), 0  # what is not filled takes no memory
+    for batch in batches:
+        sets = sets_of(batch.column("shingles"))
+        after = filled + len(sets.values)
+        if after > len(values):
+            values, less = np.empty(2 * after, np.uint64), values
+            values[:filled] = less[:filled]
+        values[filled:after], filled = sets.values, after
+        rows.append(batch.drop_columns(["shingles"]))
+        sizes.append(sets.sizes)
+    offsets = np.cumsum(np.concatenate(sizes))
+    table = pa.Table.from_batches(rows) if rows else pa.table({})
+    return table, ShingleSets(values[:filled], offsets, np.zeros(len(offsets) - 1, np.uint64))
 
 
 def link_texts(sets: ShingleSets, places: I64, keys: I64, owners: I64, threshold: float) -> Pairs:
