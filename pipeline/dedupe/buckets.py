@@ -59,7 +59,7 @@ class Buckets:
 def keep_shared(buckets: I64, nodes: I64) -> tuple[I64, I64]:
     """Leave out of (bucket, node) rows those whose bucket holds no other, most of them; a few of these may stay.
 
-    Cost: one sort of the buckets, a tenth of what it takes to sort them with their nodes.
+    Cost: one sort of the buckets, which is quicker without their nodes.
     """
     ordered = np.sort(buckets)
     again = ordered[1:][ordered[1:] == ordered[:-1]]
