@@ -124,6 +124,8 @@ def _ask(
     done = 0
     for kind in (QUERY, NEGATIVE):
         requests = StoredRequests(asked, frozenset(request for request, each in missing if each == kind))
+        if not requests:  # to find none, all prompts would be read
+            continue
         for reply in generators[kind].complete(requests, **_generation(kind, run.recipe.synthesise, run.recipe.seed)):
             done += 1
             if reply.error:

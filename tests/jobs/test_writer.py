@@ -1,5 +1,6 @@
 """Prompts lie on disk in the order in which they are asked, and each is asked once."""
 
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import pyarrow.parquet as pq
@@ -36,9 +37,8 @@ def run(tmp_path, monkeypatch):
         scratch=tmp_path / "scratch", cache_dir=tmp_path / "cache", notes={}, model=Model(),
         recipe=SimpleNamespace(synthesise=SynthesiseConfig(), seed=7), progress=lambda *_: None)
     home.note = lambda **told: home.notes.update(told)
-    home.timed = lambda _: writer.contextmanager(lambda: iter([None]))()
-    monkeypatch.setattr(writer, "generators_for", lambda run: writer.contextmanager(
-        lambda: iter([{QUERY: run.model, NEGATIVE: run.model}]))())
+    home.timed = lambda _: nullcontext()
+    monkeypatch.setattr(writer, "generators_for", lambda run: nullcontext({QUERY: run.model, NEGATIVE: run.model}))
     return home
 
 
@@ -82,3 +82,8 @@ def test_equal_prompts_are_asked_once_and_a_second_time_none(spark, run):
 def test_nothing_asked_is_nothing_got(spark, run):
     assert fetch_replies(stored(spark, run, []), run, "m") == {}
     assert run.model.counted == []
+
+
+def test_for_a_kind_that_nobody_asks_no_prompt_is_read(spark, run):
+    fetch_replies(stored(spark, run, [each for each in ASKED if each[1] == QUERY]), run, "m")
+    assert run.model.counted == [4]
