@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.dedupe.buckets import group_buckets, keep_shared
+from pipeline.dedupe.buckets import Buckets, group_buckets, keep_shared
 from pipeline.dedupe.components import join_edges
 from pipeline.dedupe.config import DedupeConfig
 from pipeline.dedupe.near import F64, compare_pairs, link_bucket, sets_of, sign_batches
@@ -26,6 +26,7 @@ ONE_PASS = 1 << 26  # characters that the task may also sign: about 100,000 docs
 _THREADS = 2  # that sign and compare: what they compute with lets go of Python's lock, though not for long
 FOUND = "doc_id string, survivor_id string, kind string, jaccard double"
 _ROWS = 1 << 14
+_SMALL = 8  # texts of a bucket, at most, of which all pairs are compared at once
 
 
 @dataclass(frozen=True)
@@ -119,13 +120,42 @@ def link_texts(sets: ShingleSets, places: I64, keys: I64, owners: I64, threshold
     asked = np.flatnonzero(differ & (buckets.counts > 2))
     members = np.stack([buckets.alike[asked], buckets.counts[asked]], axis=1)
     _, first = np.unique(members, axis=0, return_index=True)  # keys rise: of the same members the smallest bucket
+    asked = asked[np.sort(first)]
+    small = buckets.counts[asked] <= _SMALL
+    hides = ~small
+    hides[small] = _hide_pairs(buckets, asked[small], sets, places, roots, threshold)
     links = [pairs]
-    for place in asked[np.sort(first)].tolist():
+    for place in asked[hides].tolist():
         start = int(buckets.starts[place])
         texts = np.sort(buckets.nodes[start : start + int(buckets.counts[place])])
         left, right, jaccard = link_bucket(sets.take(places[texts]), roots[texts], threshold)
         links.append(Pairs(texts[left], texts[right], jaccard))
     return Pairs(*(np.concatenate([getattr(each, side) for each in links]) for side in ("left", "right", "jaccard")))
+
+
+def _hide_pairs(
+    buckets: Buckets, asked: I64, sets: ShingleSets, places: I64, roots: I64, threshold: float,
+) -> npt.NDArray[np.bool_]:
+    """Return which of the asked buckets hold a pair across components that reaches the threshold, (A,).
+
+    All pairs of all buckets at once, each once. Few buckets hold one, and to look through a small bucket alone costs a
+    dozen calls of NumPy.
+    """
+    ends, holders = [], []
+    for size in np.unique(buckets.counts[asked]).tolist():
+        alike = np.flatnonzero(buckets.counts[asked] == size)
+        texts = np.sort(buckets.nodes[buckets.starts[asked[alike]][:, None] + np.arange(size)], axis=1)
+        two = texts[:, np.stack(np.triu_indices(size, 1), axis=1)]  # (buckets, pairs, 2)
+        ends.append(two.reshape(-1, 2))
+        holders.append(np.repeat(alike, two.shape[1]))
+    hides = np.zeros(len(asked), np.bool_)
+    if ends:
+        left, right = np.concatenate(ends).T
+        differ = roots[left] != roots[right]
+        pairs, place = np.unique(left[differ] * len(places) + right[differ], return_inverse=True)
+        jaccard = compare_pairs(sets, places[pairs // len(places)], places[pairs % len(places)], _THREADS)
+        hides[np.concatenate(holders)[differ][(jaccard >= threshold)[place]]] = True
+    return hides
 
 
 def _roots(pairs: Pairs, count: int) -> I64:

@@ -243,13 +243,13 @@ def jaccards(left: ShingleSets, right: ShingleSets) -> npt.NDArray[np.float64]:
 
 
 def _shared_counts(left: ShingleSets, right: ShingleSets, first: int, last: int) -> I64:
-    """Return how many shingles the two texts of each pair share: equal neighbours after one sort."""
+    """Return how many shingles the two texts of each pair share: equal neighbours after one merge of the two sides."""
     sides = []
     for side in (left, right):
         pair = np.repeat(np.arange(last - first, dtype=np.uint64), side.sizes[first:last])
         values = side.values[side.offsets[first] : side.offsets[last]]
         sides.append((pair << np.uint64(HASH_BITS)) | values)
     keys = np.concatenate(sides)
-    keys.sort()
+    keys.sort(kind="stable")  # Timsort: each side is sorted already
     twice = keys[1:][keys[1:] == keys[:-1]] >> np.uint64(HASH_BITS)
     return np.bincount(twice.astype(np.int64), minlength=last - first).astype(np.int64)

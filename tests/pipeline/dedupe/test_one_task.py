@@ -1,6 +1,7 @@
 """What the one task holds and leaves out: no shared key is lost, no set, and signing does not wait for reading."""
 
 import time
+from unittest import mock
 
 import numpy as np
 import pyarrow as pa
@@ -11,8 +12,8 @@ from hypothesis import strategies as st
 from pipeline.dedupe import one_task
 from pipeline.dedupe.buckets import group_buckets, keep_shared
 from pipeline.dedupe.config import DedupeConfig
-from pipeline.dedupe.near import sign_batches
-from pipeline.dedupe.shingling import shingle_texts
+from pipeline.dedupe.near import link_bucket, sign_batches
+from pipeline.dedupe.shingling import ShingleSets, shingle_texts
 
 CFG = DedupeConfig()
 KEYS = st.lists(st.one_of(st.integers(-(1 << 63), (1 << 63) - 1), st.integers(0, 9)), max_size=80)
@@ -64,6 +65,45 @@ def test_two_threads_sign_what_one_does_and_hand_it_on_while_more_is_read():
     got.extend(sign_batches(read(), CFG, threads=2))
     assert got == list(sign_batches(iter(batches), CFG))
     assert got_before[-1] > 0
+
+
+def set_of(numbers):
+    """Return one set of shingles a list of numbers."""
+    sides = [np.unique(np.array(each, np.uint64)) for each in numbers]
+    offsets = np.cumsum([0, *map(len, sides)])
+    return ShingleSets(np.concatenate(sides), offsets, np.zeros(len(sides), np.uint64))
+
+
+@given(
+    st.lists(st.lists(st.integers(0, 5), min_size=1, max_size=6), min_size=4, max_size=12),
+    st.lists(st.sets(st.integers(0, 11), min_size=2), min_size=1, max_size=6),
+)
+def test_small_buckets_looked_through_at_once_give_the_pairs_that_each_gives_alone(numbers, buckets):
+    sets, places = set_of(numbers), np.random.default_rng(len(numbers)).permutation(len(numbers))
+    held = [(key, node) for key, bucket in enumerate(buckets) for node in sorted(bucket) if node < len(numbers)]
+    keys, owners = np.array(held, np.int64).reshape(-1, 2).T
+    found = []
+    for small in (0, 4, 12):
+        with mock.patch.object(one_task, "_SMALL", small):
+            found.append(one_task.link_texts(sets, places, keys, owners, 0.6))
+    for other in found[1:]:
+        for side in ("left", "right", "jaccard"):
+            assert np.array_equal(getattr(found[0], side), getattr(other, side)), side
+
+
+def test_only_small_buckets_that_hide_a_pair_are_looked_through_again():
+    numbers = [[0, 1, 2, 3], [9, 8], [7, 6], [0, 1, 2, 4], [0, 1, 2, 4, 5]]
+    asked = []
+
+    def link(sets, roots, threshold):
+        asked.append(sets.values.tolist())
+        return link_bucket(sets, roots, threshold)
+
+    keys, owners = np.array([0, 0, 0, 1, 1, 1]), np.array([0, 1, 2, 0, 3, 4])  # the hub, 0, is like no other
+    with mock.patch.object(one_task, "link_bucket", link):
+        pairs = one_task.link_texts(set_of(numbers), np.arange(5), keys, owners, 0.7)
+    assert len(asked) == 1
+    assert (pairs.left.tolist(), pairs.right.tolist(), pairs.jaccard.tolist()) == ([3], [4], [0.8])
 
 
 def batch_of(texts):
