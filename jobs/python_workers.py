@@ -34,6 +34,7 @@ from jobs.nursery import import_now, import_soon, serve_from_nursery
 
 _ARCHIVE = "pyspark.zip"
 _IMPORTS = "PAIRWRIGHT_WORKER_IMPORTS"
+_WAKING = "pairwright-wake"
 _KEPT = 31 << 20  # bytes; glibc learns from blocks of up to 32 MB
 
 
@@ -61,7 +62,14 @@ def wake_beside(session: Any) -> None:
     Only on this machine, where plans leave a core idle. A session that stops meanwhile ends it, and nobody minds.
     """
     if session.sparkContext.master.startswith("local"):
-        threading.Thread(target=_wake, args=(session,), daemon=True).start()
+        threading.Thread(target=_wake, args=(session,), name=_WAKING, daemon=True).start()
+
+
+def wait_for_wake() -> None:
+    """Wait until what :func:`wake_beside` began is over: for clocks that leave a session's start-up out."""
+    for thread in threading.enumerate():
+        if thread.name == _WAKING:
+            thread.join()
 
 
 def _wake(session: Any) -> None:

@@ -2,9 +2,10 @@
 
 Same texts, word 5-grams, 14 bands of 8 rows and two workers for all. The peers are given less to read and to write (two
 columns, and only what is kept), and the seconds that they need to start and to import their modules are left out.
-"Session started" is the dedupe of a build: ingest (of a small recipe) went before it in the session, so Java has loaded
-its classes, as the peers have imported theirs. "The first thing" is the dedupe of a session that has run nothing yet;
-"start included" is a new process, from nothing to the written result.
+"After ingest" is the dedupe of a build: ingest (of a small recipe) went before it in the session, so Java has loaded
+its classes, as the peers have imported theirs. "The first thing" is that of a session whose start-up is over and that
+has run nothing. "At once" does not wait for the start-up's end: a part of it goes on after the call for a session has
+returned. "Start included" is the same run, a new process from nothing to the written result.
 """
 
 from __future__ import annotations
@@ -30,6 +31,10 @@ from tests.bench.rows import Row
 SECTION = "speed"
 TARGET = "datatrove"  # the peer that the targets are about
 ALIKE = {"ngram": NGRAM, "bands": BANDS, "rows": ROWS, "permutations": BANDS * ROWS}
+AFTER_INGEST, FIRST, AT_ONCE, INCLUDED = (  # as rows are called
+    "session started, after ingest", "session started, the first thing that it does",
+    "session called for, at once", "start of the session included")
+TARGETS = {AFTER_INGEST: (">=", 15.0), FIRST: (">=", 15.0), INCLUDED: (">=", 5.0)}  # of TARGET
 INGEST = REPOSITORY / "jobs" / "recipes" / "pydocs-tiny.yaml"
 _BATCH = 2048
 
@@ -51,23 +56,23 @@ def measure(
 
     names = list(PEERS) if peers is None else peers
     given = _texts_for_peers(texts, work) if names and _peers_python().is_file() else None
-    built, bare = [], []
+    built, first, bare = [], [], []
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
     for run in range(runs):  # in turns: a machine's speed changes by the minute
         built.append(dedupe(documents, work / f"built{run}", ALIKE, ingest=INGEST))
+        first.append(dedupe(documents, work / f"first{run}", ALIKE, wait=True))
         bare.append(dedupe(documents, work / f"bare{run}", ALIKE))
         for name in names:
             if given and (run == 0 or name == TARGET):
                 found[name].append(_peer(name, given, work / f"{name.replace(' ', '-')}{run}"))
-    without, first, whole = (count / _median(runs_of, name) for runs_of, name in (
-        (built, "seconds"), (bare, "seconds"), (bare, "seconds_with_start")))
-    rows += [Row.of(SECTION, "pairwright, session started, after ingest as in a build", without, "documents/s"),
-             Row.of(SECTION, "pairwright, session started, the first thing that it does", first, "documents/s"),
-             Row.of(SECTION, "pairwright, start of the session included", whole, "documents/s")]
+    ours = {name: count / _median(runs_of, clock) for name, runs_of, clock in (
+        (AFTER_INGEST, built, "seconds"), (FIRST, first, "seconds"), (AT_ONCE, bare, "seconds"),
+        (INCLUDED, bare, "seconds_with_start"))}
+    rows += [Row.of(SECTION, f"pairwright, {name}", speed, "documents/s") for name, speed in ours.items()]
     default = dedupe(documents, work / "default", {}, ingest=INGEST)
-    rows.append(Row.of(SECTION, "pairwright, session started, its own banding (21 x 6)",
+    rows.append(Row.of(SECTION, f"pairwright, {AFTER_INGEST}, its own banding (21 x 6)",
                        count / default["seconds"], "documents/s"))
-    share = without / (kernel * WORKERS) * 100
+    share = ours[AFTER_INGEST] / (kernel * WORKERS) * 100
     rows.append(Row.of(SECTION, f"part of what {WORKERS} kernels would do", share, "%"))
     last = built[-1]["steps"]
     rows += [Row.of(SECTION, f"of the last run: {name}", seconds, "s") for name, seconds in last.items()]
@@ -76,17 +81,19 @@ def measure(
     for name, runs_of in found.items():
         kept, speed = runs_of[0]["kept"], count / _median(runs_of, "seconds")
         rows.append(Row.of(SECTION, f"{name}: {kept:,} kept", speed, "documents/s"))
-        rows += _against(name, speed, without, first, whole)
+        targets = TARGETS if name == TARGET else {}
+        rows += [Row.of(SECTION, f"{how}, against {name}", mine / speed, "x", targets.get(how))
+                 for how, mine in ours.items()]
     return rows
 
 
 def dedupe(
-    documents: Path, out: Path, settings: dict[str, Any], *, ingest: Path | None = None, driver_only: bool = False,
-    **spark: str,
+    documents: Path, out: Path, settings: dict[str, Any], *, ingest: Path | None = None, wait: bool = False,
+    driver_only: bool = False, **spark: str,
 ) -> dict[str, Any]:
     """Run a dedupe in a process of its own; see tests.bench.dedupe_once."""
     given = {"documents": str(documents), "out": str(out), "settings": settings, "spark": spark,
-             "ingest": str(ingest) if ingest else None, "driver_only": driver_only}
+             "ingest": str(ingest) if ingest else None, "wait": wait, "driver_only": driver_only}
     ran = subprocess.run([sys.executable, "-m", "tests.bench.dedupe_once", json.dumps(given)],
                          stdout=subprocess.PIPE, check=True, text=True, cwd=REPOSITORY)
     found: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
@@ -100,14 +107,6 @@ def _kernel_seconds(texts: list[str]) -> float:
     for batch in batches:
         fold_bands(sign_sets(shingle_texts(batch, NGRAM), factors, shifts), Banding(BANDS, ROWS))
     return time.process_time() - started
-
-
-def _against(name: str, speed: float, without: float, first: float, whole: float) -> list[Row]:
-    """Return our speeds over a peer's; all in documents a second."""
-    started, included = ((">=", 15.0), (">=", 5.0)) if name == TARGET else (None, None)
-    return [Row.of(SECTION, f"pairwright, after ingest, against {name}", without / speed, "x", started),
-            Row.of(SECTION, f"pairwright, a session's first thing, against {name}", first / speed, "x"),
-            Row.of(SECTION, f"pairwright, start included, against {name}", whole / speed, "x", included)]
 
 
 def _median(found: list[dict[str, Any]], name: str) -> float:

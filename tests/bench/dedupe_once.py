@@ -2,6 +2,8 @@
 
 Does what the stage does: reads DOCUMENTS, writes DUPLICATES, then DOCUMENTS with the reasons. Prints one JSON line.
 With ``ingest``, a recipe, the session builds that recipe's stage ingest first, as in a build; no clock counts it.
+With ``wait`` the dedupe begins when the session's start-up is over: a part of it goes on after the call for a session
+has returned.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import psutil
 from pyspark.sql import DataFrame, SparkSession
 
 from jobs.memory import PeakMemory, driver_mb, tree_mb
+from jobs.python_workers import wait_for_wake
 from jobs.session import start_session
 from jobs.stage_run import run_stage
 from jobs.stages import load_stage
@@ -44,6 +47,8 @@ def dedupe_once(given: dict[str, Any]) -> dict[str, Any]:
         spark = place.spark()
     else:
         spark = start_session("bench-dedupe", out / "spark.log", extra=given.get("spark"))
+        if given.get("wait"):
+            wait_for_wake()
     cfg = DedupeConfig.from_mapping(given.get("settings", {}))
     with PeakMemory(measure=driver_mb if given.get("driver_only") else tree_mb) as peak:
         steps = _dedupe(spark, Path(given["documents"]), out, cfg)
