@@ -5,7 +5,7 @@ import pytest
 from jobs.session import CONF_HOME, read_conf
 
 # Names that end in what people choose, and those that Spark puts together where it reads them.
-FAMILIES = ("spark.executorEnv.", "spark.yarn.appMasterEnv.", "spark.executor.resource.",
+FAMILIES = ("spark.executorEnv.", "spark.hadoop.", "spark.yarn.appMasterEnv.", "spark.executor.resource.",
             "spark.kubernetes.driver.volumes.", "spark.kubernetes.executor.volumes.")
 
 
