@@ -9,8 +9,8 @@ imports them once, and the workers, which are forked from it, have them, and the
 daemon itself is forked from one that has imported them before, if that was asked by :func:`import_beside`: see
 ``nursery``. And what arrays free goes back to the system at once, to be asked for again, page by page, with the next
 array; after one large block the C library keeps some megabytes (see mallopt(3), "dynamic mmap threshold").
-And a session's first task with Python would wait for its worker, and for Java to load what moves rows there and back;
-on this machine both begin beside the session's first plans: :func:`wake_beside`.
+And a session's first stage would wait for a worker, and for Java to load what moves rows there and back and what reads
+and writes tables; on this machine all that begins beside the session's first plans: :func:`wake_beside`.
 
 ``spark-conf`` names this module as ``spark.python.daemon.module``. Source: SPARK-22959, which made that a setting;
 ``gc.freeze`` of CPython, made for processes like these.
@@ -35,6 +35,7 @@ from jobs.nursery import import_now, import_soon, serve_from_nursery
 _ARCHIVE = "pyspark.zip"
 _IMPORTS = "PAIRWRIGHT_WORKER_IMPORTS"
 _WAKING = "pairwright-wake"
+_ROW = "name string, numbers array<long>"
 _KEPT = 31 << 20  # bytes; glibc learns from blocks of up to 32 MB
 
 
@@ -57,8 +58,9 @@ def import_beside(*modules: str) -> None:
 
 
 def wake_beside(session: Any) -> None:
-    """Have Spark's daemon and a worker start now, beside whatever the session is asked for; do not wait.
+    """Have a row go the way of every stage now, beside whatever the session is asked for; do not wait.
 
+    It goes through a Python worker to Parquet and, read and joined, to nowhere; then the session's start-up is over.
     Only on this machine, where plans leave a core idle. A session that stops meanwhile ends it, and nobody minds.
     """
     if session.sparkContext.master.startswith("local"):
@@ -74,7 +76,11 @@ def wait_for_wake() -> None:
 
 def _wake(session: Any) -> None:
     with suppress(Exception):
-        session.range(1, numPartitions=1).mapInArrow(_hand_on, "id long").write.format("noop").mode("overwrite").save()
+        row = session.range(1, numPartitions=1).selectExpr("string(id) AS name", "array(id) AS numbers")
+        place = session._jvm.org.apache.spark.util.Utils.createTempDir().toURI().toString() + "row"  # goes with Java
+        row.mapInArrow(_hand_on, _ROW).write.parquet(place)
+        read = session.read.schema(_ROW).parquet(place)
+        read.join(read.select("name"), "name", "left").write.format("noop").mode("overwrite").save()
 
 
 def _hand_on(batches: Iterator[Any]) -> Iterator[Any]:

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import pyarrow as pa
 import pytest
 
-from jobs.python_workers import import_ahead, import_beside, wake_beside, without_archive
+from jobs.python_workers import import_ahead, import_beside, wait_for_wake, wake_beside, without_archive
 
 
 def archive(path, said: str) -> str:
@@ -57,13 +57,13 @@ def jobs_of(spark) -> int:
     return len(spark.sparkContext.statusTracker().getJobIdsForGroup())
 
 
-def test_a_local_session_wakes_a_worker_and_does_not_wait_for_it(spark):
+def test_a_local_session_wakes_what_stages_need_and_does_not_wait_for_it(spark):
+    wait_for_wake()  # the one that came with the session
     before, asked = jobs_of(spark), time.monotonic()
     wake_beside(spark)
     assert time.monotonic() - asked < 0.5
-    while jobs_of(spark) == before and time.monotonic() - asked < 60:
-        time.sleep(0.05)
-    assert jobs_of(spark) == before + 1
+    wait_for_wake()
+    assert jobs_of(spark) == before + 3  # the row is written, read to be joined, and joined
 
 
 def test_no_worker_is_woken_on_a_cluster_and_a_session_that_stops_meanwhile_says_nothing(monkeypatch):
@@ -83,10 +83,7 @@ def test_no_worker_is_woken_on_a_cluster_and_a_session_that_stops_meanwhile_says
     there, here = Session("spark://there:7077"), Session("local[2]")
     wake_beside(there)
     wake_beside(here)
-    asked = time.monotonic()
-    while not here.asked and time.monotonic() - asked < 60:
-        time.sleep(0.05)
-    time.sleep(0.1)
+    wait_for_wake()
     assert (there.asked, here.asked, said) == (0, 1, [])
 
 
