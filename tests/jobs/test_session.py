@@ -5,8 +5,9 @@ import pytest
 from jobs.session import CONF_HOME, read_conf
 
 # Names that end in what people choose, and those that Spark puts together where it reads them.
-FAMILIES = ("spark.executorEnv.", "spark.hadoop.", "spark.yarn.appMasterEnv.", "spark.executor.resource.",
-            "spark.kubernetes.driver.volumes.", "spark.kubernetes.executor.volumes.")
+FAMILIES = ("spark.executorEnv.", "spark.yarn.appMasterEnv.", "spark.executor.resource.",
+            "spark.kubernetes.driver.volumes.", "spark.kubernetes.executor.volumes.",
+            "spark.hadoop.parquet.enable.dictionary#")
 
 
 @pytest.mark.parametrize("name", ["local", "standalone", "yarn", "kubernetes", "gpu"])
