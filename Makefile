@@ -79,8 +79,8 @@ doctor: $(STAMPS)/packages  ## what this machine has, and the way out where some
 
 test: setup lint types layers unit  ## every check: ruff, mypy, import-linter, pytest
 
-lint: $(STAMPS)/packages  ## ruff
-	@$(BIN)/ruff check --quiet . && echo "ruff: clean"
+lint: $(STAMPS)/packages  ## ruff: rules and form
+	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet . && echo "ruff: clean"
 
 types: $(STAMPS)/packages
 	@$(BIN)/mypy
@@ -92,22 +92,22 @@ layers: $(STAMPS)/packages
 # of its process must not spin meanwhile, on a core that the other file needs.
 unit: setup
 	@OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder \
-	    $(SLOW:%=--ignore tests/test_%.py)
+	    $(SLOW:%=--ignore tests/proofs/test_%.py)
 
 test-cluster: setup  ## the demo's dataset on a standalone Spark cluster, through spark-submit: the same bytes
-	@$(BIN)/python -m pytest tests/test_cluster.py
+	@$(BIN)/python -m pytest tests/proofs/test_cluster.py
 
 test-crash: setup  ## kill a small build in every stage, and compare what it publishes in the end (half an hour)
-	@$(BIN)/python -m pytest tests/test_crash.py
+	@$(BIN)/python -m pytest tests/proofs/test_crash.py
 
 test-nights: setup  ## five nights equal five builds from scratch; what a night with 1 % new documents costs
-	@$(BIN)/python -m pytest tests/test_nights.py
+	@$(BIN)/python -m pytest tests/proofs/test_nights.py
 
 test-parity: setup  ## 1, 2, 3 and 7 Spark partitions publish the same bytes
-	@$(BIN)/python -m pytest tests/test_parity.py
+	@$(BIN)/python -m pytest tests/proofs/test_parity.py
 
 test-airflow: setup $(STAMPS)/airflow  ## run the Airflow DAG with `airflow dags test` on the demo's recipe
-	@PAIRWRIGHT_AIRFLOW=$(CURDIR)/$(AIRFLOW_VENV)/bin/airflow $(BIN)/python -m pytest tests/test_airflow.py
+	@PAIRWRIGHT_AIRFLOW=$(CURDIR)/$(AIRFLOW_VENV)/bin/airflow $(BIN)/python -m pytest tests/proofs/test_airflow.py
 
 bench-corpus: setup $(STAMPS)/bench  ## measure the corpus half against its peers and its targets (half an hour)
 	@PAIRWRIGHT_PEERS=$(CURDIR)/$(BENCH_VENV)/bin/python $(BIN)/python -m tests.bench.corpus \

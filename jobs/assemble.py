@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from jobs.entry import main
-from jobs.stage_run import StageRun
-from jobs.stages import Stage
+from jobs.runtime.entry import main
+from jobs.runtime.stage import Stage
+from jobs.runtime.stage_run import StageRun
 from pipeline.assemble.batches import plan_batches
 from pipeline.assemble.examples import build_examples
 from pipeline.contract import spark_schema
@@ -21,20 +21,34 @@ def run(run: StageRun) -> None:
     # Planning reads the examples twice, ids and then texts: the joins that make them are paid once.
     unplanned = str(run.scratch / "unplanned")
     build_examples(
-        run.read(VERDICTS), run.read(POSITIVES), run.read(SYNTHETICS), run.read(DOCUMENTS), run.read(DOMAINS),
-        duplicates, config, seed,
+        run.read(VERDICTS),
+        run.read(POSITIVES),
+        run.read(SYNTHETICS),
+        run.read(DOCUMENTS),
+        run.read(DOMAINS),
+        duplicates,
+        config,
+        seed,
     ).write.parquet(unplanned)
     examples = run.spark.read.schema(spark_schema(EXAMPLES)).parquet(unplanned)
     run.write(plan_batches(examples, duplicates, config, seed), EXAMPLES)
 
 
 STAGE = Stage(
-    name="assemble", version=1, settings=("assemble",),
+    name="assemble",
+    version=1,
+    settings=("assemble",),
     inputs={
-        VERDICTS: "judge", POSITIVES: "synthesise", SYNTHETICS: "synthesise", DOCUMENTS: "guard", DOMAINS: "bucket",
+        VERDICTS: "judge",
+        POSITIVES: "synthesise",
+        SYNTHETICS: "synthesise",
+        DOCUMENTS: "guard",
+        DOMAINS: "bucket",
         DUPLICATES: "dedupe",
     },
-    outputs=(EXAMPLES,), run=run, leaves=True,
+    outputs=(EXAMPLES,),
+    run=run,
+    leaves=True,
 )
 
 if __name__ == "__main__":

@@ -7,20 +7,20 @@ from collections.abc import Callable, Mapping
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from jobs.cache import VectorCache
-from jobs.encoder import encoder_files, open_encoder
+from jobs.cache.parts import VectorCache
 from jobs.engines.kmeans import FindCentres
-from jobs.entry import main
-from jobs.stage_run import StageRun
-from jobs.stages import Stage
-from jobs.store import digest_of
-from pipeline.bucket import CLASSIFIER, CLUSTER, SOURCE
+from jobs.engines.open_encoder import encoder_files, open_encoder
+from jobs.runtime.entry import main
+from jobs.runtime.stage import Stage
+from jobs.runtime.stage_run import StageRun
+from jobs.store.tables import digest_of
 from pipeline.bucket.classifier import believe_guesses, draw_lessons, guess_domains, train_classifier
 from pipeline.bucket.clusters import count_clusters, draw_vectors, join_clusters, name_clusters
+from pipeline.bucket.config import CLASSIFIER, CLUSTER, SOURCE
 from pipeline.bucket.taxonomy import assign_domains, stated_domains
 from pipeline.contract import kept
-from pipeline.mine.ann import encode_texts
 from pipeline.recipe import Recipe
+from pipeline.search.dense import encode_texts
 from schemas.documents import DOCUMENTS, DOMAINS, GUESSES
 from schemas.errors import RecipeError
 
@@ -30,7 +30,10 @@ MODEL = "classifier"
 def run(run: StageRun) -> None:
     """Give every kept document its domain by the rule of the recipe, and note the sizes."""
     tell: Mapping[str, Callable[[StageRun, DataFrame], DataFrame]] = {
-        SOURCE: lambda _, documents: stated_domains(documents), CLASSIFIER: _classify, CLUSTER: _cluster}
+        SOURCE: lambda _, documents: stated_domains(documents),
+        CLASSIFIER: _classify,
+        CLUSTER: _cluster,
+    }
     cfg = run.recipe.bucket
     run.write(assign_domains(tell[cfg.rule](run, run.read(DOCUMENTS)), cfg), DOMAINS)
     sizes = run.written(DOMAINS).groupBy("domain").count().orderBy(F.desc("count"), "domain").collect()
@@ -52,8 +55,10 @@ def _classify(run: StageRun, documents: DataFrame) -> DataFrame:
     run.write(guess_domains(documents, named, folder, cfg.classifier), GUESSES)
     believed = run.written(GUESSES).where(F.col("confidence") >= cfg.classifier.min_confidence).count()
     guessed = int(run.outputs[GUESSES.name]["rows"])
-    run.note(classifier={**figures, "guessed": guessed, "guesses_believed": believed},
-             told=f"{guessed:,} guessed, {believed:,} of these believed; macro-F1 {figures['macro_f1']:.3f} held out")
+    run.note(
+        classifier={**figures, "guessed": guessed, "guesses_believed": believed},
+        told=f"{guessed:,} guessed, {believed:,} of these believed; macro-F1 {figures['macro_f1']:.3f} held out",
+    )
     return believe_guesses(documents, named, run.written(GUESSES), cfg)
 
 
@@ -82,7 +87,8 @@ def _encoder(recipe: Recipe) -> Mapping[str, str]:
 
 
 STAGE = Stage(
-    name="bucket", version=1,
+    name="bucket",
+    version=1,
     settings=("bucket",),
     inputs={DOCUMENTS: "guard"},
     outputs=(DOMAINS,),

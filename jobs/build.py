@@ -8,14 +8,14 @@ import threading
 import time
 from pathlib import Path
 
+from jobs.llm.generate import start_ahead
 from jobs.publish import point_current, published_by
-from jobs.session import under_spark_submit
-from jobs.stage_run import run_stage
-from jobs.stages import STAGES, load_stage, stages_until
-from jobs.store import write_json
-from jobs.terminal import Terminal, stage_line
-from jobs.workspace import Workspace
-from jobs.writer import start_ahead
+from jobs.runtime.stage import STAGES, load_stage, stages_until
+from jobs.runtime.stage_run import run_stage
+from jobs.runtime.terminal import Terminal, stage_line
+from jobs.runtime.workspace import Workspace
+from jobs.spark.session import under_spark_submit
+from jobs.store.tables import write_json
 from schemas.errors import RecipeError
 
 LAST = "report"
@@ -80,7 +80,7 @@ def _import_ahead() -> None:
 
 def finish(workspace: Workspace, terminal: Terminal) -> None:
     """Write the report, say where things are."""
-    from jobs.report import write_report
+    from jobs.views.report import write_report
 
     terminal.line(f"dataset     {workspace.place_of(published_by(workspace))}")
     evaluated = workspace.manifest("evaluate")

@@ -6,21 +6,21 @@ from collections.abc import Mapping
 
 from pyspark.sql import DataFrame
 
-from jobs.cache import VectorCache
-from jobs.encoder import encoder_files, open_encoder
+from jobs.cache.parts import VectorCache
 from jobs.engines.faiss import OpenFaiss, build_vectors
-from jobs.entry import main
-from jobs.stage_run import StageRun
-from jobs.stages import Stage
-from jobs.store import digest_of
+from jobs.engines.open_encoder import encoder_files, open_encoder
+from jobs.runtime.entry import main
+from jobs.runtime.stage import Stage
+from jobs.runtime.stage_run import StageRun
+from jobs.store.tables import digest_of
 from pipeline.contract import frame_of, kept
-from pipeline.dedupe.lineage import cut_lineage
 from pipeline.dedupe.semantic import find_alike, with_alike
 from pipeline.dedupe.signatures import sign_as_datasketch
 from pipeline.dedupe.spans import cut_repeats, find_repeats
 from pipeline.dedupe.survivors import drop_duplicates, find_duplicates
-from pipeline.mine.ann import embed_documents
+from pipeline.plans import cut_lineage
 from pipeline.recipe import Recipe
+from pipeline.search.dense import embed_documents
 from schemas.documents import DOCUMENTS, DUPLICATES, REPEATS, SIGNATURES
 from schemas.mining import EMBEDDINGS
 
@@ -44,10 +44,16 @@ def run(run: StageRun) -> None:
     run.write(sign_as_datasketch(kept_documents, cfg), SIGNATURES)
     if cfg.near:
         banding = cfg.banding
-        run.note(lsh={
-            "threshold": cfg.threshold, "ngram": cfg.ngram, "bands": banding.bands, "rows": banding.rows,
-            "collision": banding.curve(), "collision_at_threshold": round(banding.collision(cfg.threshold), 6),
-        })
+        run.note(
+            lsh={
+                "threshold": cfg.threshold,
+                "ngram": cfg.ngram,
+                "bands": banding.bands,
+                "rows": banding.rows,
+                "collision": banding.curve(),
+                "collision_at_threshold": round(banding.collision(cfg.threshold), 6),
+            }
+        )
 
 
 def _with_alike(run: StageRun, documents: DataFrame, duplicates: DataFrame) -> DataFrame:
@@ -75,11 +81,13 @@ def meaning(recipe: Recipe) -> Mapping[str, str]:
 
 
 STAGE = Stage(
-    name="dedupe", version=2,
+    name="dedupe",
+    version=2,
     settings=("dedupe",),
     inputs={DOCUMENTS: "ingest"},
     outputs=(DUPLICATES, REPEATS, DOCUMENTS, SIGNATURES),
-    run=run, external=meaning,
+    run=run,
+    external=meaning,
 )
 
 if __name__ == "__main__":

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from jobs.entry import main
-from jobs.stage_run import StageRun
-from jobs.stages import Stage
+from jobs.runtime.entry import main
+from jobs.runtime.stage import Stage
+from jobs.runtime.stage_run import StageRun
 from pipeline.guard.leaks import drop_leaks, find_leaks, protected_texts
 from pipeline.guard.report import describe_leaks, describe_protected
 from schemas.documents import DOCUMENTS, DUPLICATES, EVAL_CORPUS, EVAL_QUERIES, LEAKS
@@ -28,7 +28,8 @@ def run(run: StageRun) -> None:
 
 
 STAGE = Stage(
-    name="guard", version=2,
+    name="guard",
+    version=2,
     settings=("guard",),
     inputs={DOCUMENTS: "holdout", DUPLICATES: "dedupe", EVAL_CORPUS: "holdout", EVAL_QUERIES: "holdout"},
     outputs=(LEAKS, DOCUMENTS),

@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from pyspark.sql import DataFrame
 from pyspark.storagelevel import StorageLevel
 
-from jobs.entry import main
-from jobs.stage_run import StageRun
-from jobs.stages import Stage
-from pipeline.dedupe.lineage import cut_lineage
-from pipeline.holdout import (
+from jobs.runtime.entry import main
+from jobs.runtime.stage import Stage
+from jobs.runtime.stage_run import StageRun
+from pipeline.holdout.families import (
     held_out_corpus,
     held_out_queries,
     hold_out,
@@ -21,10 +20,11 @@ from pipeline.holdout import (
     source_of_set,
     split_queries,
 )
-from pipeline.ingest.records import DOCUMENT, QUERY, REJECT
-from pipeline.ingest.sources import digest_source
+from pipeline.ingest.config import digest_source
 from pipeline.ingest.tables import read_records
 from pipeline.ingest.units import plan_units, unit_frame
+from pipeline.plans import cut_lineage
+from pipeline.readers.records import DOCUMENT, QUERY, REJECT
 from pipeline.recipe import Recipe
 from schemas.documents import DOCUMENTS, DUPLICATES, EVAL_CORPUS, EVAL_QRELS, EVAL_QUERIES
 from schemas.errors import RecipeError
@@ -54,8 +54,11 @@ def _read_sets(run: StageRun) -> DataFrame:
     records = read_records(unit_frame(run.spark, plan_units(sources)), sources).persist(StorageLevel.DISK_ONLY)
     nameless = records["kind"].isin(DOCUMENT, QUERY) & records["native_id"].isNull()
     bad = records.where((records["kind"] == REJECT) | nameless)
-    faults = [f"evaluation set {row['source']}: {row['path']}:{row['line']} must be readable and have an _id, got "
-              f"{row['reason'] or 'no _id'}: {row['detail'] or 'try adding one'}" for row in bad.limit(3).collect()]
+    faults = [
+        f"evaluation set {row['source']}: {row['path']}:{row['line']} must be readable and have an _id, got "
+        f"{row['reason'] or 'no _id'}: {row['detail'] or 'try adding one'}"
+        for row in bad.limit(3).collect()
+    ]
     if faults:
         raise RecipeError(faults)
     return records
@@ -81,7 +84,8 @@ def _digests(recipe: Recipe) -> Mapping[str, str]:
 
 
 STAGE = Stage(
-    name="holdout", version=1,
+    name="holdout",
+    version=1,
     settings=("holdout", "evaluation"),
     inputs={DOCUMENTS: "dedupe", DUPLICATES: "dedupe"},
     outputs=(DOCUMENTS, EVAL_CORPUS, EVAL_QUERIES, EVAL_QRELS),

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 
-from jobs.cache import VectorCache, import_engines
-from jobs.encoder import encoder_files, open_encoder
+from jobs.cache.parts import VectorCache, import_engines
 from jobs.engines.lucene import build_lucene, in_order
-from jobs.entry import main
-from jobs.stage_run import StageRun
-from jobs.stages import Stage
+from jobs.engines.open_encoder import encoder_files, open_encoder
+from jobs.runtime.entry import main
+from jobs.runtime.stage import Stage
+from jobs.runtime.stage_run import StageRun
 from pipeline.contract import kept
-from pipeline.mine.ann import embed_documents
+from pipeline.search.dense import embed_documents
 from schemas.documents import DOCUMENTS
 from schemas.mining import EMBEDDINGS
 
@@ -31,13 +31,23 @@ def run(run: StageRun) -> None:
     run.write(embed_documents(documents, encoder, run.recipe.encoder, memory), EMBEDDINGS)
     run.spent("encoder", memory.seconds)
     memory.compact()
-    run.note(vectors=memory.counts(), documents=indexed, language=run.recipe.index.language,
-             lucene_seconds=round(lucene_seconds, 2))
+    run.note(
+        vectors=memory.counts(),
+        documents=indexed,
+        language=run.recipe.index.language,
+        lucene_seconds=round(lucene_seconds, 2),
+    )
 
 
 STAGE = Stage(
-    name="index", version=1, settings=("index", "encoder"), inputs={DOCUMENTS: "guard"}, outputs=(EMBEDDINGS,),
-    artefacts=(LUCENE,), run=run, external=encoder_files,
+    name="index",
+    version=1,
+    settings=("index", "encoder"),
+    inputs={DOCUMENTS: "guard"},
+    outputs=(EMBEDDINGS,),
+    artefacts=(LUCENE,),
+    run=run,
+    external=encoder_files,
 )
 
 if __name__ == "__main__":

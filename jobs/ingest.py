@@ -10,18 +10,18 @@ from typing import NamedTuple
 from pyspark.sql import DataFrame
 from pyspark.storagelevel import StorageLevel
 
+from jobs.cache.replies import Written
 from jobs.engines.tokenizer import OpenCounter, tokenizer_digest
-from jobs.entry import main
-from jobs.journal import Written
-from jobs.stage_run import StageRun
-from jobs.stages import Stage
-from jobs.store import digest_of
-from jobs.writer import fetch_replies, model_digest, store_prompts, why_no_model
+from jobs.llm.generate import fetch_replies, model_digest, store_prompts, why_no_model
+from jobs.runtime.entry import main
+from jobs.runtime.stage import Stage
+from jobs.runtime.stage_run import StageRun
+from jobs.store.tables import digest_of
 from pipeline.contract import local_frame
-from pipeline.ingest.contexts import CONTEXT_RULES, judge_contexts, plan_contexts, put_contexts
+from pipeline.ingest.config import PYDOCS, SourceConfig, digest_source
 from pipeline.ingest.erase import erase_documents, erase_judgements, id_frame, name_relatives, read_erased
-from pipeline.ingest.passages import cut_documents, list_passages, put_passages
-from pipeline.ingest.sources import PYDOCS, SourceConfig, digest_source
+from pipeline.ingest.passages.contexts import CONTEXT_RULES, judge_contexts, plan_contexts, put_contexts
+from pipeline.ingest.passages.passages import cut_documents, list_passages, put_passages
 from pipeline.ingest.tables import (
     name_targets,
     read_records,
@@ -151,7 +151,8 @@ def _digests(recipe: Recipe) -> Mapping[str, str]:
 
 
 STAGE = Stage(
-    name="ingest", version=2,
+    name="ingest",
+    version=2,
     settings=("sources",),
     inputs={},
     outputs=(DOCUMENTS, ANNOTATIONS, JUDGEMENTS, REJECTS),

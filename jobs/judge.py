@@ -6,9 +6,9 @@ from typing import Any
 
 import pandas as pd
 
-from jobs.entry import main
-from jobs.stage_run import StageRun
-from jobs.stages import Stage
+from jobs.runtime.entry import main
+from jobs.runtime.stage import Stage
+from jobs.runtime.stage_run import StageRun
 from pipeline.judge.calibrate import calibrate
 from pipeline.judge.trials import hide_positives
 from pipeline.judge.verdicts import count_starved, judge_candidates
@@ -41,13 +41,17 @@ def _starvation(run: StageRun) -> dict[str, Any]:
     why = [row.asDict() for row in count_starved(verdicts, wanted).collect()]
     missing = sum(int(row["missing"]) for row in why)
     return {
-        "queries": queries, "wanted_each": wanted, "short_queries": sum(int(row["queries"]) for row in why),
-        "missing_share": round(missing / max(1, queries * wanted), 4), "why": why,
+        "queries": queries,
+        "wanted_each": wanted,
+        "short_queries": sum(int(row["queries"]) for row in why),
+        "missing_share": round(missing / max(1, queries * wanted), 4),
+        "why": why,
     }
 
 
 STAGE = Stage(
-    name="judge", version=1,
+    name="judge",
+    version=1,
     settings=("judge", "label"),
     inputs={SCORES: "label", POSITIVES: "synthesise", EMBEDDINGS: "index", DUPLICATES: "dedupe"},
     outputs=(VERDICTS,),

@@ -9,15 +9,15 @@ from typing import Any
 
 from pyspark.sql import DataFrame
 
-from jobs.cache import score_cache
+from jobs.cache.parts import score_cache
+from jobs.cache.teachers import TEACHERS, TeacherShelf
 from jobs.engines.cross_encoder import Lesson, OpenScorer, train_teacher
 from jobs.engines.vectors import OpenVectors, store_vectors
-from jobs.entry import main
-from jobs.memory import release_free
-from jobs.stage_run import StageRun
-from jobs.stages import Stage
-from jobs.store import digest_of, directory_digest
-from jobs.teachers import TEACHERS, TeacherShelf
+from jobs.runtime.entry import main
+from jobs.runtime.memory import release_free
+from jobs.runtime.stage import Stage
+from jobs.runtime.stage_run import StageRun
+from jobs.store.tables import digest_of, directory_digest
 from pipeline.contract import spark_schema
 from pipeline.ingest.erase import read_erased
 from pipeline.judge.measure import measure_signals
@@ -116,10 +116,17 @@ def _base_model(recipe: Recipe) -> Mapping[str, str]:
 
 
 STAGE = Stage(
-    name="label", version=2,
+    name="label",
+    version=2,
     settings=("label",),
-    inputs={CANDIDATES: "mine", TEXT_EMBEDDINGS: "mine", POSITIVES: "synthesise", SYNTHETICS: "synthesise",
-            DOCUMENTS: "guard", EMBEDDINGS: "index"},
+    inputs={
+        CANDIDATES: "mine",
+        TEXT_EMBEDDINGS: "mine",
+        POSITIVES: "synthesise",
+        SYNTHETICS: "synthesise",
+        DOCUMENTS: "guard",
+        EMBEDDINGS: "index",
+    },
     outputs=(SCORES,),
     artefacts=(TEACHER,),
     run=run,

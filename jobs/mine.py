@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from pyspark.sql import DataFrame
 
-from jobs.cache import VectorCache
-from jobs.encoder import encoder_files, open_encoder
+from jobs.cache.parts import VectorCache
 from jobs.engines.faiss import OpenFaiss, build_vectors
 from jobs.engines.lucene import search_bm25
-from jobs.entry import main
+from jobs.engines.open_encoder import encoder_files, open_encoder
 from jobs.index import LUCENE
-from jobs.stage_run import StageRun
-from jobs.stages import Stage
+from jobs.runtime.entry import main
+from jobs.runtime.stage import Stage
+from jobs.runtime.stage_run import StageRun
 from pipeline.contract import kept
-from pipeline.mine.ann import embed_texts, retrieve_nearest
 from pipeline.mine.candidates import choose_negatives, choose_queries, mine_candidates, score_negatives
+from pipeline.search.dense import embed_texts, retrieve_nearest
 from schemas.mining import ANN, BM25, CANDIDATES, EMBEDDINGS, SYNTHETIC, TEXT_EMBEDDINGS
 from schemas.pairs import POSITIVES, SYNTHETICS
 
@@ -48,9 +48,13 @@ def run(run: StageRun) -> None:
 
 
 STAGE = Stage(
-    name="mine", version=1, settings=("mine", "encoder"),
+    name="mine",
+    version=1,
+    settings=("mine", "encoder"),
     inputs={POSITIVES: "synthesise", SYNTHETICS: "synthesise", EMBEDDINGS: "index", LUCENE: "index"},
-    outputs=(CANDIDATES, TEXT_EMBEDDINGS), run=run, external=encoder_files,
+    outputs=(CANDIDATES, TEXT_EMBEDDINGS),
+    run=run,
+    external=encoder_files,
 )
 
 if __name__ == "__main__":

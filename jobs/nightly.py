@@ -2,7 +2,7 @@
 
     pairwright nightly RECIPE [--train]      or      spark-submit jobs/nightly.py RECIPE --workspace DIR
 
-It ends with one of the statuses of ``jobs/exit_status.py``, which ``--help`` lists.
+It ends with one of the statuses of ``jobs/runtime/exit_status.py``, which ``--help`` lists.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jobs.build import build_stages, finish
-from jobs.diff import diff_lines, diff_versions
-from jobs.entry import add_place, open_place
-from jobs.exit_status import AUDIT_FAILED, FAILED, NIGHTLY, NOTHING_NEW, PUBLISHED, STOPPED
-from jobs.history import current_version, is_withdrawn, read_history
 from jobs.publish import point_current, published_by
-from jobs.store import write_json
-from jobs.terminal import Terminal
-from jobs.workspace import Workspace
+from jobs.release.history import current_version, is_withdrawn, read_history
+from jobs.runtime.entry import add_place, open_place
+from jobs.runtime.exit_status import AUDIT_FAILED, FAILED, NIGHTLY, NOTHING_NEW, PUBLISHED, STOPPED
+from jobs.runtime.terminal import Terminal
+from jobs.runtime.workspace import Workspace
+from jobs.store.tables import write_json
+from jobs.views.diff import diff_lines, diff_versions
 from schemas.errors import AuditError, PairwrightError
 
 DIFF, PENDING = "diff.json", "nightly.json"
@@ -44,8 +44,10 @@ def run_nightly(place: Workspace, terminal: Terminal, train: bool = False) -> in
     version = published_by(place).name
     if is_withdrawn(home, version):
         pending.unlink()
-        terminal.line(f"nothing new: {version} was rolled back, CURRENT stays at {current_version(home)}; "
-                      "pairwright build publishes it again")
+        terminal.line(
+            f"nothing new: {version} was rolled back, CURRENT stays at {current_version(home)}; "
+            "pairwright build publishes it again"
+        )
         return NOTHING_NEW
     point_current(place)
     if before != version:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from jobs.cache import import_engines
-from jobs.entry import main
-from jobs.stage_run import StageRun
-from jobs.stages import Stage
-from pipeline.pair import pair_documents
+from jobs.cache.parts import import_engines
+from jobs.runtime.entry import main
+from jobs.runtime.stage import Stage
+from jobs.runtime.stage_run import StageRun
+from pipeline.pair.pairs import pair_documents
 from schemas.documents import DOCUMENTS, DOMAINS, DUPLICATES, EVAL_QUERIES, JUDGEMENTS
 from schemas.errors import RecipeError
 from schemas.pairs import POSITIVES
@@ -16,20 +16,28 @@ def run(run: StageRun) -> None:
     """Make the positives; refuse to go on without any."""
     cfg = run.recipe.pair
     positives = pair_documents(
-        run.read(DOCUMENTS), run.read(DOMAINS), run.read(JUDGEMENTS), run.read(DUPLICATES), run.read(EVAL_QUERIES),
-        cfg, run.recipe.seed,
+        run.read(DOCUMENTS),
+        run.read(DOMAINS),
+        run.read(JUDGEMENTS),
+        run.read(DUPLICATES),
+        run.read(EVAL_QUERIES),
+        cfg,
+        run.recipe.seed,
     )
     import_engines()  # the next stage embeds
     run.write(positives, POSITIVES)
     found = run.written(POSITIVES).where("drop_reason is null").groupBy("rule").count().orderBy("rule").collect()
     if not found:
-        raise RecipeError(f"pair.rules must give positives, got none by {', '.join(cfg.rules)}; "
-                          "try sources with titles (fields.title) or judgements (format beir)")
+        raise RecipeError(
+            f"pair.rules must give positives, got none by {', '.join(cfg.rules)}; "
+            "try sources with titles (fields.title) or judgements (format beir)"
+        )
     run.note(kept_by_rule={row["rule"]: row["count"] for row in found})
 
 
 STAGE = Stage(
-    name="pair", version=2,
+    name="pair",
+    version=2,
     settings=("pair",),
     inputs={DOCUMENTS: "guard", DOMAINS: "bucket", JUDGEMENTS: "ingest", DUPLICATES: "dedupe", EVAL_QUERIES: "holdout"},
     outputs=(POSITIVES,),

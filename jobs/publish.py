@@ -19,19 +19,19 @@ import pyarrow.dataset as ds
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from jobs.audit import audit_dataset
-from jobs.checkpoint import FOLDER
-from jobs.croissant import FILE as CROISSANT
-from jobs.croissant import write_croissant
-from jobs.dataset_card import write_card
-from jobs.entry import main
-from jobs.history import current_version, is_withdrawn, make_current, sync
-from jobs.shard_files import write_eval_sets, write_shards
-from jobs.stage_run import StageRun
-from jobs.stages import Stage, stages_until
-from jobs.store import Store, digest_of, directory_digest, file_sha256, write_json
-from jobs.workspace import Workspace
-from pipeline.audit import Drift, describe_examples, describe_verdicts, find_drift, statistics
+from jobs.contracts.checkpoint import FOLDER
+from jobs.release.audit import audit_dataset
+from jobs.release.croissant import FILE as CROISSANT
+from jobs.release.croissant import write_croissant
+from jobs.release.dataset_card import write_card
+from jobs.release.history import current_version, is_withdrawn, make_current, sync
+from jobs.release.shards import write_eval_sets, write_shards
+from jobs.runtime.entry import main
+from jobs.runtime.stage import Stage, stages_until
+from jobs.runtime.stage_run import StageRun
+from jobs.runtime.workspace import Workspace
+from jobs.store.tables import Store, digest_of, directory_digest, file_sha256, write_json
+from pipeline.compare.drift import Drift, describe_examples, describe_verdicts, find_drift, statistics
 from pipeline.contract import kept
 from pipeline.locations import is_uri
 from pipeline.recipe import Recipe
@@ -43,8 +43,19 @@ from schemas.shards import EXAMPLES
 
 ARTEFACT, POINTER, CARD = "dataset", "dataset.json", "README.md"
 SECTIONS = (
-    "sources", "evaluation", "dedupe", "holdout", "guard", "bucket", "pair", "encoder", "synthesise", "mine", "label",
-    "judge", "assemble",
+    "sources",
+    "evaluation",
+    "dedupe",
+    "holdout",
+    "guard",
+    "bucket",
+    "pair",
+    "encoder",
+    "synthesise",
+    "mine",
+    "label",
+    "judge",
+    "assemble",
 )
 _LICENCES = 100  # rows of the table of sources and licences
 _VERSION_DIGITS = 16
@@ -74,8 +85,11 @@ def run(run: StageRun) -> None:
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     write_json(run.artefact(ARTEFACT) / POINTER, {"name": run.recipe.name, "version": manifest["version"]})
-    run.note(headline=f"{run.recipe.name}@{manifest['version']}, {held} expectations held", version=manifest["version"],
-             rows={f"stage{stage}": count for stage, count in rows.items()})
+    run.note(
+        headline=f"{run.recipe.name}@{manifest['version']}, {held} expectations held",
+        version=manifest["version"],
+        rows={f"stage{stage}": count for stage, count in rows.items()},
+    )
 
 
 def _rows_of(shards: list[dict[str, Any]], stage: int) -> int:
@@ -169,10 +183,16 @@ def _manifest(
     """Return what the version says of itself; its digest is the version's name. Holds no clock and no machine path."""
     recipe = run.recipe
     body = {
-        "name": recipe.name, "format": 1, "seed": recipe.seed,
+        "name": recipe.name,
+        "format": 1,
+        "seed": recipe.seed,
         "recipe": {name: _without_places(recipe.section(name)) for name in SECTIONS},
-        "files": [*evals, *shards], "rows": _row_counts(examples), "sources": _sources(run.read(DOCUMENTS)),
-        "funnel": _funnel(run), "models": _models(run), "statistics": _statistics(run, examples),
+        "files": [*evals, *shards],
+        "rows": _row_counts(examples),
+        "sources": _sources(run.read(DOCUMENTS)),
+        "funnel": _funnel(run),
+        "models": _models(run),
+        "statistics": _statistics(run, examples),
     }
     return {**body, "version": digest_of(body)[:_VERSION_DIGITS]}
 
@@ -191,9 +211,15 @@ def _without_places(value: Any) -> Any:
 def _row_counts(examples: DataFrame) -> list[dict[str, Any]]:
     """Return batches and rows by stage, task and domain."""
     keys = ["stage", "task", "domain"]
-    counted = kept(examples).groupBy(*keys).agg(
-        F.count_distinct("batch").alias("batches"), F.count("*").alias("rows"),
-        F.sum(F.size("negative_ids")).alias("negatives"))
+    counted = (
+        kept(examples)
+        .groupBy(*keys)
+        .agg(
+            F.count_distinct("batch").alias("batches"),
+            F.count("*").alias("rows"),
+            F.sum(F.size("negative_ids")).alias("negatives"),
+        )
+    )
     return [row.asDict() for row in counted.orderBy(*keys).collect()]
 
 
@@ -205,8 +231,11 @@ def _statistics(run: StageRun, examples: DataFrame) -> dict[str, Any]:
 
 def _sources(documents: DataFrame) -> list[dict[str, Any]]:
     """Return kept documents by source and licence, most first."""
-    counted = kept(documents).groupBy("source", F.coalesce("license", F.lit("not stated")).alias("license")).agg(
-        F.count("*").alias("documents"), F.sum("chars").alias("characters"))
+    counted = (
+        kept(documents)
+        .groupBy("source", F.coalesce("license", F.lit("not stated")).alias("license"))
+        .agg(F.count("*").alias("documents"), F.sum("chars").alias("characters"))
+    )
     largest = counted.orderBy(F.desc("documents"), "source", "license").limit(_LICENCES)
     return [row.asDict() for row in largest.collect()]
 
@@ -244,12 +273,21 @@ def _encoder(recipe: Recipe) -> Mapping[str, str]:
 
 
 STAGE = Stage(
-    name="publish", version=2, settings=("name", *SECTIONS),
+    name="publish",
+    version=2,
+    settings=("name", *SECTIONS),
     inputs={
-        EXAMPLES: "assemble", DOCUMENTS: "guard", VERDICTS: "judge", REPLIES: "synthesise",
-        EVAL_CORPUS: "holdout", EVAL_QUERIES: "holdout", EVAL_QRELS: "holdout",
+        EXAMPLES: "assemble",
+        DOCUMENTS: "guard",
+        VERDICTS: "judge",
+        REPLIES: "synthesise",
+        EVAL_CORPUS: "holdout",
+        EVAL_QUERIES: "holdout",
+        EVAL_QRELS: "holdout",
     },
-    artefacts=(ARTEFACT,), run=run, external=_encoder,
+    artefacts=(ARTEFACT,),
+    run=run,
+    external=_encoder,
 )
 
 if __name__ == "__main__":

@@ -6,15 +6,15 @@ from collections.abc import Mapping
 
 from pyspark.sql import DataFrame
 
-from jobs.cache import import_engines
+from jobs.cache.few_shots import SHOTS, ShotShelf
+from jobs.cache.parts import import_engines
 from jobs.engines.lucene import search_bm25
-from jobs.entry import main
 from jobs.index import LUCENE
-from jobs.shots import SHOTS, ShotShelf
-from jobs.stage_run import StageRun
-from jobs.stages import Stage
-from jobs.store import digest_of
-from jobs.writer import OFF, fetch_replies, model_digest, store_prompts, why_no_model
+from jobs.llm.generate import OFF, fetch_replies, model_digest, store_prompts, why_no_model
+from jobs.runtime.entry import main
+from jobs.runtime.stage import Stage
+from jobs.runtime.stage_run import StageRun
+from jobs.store.tables import digest_of
 from pipeline.contract import frame_of, kept, local_frame
 from pipeline.recipe import Recipe
 from pipeline.synthesise.config import SynthesiseConfig
@@ -93,8 +93,9 @@ def judge(run: StageRun) -> DataFrame:
     folder = str(run.scratch / "parsed")
     parse_replies(run.written(REQUESTS), run.written(REPLIES), documents, cfg).write.parquet(folder)
     parsed = run.spark.read.parquet(folder)  # read four times below, parsed once
-    leaks = flag_protected(parsed, run.read(EVAL_CORPUS), run.read(EVAL_QUERIES), run.recipe.guard,
-                           run.recipe.pair.protect_similarity)
+    leaks = flag_protected(
+        parsed, run.read(EVAL_CORPUS), run.read(EVAL_QUERIES), run.recipe.guard, run.recipe.pair.protect_similarity
+    )
     queries = kept(parsed).where(f"kind = '{QUERY}'").groupBy("text_id").agg({"text": "min"}).toDF("query_id", "query")
     hits = search_bm25(queries, run.source_of(LUCENE), cfg.round_trip_depth).select("query_id", "doc_id", "rank")
     return judge_synthetics(parsed, hits, leaks, run.read(POSITIVES), cfg)
@@ -124,10 +125,17 @@ def _said(counted: tuple[str, Mapping[str, int]]) -> str:
 
 
 STAGE = Stage(
-    name="synthesise", version=2,
+    name="synthesise",
+    version=2,
     settings=("synthesise", "guard", "pair"),
-    inputs={DOCUMENTS: "guard", DOMAINS: "bucket", POSITIVES: "pair", EVAL_CORPUS: "holdout", EVAL_QUERIES: "holdout",
-            LUCENE: "index"},
+    inputs={
+        DOCUMENTS: "guard",
+        DOMAINS: "bucket",
+        POSITIVES: "pair",
+        EVAL_CORPUS: "holdout",
+        EVAL_QUERIES: "holdout",
+        LUCENE: "index",
+    },
     outputs=(REQUESTS, REPLIES, SYNTHETICS, POSITIVES),
     run=run,
     external=writer_digest,

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jobs.entry import main
+from jobs.engines.trainer import run_trainer
 from jobs.publish import dataset_of
-from jobs.stage_run import StageRun
-from jobs.stages import Stage
-from jobs.store import directory_digest, write_json
-from jobs.trainer_process import run_trainer
+from jobs.runtime.entry import main
+from jobs.runtime.stage import Stage
+from jobs.runtime.stage_run import StageRun
+from jobs.store.tables import directory_digest, write_json
 from pipeline.recipe import Recipe
 
 

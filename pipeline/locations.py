@@ -17,7 +17,13 @@ from schemas.errors import EngineError, PairwrightError, RecipeError, rule
 
 _BUFFER = 1 << 20
 _PACKAGES = {
-    "s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "abfs": "adlfs", "abfss": "adlfs", "az": "adlfs",
+    "s3": "s3fs",
+    "s3a": "s3fs",
+    "gs": "gcsfs",
+    "gcs": "gcsfs",
+    "abfs": "adlfs",
+    "abfss": "adlfs",
+    "az": "adlfs",
 }
 _DENIED = ("credential", "denied", "forbidden", "unauthorized", "signature", "401", "403")
 
@@ -61,8 +67,10 @@ def remote_trouble(place: str, what: str, error: Exception) -> EngineError:
     """Return the error of a place that cannot be reached, or not with these credentials."""
     said = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
     if isinstance(error, PermissionError) or any(word in said.lower() for word in _DENIED):
-        way_out = ("try its credentials: for s3 AWS_PROFILE or AWS_ACCESS_KEY_ID, and FSSPEC_S3_ENDPOINT_URL for "
-                   "another endpoint")
+        way_out = (
+            "try its credentials: for s3 AWS_PROFILE or AWS_ACCESS_KEY_ID, and FSSPEC_S3_ENDPOINT_URL for "
+            "another endpoint"
+        )
     else:
         way_out = "try again when it can be reached"
     return EngineError(f"{place} cannot be {what} ({said}); {way_out}")

@@ -115,7 +115,12 @@ class Generator(Protocol):
     """An LLM behind a completion interface (vLLM)."""
 
     def complete(
-        self, requests: Requests, *, max_tokens: int, temperature: float, seed: int,
+        self,
+        requests: Requests,
+        *,
+        max_tokens: int,
+        temperature: float,
+        seed: int,
         stop: Sequence[str],
     ) -> Iterator[GenerationReply]:
         """Yield one reply per request as they come, in any order."""

@@ -9,21 +9,21 @@ from typing import Any
 
 import yaml
 
-from pipeline.assemble import AssembleConfig
-from pipeline.audit import AuditConfig
-from pipeline.bucket import CLASSIFIER, BucketConfig
+from pipeline.assemble.config import AssembleConfig
+from pipeline.bucket.config import CLASSIFIER, BucketConfig
+from pipeline.compare.drift import AuditConfig
 from pipeline.dedupe.config import DedupeConfig
 from pipeline.guard.config import GuardConfig
-from pipeline.holdout import EvalSetConfig, HoldoutConfig, resolve_holdout, resolve_sets
-from pipeline.ingest.contexts import BESIDES
-from pipeline.ingest.passages import PassageConfig, judged_sources
-from pipeline.ingest.sources import SourceConfig, resolve_sources, says_domains
-from pipeline.judge import JudgeConfig
-from pipeline.label import LabelConfig
-from pipeline.mine.ann import EncoderConfig
-from pipeline.mine.bm25 import IndexConfig
+from pipeline.holdout.families import EvalSetConfig, HoldoutConfig, resolve_holdout, resolve_sets
+from pipeline.ingest.config import SourceConfig, resolve_sources, says_domains
+from pipeline.ingest.passages.contexts import BESIDES
+from pipeline.ingest.passages.passages import PassageConfig, judged_sources
+from pipeline.judge.config import JudgeConfig
+from pipeline.label.config import LabelConfig
 from pipeline.mine.candidates import MineConfig
-from pipeline.pair import PairConfig
+from pipeline.pair.pairs import PairConfig
+from pipeline.search.bm25 import IndexConfig
+from pipeline.search.dense import EncoderConfig
 from pipeline.synthesise.config import SynthesiseConfig
 from schemas.config import Config, setting
 from schemas.errors import RecipeError, rule
@@ -78,11 +78,18 @@ class Recipe(Config):
         found += judged_sources(self.passages, self.sources)
         most = self.synthesise.context_tokens - self.synthesise.query_tokens - BESIDES
         if self.passages.context and self.passages.context_tokens > most:
-            found.append(rule("passages.context_tokens", f"at most {most}, what synthesise.context_tokens leaves",
-                              self.passages.context_tokens))
+            found.append(
+                rule(
+                    "passages.context_tokens",
+                    f"at most {most}, what synthesise.context_tokens leaves",
+                    self.passages.context_tokens,
+                )
+            )
         if self.bucket.rule == CLASSIFIER and self.sources and not any(map(says_domains, self.sources)):
-            found.append("bucket.rule classifier must have a source that says domains to learn from, got none; "
-                         "try sources.<name>.domain, sources.<name>.fields.domain, or rule: cluster")
+            found.append(
+                "bucket.rule classifier must have a source that says domains to learn from, got none; "
+                "try sources.<name>.domain, sources.<name>.fields.domain, or rule: cluster"
+            )
         return found
 
     def section(self, name: str) -> Any:

@@ -103,8 +103,12 @@ class Config:
             properties[item.name] = _schema_of(hints[item.name], item)
             if item.default is MISSING and item.default_factory is MISSING:
                 required.append(item.name)
-        schema = {"type": "object", "description": (cls.__doc__ or "").split("\n", maxsplit=1)[0],
-                  "properties": properties, "additionalProperties": False}
+        schema = {
+            "type": "object",
+            "description": (cls.__doc__ or "").split("\n", maxsplit=1)[0],
+            "properties": properties,
+            "additionalProperties": False,
+        }
         return {**schema, "required": required} if required else schema
 
 

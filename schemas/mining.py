@@ -91,8 +91,14 @@ VERDICTS = Table(
     key=("query_id", "doc_id"),
     columns=(
         *_PAIR,
-        Column("fn_probability", "double", "probability of being a false negative, 6 decimals", nullable=True, low=0,
-               high=1),
+        Column(
+            "fn_probability",
+            "double",
+            "probability of being a false negative, 6 decimals",
+            nullable=True,
+            low=0,
+            high=1,
+        ),
         Column("threshold", "double", "probability above which a candidate was vetoed", low=0, high=1),
         Column("verdict", "string", "kept, relabelled, vetoed or dropped", choices=(KEPT, RELABELLED, VETOED, DROPPED)),
         Column("rank", "integer", "1 = hardest of the query's rows with this drop_reason", low=1),

@@ -24,8 +24,12 @@ POSITIVES = Table(
         Column("query_id", "string", "hash of the normalised query: equal queries share their positives"),
         Column("query", "string", "text of the query", filled=True),
         Column("doc_id", "string", "document that answers it"),
-        Column("rule", "string", "where the pair comes from: title, links, qrels or synthetic",
-               choices=(TITLE, LINKS, QRELS, SYNTHETIC_RULE)),
+        Column(
+            "rule",
+            "string",
+            "where the pair comes from: title, links, qrels or synthetic",
+            choices=(TITLE, LINKS, QRELS, SYNTHETIC_RULE),
+        ),
         Column("grade", "double", "relevance, 1.0 unless the source grades", low=0),
         Column("domain", "string", "domain of the document"),
         DROP_REASON,
@@ -118,7 +122,8 @@ SYNTHETICS = Table(
         LEAK,
     ),
     references=(
-        refers("request_id", "requests.request_id"), refers("doc_id", "documents.doc_id"),
+        refers("request_id", "requests.request_id"),
+        refers("doc_id", "documents.doc_id"),
         refers("query_id", "positives.query_id"),
     ),
 )

@@ -15,11 +15,19 @@ SURPLUS_EXAMPLE = "surplus_example"  # over the share of its rule, or over the n
 
 _EXAMPLE = (
     Column("example_id", "string", "hash of query_id and positive_id", filled=True),
-    Column("task", "string", "pair = in-batch negatives only (stage 1); negatives = with mined negatives (stage 2)",
-           choices=(PAIR_TASK, TRIPLET_TASK)),
+    Column(
+        "task",
+        "string",
+        "pair = in-batch negatives only (stage 1); negatives = with mined negatives (stage 2)",
+        choices=(PAIR_TASK, TRIPLET_TASK),
+    ),
     Column("domain", "string", "one domain a batch", filled=True),
-    Column("rule", "string", "title, links, qrels, synthetic or promoted",
-           choices=(TITLE, LINKS, QRELS, SYNTHETIC_RULE, PROMOTED_RULE)),
+    Column(
+        "rule",
+        "string",
+        "title, links, qrels, synthetic or promoted",
+        choices=(TITLE, LINKS, QRELS, SYNTHETIC_RULE, PROMOTED_RULE),
+    ),
     Column("query_id", "string", "query"),
     Column("query", "string", "its text"),
     Column("positive_id", "string", "document"),
@@ -29,12 +37,17 @@ _EXAMPLE = (
     Column("negative_fn", "array<double>", "their probability of being a false negative"),
     Column("positive_teacher", "double", "cross-encoder score of the positive", nullable=True, low=0, high=1),
     Column("negative_teacher", "array<double>", "cross-encoder scores of the negatives; -1 = not labelled"),
-    Column("known_ids", "array<string>", "every document that may not stand against this query: its positives, their "
-           "duplicates, vetoed candidates"),
+    Column(
+        "known_ids",
+        "array<string>",
+        "every document that may not stand against this query: its positives, their duplicates, vetoed candidates",
+    ),
 )
 
 EXAMPLES = Table(
-    "examples", 1, key=("stage", "example_id"),
+    "examples",
+    1,
+    key=("stage", "example_id"),
     columns=(
         Column("stage", "integer", "training stage, 1 or 2", low=1, high=2),
         *_EXAMPLE,
@@ -43,14 +56,18 @@ EXAMPLES = Table(
         DROP_REASON,
     ),
     reasons=(INCOMPLETE_BATCH, NO_NEGATIVES, SURPLUS_EXAMPLE),
-    references=(refers("query_id", "positives.query_id"),
-                refers("positive_id", "documents.doc_id", "synthetics.text_id")),
+    references=(
+        refers("query_id", "positives.query_id"),
+        refers("positive_id", "documents.doc_id", "synthetics.text_id"),
+    ),
 )
 
 # A shard row: the columns of a Parquet file under datasets/<name>/<version>/stage<N>/. Row group i of a file is one
 # batch, in the order of `position`.
 SHARDS = Table(
-    "shards", 1, key=("batch", "position"),
+    "shards",
+    1,
+    key=("batch", "position"),
     columns=(
         Column("batch", "integer", "batch of its stage, counted from 0", low=0),
         Column("position", "integer", "place in the batch, from 0", low=0),

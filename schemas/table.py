@@ -5,8 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 TYPES = frozenset(
-    {"string", "integer", "long", "double", "boolean", "binary", "array<string>", "array<long>", "array<float>",
-     "array<double>"}
+    {
+        "string",
+        "integer",
+        "long",
+        "double",
+        "boolean",
+        "binary",
+        "array<string>",
+        "array<long>",
+        "array<float>",
+        "array<double>",
+    }
 )
 
 

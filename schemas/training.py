@@ -25,18 +25,24 @@ class StageConfig(Config):
     negatives: int = setting(4, "mined negatives used per query (stage 2)", low=0)
     mini_batch: int = setting(32, "texts a forward pass; texts of like length share one", low=1)
     gradient_cache: bool = setting(
-        True, "compute activations twice (GradCache), so that memory follows mini_batch and not the batch; "
-        "false = a quarter faster, memory grows with the batch")
+        True,
+        "compute activations twice (GradCache), so that memory follows mini_batch and not the batch; "
+        "false = a quarter faster, memory grows with the batch",
+    )
     mask_margin: float | None = setting(
-        0.1, "in-batch negatives whose score exceeds the positive's by more than this are masked; null = none",
-        low=0.0, high=2.0)
+        0.1,
+        "in-batch negatives whose score exceeds the positive's by more than this are masked; null = none",
+        low=0.0,
+        high=2.0,
+    )
     symmetric: bool = setting(False, "InfoNCE from positive to query as well as from query to positive")
     max_grad_norm: float = setting(1.0, "gradients are scaled down to this norm", low=0.0)
     refresh_steps: int = setting(
-        0, "re-rank each row's negatives with the model in training every so many steps; 0 = keep their order", low=0)
+        0, "re-rank each row's negatives with the model in training every so many steps; 0 = keep their order", low=0
+    )
     refresh_guard: float = setting(
-        0.95, "a re-ranked negative scoring above this share of its positive's score is passed over",
-        low=0.0, high=2.0)
+        0.95, "a re-ranked negative scoring above this share of its positive's score is passed over", low=0.0, high=2.0
+    )
 
 
 @dataclass(frozen=True)
@@ -44,13 +50,15 @@ class TrainConfig(Config):
     """How a published dataset becomes a model."""
 
     model: str = setting(
-        "all-MiniLM-L6-v2", "directory of a sentence-transformers model, or a name under the models folder")
+        "all-MiniLM-L6-v2", "directory of a sentence-transformers model, or a name under the models folder"
+    )
     max_length: int = setting(128, "tokens of a text that the model reads", low=8, high=8192)
     dimensions: tuple[int, ...] = setting((384, 256, 128, 64), "Matryoshka dimensions, largest first")
     dimension_weights: tuple[float, ...] = setting((), "weight of each dimension's loss; empty = all equal")
     dropout: bool = setting(True, "keep the base model's dropout; false = none, which trains faster")
     precision: str = setting(
-        "auto", "bf16 = autocast to bfloat16; auto = bf16 where the GPU or CPU computes in it", choices=PRECISIONS)
+        "auto", "bf16 = autocast to bfloat16; auto = bf16 where the GPU or CPU computes in it", choices=PRECISIONS
+    )
     seed: int = setting(13, "order of the batches, dropout", low=0)
     threads: int = setting(0, "CPU threads; 0 = all cores", low=0)
     checkpoint_steps: int = setting(50, "optimiser steps between checkpoints", low=1)
@@ -67,7 +75,8 @@ class TrainConfig(Config):
         if weights and (len(weights) != len(self.dimensions) or min(weights) < 0 or sum(weights) <= 0):
             found.append(
                 f"dimension_weights must be one weight of 0 or more per dimension, got {list(weights)}; "
-                "try leaving it out: all weigh the same")
+                "try leaving it out: all weigh the same"
+            )
         return found
 
 
@@ -79,4 +88,5 @@ class EvaluateConfig(Config):
     resamples: int = setting(10_000, "paired bootstrap resamples", low=100)
     seed: int = setting(13, "of the bootstrap", low=0)
     precision: str = setting(
-        "auto", "arithmetic of the encoder: bf16 where the GPU or CPU computes in it, else fp32", choices=PRECISIONS)
+        "auto", "arithmetic of the encoder: bf16 where the GPU or CPU computes in it, else fp32", choices=PRECISIONS
+    )

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from pyspark.sql import DataFrame, SparkSession
 
-from jobs.session import start_session
+from jobs.spark.session import start_session
 from pipeline.contract import frame_of
 from schemas.table import Table
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow.dataset as ds
 import pytest
 
-from jobs.explain import Ledger, explain
+from jobs.views.explain import Ledger, explain
 from schemas.documents import DOCUMENTS
 from schemas.errors import RecipeError
 from schemas.mining import VERDICTS
@@ -62,9 +62,7 @@ def dataset_files(workspace: Path) -> dict[str, bytes]:
     home = workspace / "datasets" / "pydocs-tiny"
     version = home / (home / "CURRENT").read_text().strip()
     return {
-        path.relative_to(home).as_posix(): path.read_bytes()
-        for path in sorted(version.rglob("*"))
-        if path.is_file()
+        path.relative_to(home).as_posix(): path.read_bytes() for path in sorted(version.rglob("*")) if path.is_file()
     }
 
 

@@ -49,12 +49,17 @@ def _train(args: argparse.Namespace) -> None:
 
 
 def _evaluate(args: argparse.Namespace) -> None:
-    from trainer.evaluate import Request, evaluate, format_table
+    from trainer.evaluate.evaluate import Request, evaluate, format_table
 
     request = Request(
-        evals=args.eval, models=_named(args.model, "--model"), runs=_named(args.run_file, "--run"),
+        evals=args.eval,
+        models=_named(args.model, "--model"),
+        runs=_named(args.run_file, "--run"),
         dimensions={name: _numbers(value) for name, value in _named(args.dimensions, "--dimensions").items()},
-        baseline=args.baseline, max_length=args.max_length, config=_read_config(args.config, EvaluateConfig))
+        baseline=args.baseline,
+        max_length=args.max_length,
+        config=_read_config(args.config, EvaluateConfig),
+    )
     result = evaluate(request, _print_line)
     _write_json(Path(args.out), result)
     print(format_table(result), file=sys.stderr)
@@ -62,7 +67,7 @@ def _evaluate(args: argparse.Namespace) -> None:
 
 
 def _export(args: argparse.Namespace) -> None:
-    from trainer.export import export_dataset
+    from trainer.export.layouts import export_dataset
 
     counts = export_dataset(args.dataset, args.format, Path(args.out), negatives=args.negatives)
     _print_line({"done": counts, "out": args.out})
@@ -121,8 +126,13 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--eval", required=True, help="a BEIR folder, or a folder of BEIR folders")
     evaluate.add_argument("--model", action="append", default=[], metavar="NAME=DIR")
     evaluate.add_argument("--run", action="append", default=[], metavar="NAME=FILE.trec", dest="run_file")
-    evaluate.add_argument("--dimensions", action="append", default=[], metavar="NAME=256,128",
-                          help="also measure this model cut to these dimensions")
+    evaluate.add_argument(
+        "--dimensions",
+        action="append",
+        default=[],
+        metavar="NAME=256,128",
+        help="also measure this model cut to these dimensions",
+    )
     evaluate.add_argument("--baseline", help="system that the others are compared with; default the first")
     evaluate.add_argument("--max-length", type=int, help="tokens of a text that every model reads")
     evaluate.add_argument("--config", help="JSON file of evaluate settings; without it the defaults")
@@ -133,8 +143,10 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--format", required=True, choices=LAYOUTS)
     export.add_argument("--out", required=True, help="directory to make; must not exist")
     export.add_argument(
-        "--negatives", type=int, help="most negatives a row; for sentence-transformers their exact number "
-        "(default: the fewest of a row)")
+        "--negatives",
+        type=int,
+        help="most negatives a row; for sentence-transformers their exact number (default: the fewest of a row)",
+    )
     export.set_defaults(run=_export)
     return parser
 

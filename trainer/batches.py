@@ -59,12 +59,17 @@ def collate(examples: Sequence[Example], chosen: Sequence[Sequence[int]]) -> Bat
             teachers[row, place] = _teacher(example, number)
     positive = torch.tensor([documents[example.positive] for example in examples])
     return Batch(
-        queries=list(queries), documents=list(documents),
-        query_row=torch.tensor([queries[example.query] for example in examples]), positive=positive,
-        negatives=negatives, allowed=_allowed(examples, chosen, documents, positive),
+        queries=list(queries),
+        documents=list(documents),
+        query_row=torch.tensor([queries[example.query] for example in examples]),
+        positive=positive,
+        negatives=negatives,
+        allowed=_allowed(examples, chosen, documents, positive),
         positive_teacher=torch.tensor(
-            [math.nan if e.positive_teacher is None else e.positive_teacher for e in examples]),
-        negative_teacher=teachers)
+            [math.nan if e.positive_teacher is None else e.positive_teacher for e in examples]
+        ),
+        negative_teacher=teachers,
+    )
 
 
 def _document_texts(examples: Sequence[Example], chosen: Sequence[Sequence[int]]) -> list[str]:

@@ -49,11 +49,16 @@ Every step is in `training.jsonl`, the summary in `training.json`.
 def write_card(path: Path, summary: Mapping[str, Any], log: Sequence[Mapping[str, Any]]) -> None:
     """Write the card; it holds nothing that differs between two runs of the same plan."""
     config = summary["config"]
-    path.write_text(_TEMPLATE.format(
-        **{name: summary[name] for name in ("base", "dataset", "stage", "steps", "examples", "precision")},
-        dimensions=", ".join(str(dimension) for dimension in config["dimensions"]), smallest=config["dimensions"][-1],
-        curve="\n".join(_curve(log)), config=json.dumps({**config, "model": summary["base"]}, indent=1),
-    ), encoding="utf-8")
+    path.write_text(
+        _TEMPLATE.format(
+            **{name: summary[name] for name in ("base", "dataset", "stage", "steps", "examples", "precision")},
+            dimensions=", ".join(str(dimension) for dimension in config["dimensions"]),
+            smallest=config["dimensions"][-1],
+            curve="\n".join(_curve(log)),
+            config=json.dumps({**config, "model": summary["base"]}, indent=1),
+        ),
+        encoding="utf-8",
+    )
 
 
 def _curve(log: Sequence[Mapping[str, Any]], points: int = 20) -> list[str]:

@@ -71,7 +71,8 @@ def load_checkpoint(
         if state["fingerprint"] != fingerprint:
             raise RecipeError(
                 f"--resume must continue the same run, got a checkpoint in {folder} made with other settings, another "
-                "dataset or another base model; try without --resume, which starts afresh")
+                "dataset or another base model; try without --resume, which starts afresh"
+            )
         _restore(model, optimiser, load_file(found[-1] / _WEIGHTS), load_file(found[-1] / _OPTIMISER))
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise ShardError(f"checkpoint {found[-1]} is damaged ({error}); try without --resume") from error

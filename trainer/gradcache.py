@@ -19,8 +19,8 @@ from sentence_transformers import SentenceTransformer
 from torch import Tensor
 
 from trainer.batches import Batch
-from trainer.losses import Loss
-from trainer.model import DOCUMENT, QUERY, Features, autocast, embed, split_by_length, tokenise
+from trainer.losses.losses import Loss
+from trainer.models.bi_encoder import DOCUMENT, QUERY, Features, autocast, embed, split_by_length, tokenise
 
 
 @dataclass(frozen=True)

@@ -27,9 +27,9 @@ from trainer.batches import collate
 from trainer.card import write_card
 from trainer.checkpoint import Position, load_checkpoint, save_checkpoint
 from trainer.gradcache import backward
-from trainer.losses import NEEDS_TEACHER, build_loss
-from trainer.model import digest_model, load_model, pick_device, set_threads, uses_bf16
-from trainer.negatives import NegativeChoice
+from trainer.hard_negatives import NegativeChoice
+from trainer.losses.losses import NEEDS_TEACHER, build_loss
+from trainer.models.bi_encoder import digest_model, load_model, pick_device, set_threads, uses_bf16
 from trainer.shards import Dataset, Example, StageShards
 
 Emit = Callable[[dict[str, Any]], None]
@@ -95,8 +95,14 @@ class Run:
     """The state of one training run."""
 
     def __init__(
-        self, request: Request, dataset: Dataset, shards: StageShards, model: SentenceTransformer, fingerprint: str,
-        device: torch.device, emit: Emit,
+        self,
+        request: Request,
+        dataset: Dataset,
+        shards: StageShards,
+        model: SentenceTransformer,
+        fingerprint: str,
+        device: torch.device,
+        emit: Emit,
     ) -> None:
         """Prepare model and optimiser; take up the last checkpoint when resuming."""
         self.request, self.config, self.stage = request, request.config, request.settings
@@ -133,8 +139,13 @@ class Run:
                 self.examples += examples
                 seconds = time.monotonic() - started
                 record = {
-                    "step": step + 1, "steps": int(self.steps), "loss": round(value, 6),
-                    "lr": self._rate(step), "examples": self.examples, "seconds": round(seconds, 3)}
+                    "step": step + 1,
+                    "steps": int(self.steps),
+                    "loss": round(value, 6),
+                    "lr": self._rate(step),
+                    "examples": self.examples,
+                    "seconds": round(seconds, 3),
+                }
                 log.write(json.dumps({**record, "batch": number, "grad_norm": round(norm, 6)}) + "\n")
                 log.flush()
                 self.emit(record)
@@ -151,17 +162,25 @@ class Run:
         batch = collate(examples, [self.choice.choose(example) for example in examples])
         try:
             value = backward(
-                self.model, batch, loss, mini_batch=self.stage.mini_batch, cached=self.stage.gradient_cache,
-                bf16=self.bf16, seed=f"{self.config.seed}:{self.request.stage}:{step}")
+                self.model,
+                batch,
+                loss,
+                mini_batch=self.stage.mini_batch,
+                cached=self.stage.gradient_cache,
+                bf16=self.bf16,
+                seed=f"{self.config.seed}:{self.request.stage}:{step}",
+            )
         except torch.OutOfMemoryError as error:
             raise EngineError(
                 f"out of GPU memory at step {step + 1} with mini_batch {self.stage.mini_batch}; try a smaller "
-                "mini_batch or max_length, gradient_cache: true, or precision: bf16") from error
+                "mini_batch or max_length, gradient_cache: true, or precision: bf16"
+            ) from error
         norm = float(nn.utils.clip_grad_norm_(self.model.parameters(), self.stage.max_grad_norm or math.inf))
         if not math.isfinite(value) or not math.isfinite(norm):
             raise EngineError(
                 f"loss {value}, gradient norm {norm} at step {step + 1} (batch {number}, domain "
-                f"{examples[0].domain!r}); try a lower learning_rate, a higher temperature, or precision: fp32")
+                f"{examples[0].domain!r}); try a lower learning_rate, a higher temperature, or precision: fp32"
+            )
         for group in self.optimiser.param_groups:
             group["lr"] = self._rate(step)
         self.optimiser.step()
@@ -194,11 +213,19 @@ class Run:
         self.model.save_pretrained(str(draft), create_model_card=False)
         log = [json.loads(line) for line in (self.partial / _LOG).read_text(encoding="utf-8").splitlines()]
         summary = {
-            "fingerprint": self.fingerprint, "stage": self.request.stage, "steps": len(log),
-            "examples": log[-1]["examples"], "seconds": log[-1]["seconds"],
-            "first_loss": log[0]["loss"], "last_loss": log[-1]["loss"],
-            "dataset": f"{self.dataset.name}@{self.dataset.version}", "base": _base_name(Path(self.request.model)),
-            "precision": "bf16" if self.bf16 else "fp32", **figures, "config": self.config.to_mapping()}
+            "fingerprint": self.fingerprint,
+            "stage": self.request.stage,
+            "steps": len(log),
+            "examples": log[-1]["examples"],
+            "seconds": log[-1]["seconds"],
+            "first_loss": log[0]["loss"],
+            "last_loss": log[-1]["loss"],
+            "dataset": f"{self.dataset.name}@{self.dataset.version}",
+            "base": _base_name(Path(self.request.model)),
+            "precision": "bf16" if self.bf16 else "fp32",
+            **figures,
+            "config": self.config.to_mapping(),
+        }
         (draft / _SUMMARY).write_text(json.dumps(summary, indent=1, sort_keys=True) + "\n", encoding="utf-8")
         shutil.copyfile(self.partial / _LOG, draft / _LOG)
         write_card(draft / "README.md", summary, log)
@@ -211,8 +238,7 @@ def _prepare_model(model: SentenceTransformer, config: TrainConfig, device: torc
     """Set length, dropout and determinism for training; return the length that the saved model is to read."""
     width = model.get_embedding_dimension() or 0
     if config.dimensions[0] > width:
-        raise RecipeError(
-            f"dimensions must be at most the model's {width}, got {config.dimensions[0]}; try [{width}]")
+        raise RecipeError(f"dimensions must be at most the model's {width}, got {config.dimensions[0]}; try [{width}]")
     own = int(model.max_seq_length or config.max_length)
     positions = int(getattr(model[0].config, "max_position_embeddings", None) or config.max_length)
     length = min(config.max_length, positions)

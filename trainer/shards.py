@@ -72,7 +72,8 @@ class Dataset:
         except (ValueError, KeyError, TypeError) as error:
             raise ShardError(
                 f"{path}/manifest.json must be a dataset manifest with name, version and files, got "
-                f"{type(error).__name__}: {error}; try publishing the dataset again") from error
+                f"{type(error).__name__}: {error}; try publishing the dataset again"
+            ) from error
         # Of the content alone: publishing the same rows at another time is the same dataset.
         self.digest = hashlib.sha256(json.dumps(sorted(self.files)).encode()).hexdigest()
 
@@ -83,7 +84,8 @@ class Dataset:
         except FileNotFoundError as error:
             raise RecipeError(
                 f"dataset must be a published dataset with a manifest.json, got {self.path!r}; "
-                "try the directory that `pairwright build` printed") from error
+                "try the directory that `pairwright build` printed"
+            ) from error
         except OSError as error:
             raise ShardError(f"{self.path}/manifest.json cannot be read: {error}") from error
 
@@ -106,7 +108,8 @@ class Dataset:
         if not groups:
             raise RecipeError(
                 f"stage {number} of dataset {self.name}@{self.version} must hold at least one batch, got none; "
-                "try a smaller batch size in assemble, or epochs: 0 to skip the stage")
+                "try a smaller batch size in assemble, or epochs: 0 to skip the stage"
+            )
         return StageShards(self, groups)
 
     def _check_file(self, relative: str, size: int, checksum: str) -> None:
@@ -118,18 +121,21 @@ class Dataset:
                     seen += len(chunk)
         except OSError as error:
             raise ShardError(
-                f"{self.path}/{relative} cannot be read: {error}; try fetching the dataset again") from error
+                f"{self.path}/{relative} cannot be read: {error}; try fetching the dataset again"
+            ) from error
         if seen != size or digest.hexdigest() != checksum:
             raise ShardError(
                 f"{self.path}/{relative} must match its manifest ({size} bytes, sha256 {checksum[:12]}), got {seen} "
-                f"bytes, sha256 {digest.hexdigest()[:12]}; try fetching or publishing the dataset again")
+                f"bytes, sha256 {digest.hexdigest()[:12]}; try fetching or publishing the dataset again"
+            )
 
     def _row_groups(self, relative: str) -> Iterator[RowGroup]:
         with self.open_parquet(relative) as file:
             missing = [name for name in SHARDS.names if name not in file.schema_arrow.names]
             if missing:
                 raise ShardError(
-                    f"{self.path}/{relative} lacks the columns {', '.join(missing)}; try publishing it again")
+                    f"{self.path}/{relative} lacks the columns {', '.join(missing)}; try publishing it again"
+                )
             for group in range(file.num_row_groups):
                 yield RowGroup(relative, group, file.metadata.row_group(group).num_rows)
 
@@ -140,7 +146,8 @@ class Dataset:
         except (pa.ArrowException, OSError) as error:
             raise ShardError(
                 f"{self.path}/{relative} must be a Parquet file, got {_first_line(error)}; "
-                "try fetching or publishing the dataset again") from error
+                "try fetching or publishing the dataset again"
+            ) from error
 
 
 class StageShards:
@@ -171,11 +178,13 @@ class StageShards:
             except (pa.ArrowException, OSError) as error:
                 raise ShardError(
                     f"{self.dataset.path}/{group.path} row group {group.group} cannot be decoded: "
-                    f"{_first_line(error)}; try fetching or publishing the dataset again") from error
+                    f"{_first_line(error)}; try fetching or publishing the dataset again"
+                ) from error
         return [_example(row, group) for row in sorted(rows, key=lambda row: row["position"])]
 
     def order(self, seed: int, epoch: int) -> list[int]:
         """Return the batch numbers in the order of one epoch: by hash, so that any library version agrees."""
+
         def rank(number: int) -> bytes:
             return hashlib.sha256(f"{seed}:{epoch}:{number}".encode()).digest()
 
@@ -187,12 +196,23 @@ def _example(row: dict[str, Any], group: RowGroup) -> Example:
     if len(negatives) != len(ids) or row["query"] is None or row["positive"] is None:
         raise ShardError(
             f"{group.path} row group {group.group}: example {row['example_id']} must have a query, a positive and one "
-            f"text per negative id, got {len(ids)} ids and {len(negatives)} texts; try publishing the dataset again")
+            f"text per negative id, got {len(ids)} ids and {len(negatives)} texts; try publishing the dataset again"
+        )
     return Example(
-        example_id=row["example_id"], query_id=row["query_id"], query=row["query"], positive_id=row["positive_id"],
-        positive=row["positive"], negative_ids=tuple(ids), negatives=tuple(negatives),
-        positive_teacher=row["positive_teacher"], negative_teacher=tuple(row["negative_teacher"] or ()),
-        known_ids=frozenset(row["known_ids"] or ()), domain=row["domain"], task=row["task"], rule=row["rule"])
+        example_id=row["example_id"],
+        query_id=row["query_id"],
+        query=row["query"],
+        positive_id=row["positive_id"],
+        positive=row["positive"],
+        negative_ids=tuple(ids),
+        negatives=tuple(negatives),
+        positive_teacher=row["positive_teacher"],
+        negative_teacher=tuple(row["negative_teacher"] or ()),
+        known_ids=frozenset(row["known_ids"] or ()),
+        domain=row["domain"],
+        task=row["task"],
+        rule=row["rule"],
+    )
 
 
 def _open_filesystem(path: str) -> tuple[Any, str]:

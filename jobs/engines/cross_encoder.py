@@ -22,8 +22,8 @@ import numpy.typing as npt
 
 from jobs.engines.device import MOST_DEVICES, task_device
 from jobs.engines.encoder import multiplies_bfloat16
-from jobs.store import digest_of, directory_digest, directory_stamp
-from pipeline.label import LabelConfig
+from jobs.store.tables import digest_of, directory_digest, directory_stamp
+from pipeline.label.config import LabelConfig
 from schemas.errors import EngineError, RecipeError
 
 LENGTH_STEP = 32  # a pair is padded to the next multiple
@@ -66,9 +66,7 @@ def _opened(opener: OpenScorer, device: str, _: object) -> TransformerScorer:
 class TransformerScorer:
     """A ``PairScorer`` over a CrossEncoder directory."""
 
-    def __init__(
-        self, path: Path, *, max_length: int, batch: int, threads: int = 1, device: str | None = None
-    ) -> None:
+    def __init__(self, path: Path, *, max_length: int, batch: int, threads: int = 1, device: str | None = None) -> None:
         """Load the model onto the device, by default that of this task; ``threads`` score on a CPU.
 
         Raises: EngineError when the directory holds no cross-encoder.
@@ -113,7 +111,11 @@ class TransformerScorer:
 
 
 def train_teacher(
-    lessons: Sequence[Lesson], base: Path, out: Path, cfg: LabelConfig, seed: int,
+    lessons: Sequence[Lesson],
+    base: Path,
+    out: Path,
+    cfg: LabelConfig,
+    seed: int,
     progress: Callable[[int, int, str], None] = lambda *_: None,
 ) -> dict[str, float]:
     """Fine-tune a cross-encoder from the body of ``base`` and save it in ``out`` (safetensors).
@@ -134,13 +136,16 @@ def train_teacher(
         model.save_pretrained(str(out), create_model_card=False)
     tenth = max(1, len(losses) // 10)
     return {
-        "lessons": len(lessons), "steps": len(losses),
-        "first_loss": round(float(np.mean(losses[:tenth])), 4), "last_loss": round(float(np.mean(losses[-tenth:])), 4),
+        "lessons": len(lessons),
+        "steps": len(losses),
+        "first_loss": round(float(np.mean(losses[:tenth])), 4),
+        "last_loss": round(float(np.mean(losses[-tenth:])), 4),
     }
 
 
-def _fit(model: Any, lessons: Sequence[Lesson], cfg: LabelConfig, seed: int,
-         progress: Callable[[int, int, str], None]) -> list[float]:
+def _fit(
+    model: Any, lessons: Sequence[Lesson], cfg: LabelConfig, seed: int, progress: Callable[[int, int, str], None]
+) -> list[float]:
     """Run the training steps and return their losses."""
     import torch
 
@@ -186,8 +191,9 @@ def _encode(tokenizer: Any, pairs: Sequence[tuple[str, str]], max_length: int) -
     queries, texts = [query for query, _ in pairs], [text for _, text in pairs]
     if not pairs:
         return {"input_ids": [], "token_type_ids": []}
-    return tokenizer(queries, texts, truncation="longest_first", max_length=max_length, padding=False,
-                     return_attention_mask=False)
+    return tokenizer(
+        queries, texts, truncation="longest_first", max_length=max_length, padding=False, return_attention_mask=False
+    )
 
 
 def _features(model: Any, encoded: Any, rows: Sequence[int], length: int, batch: int) -> dict[str, Any]:
@@ -217,8 +223,12 @@ def _open(path: Path, max_length: int, num_labels: int | None = None, device: st
 
     try:
         return CrossEncoder(
-            str(path), num_labels=num_labels, max_length=max_length, device=device or task_device(),
-            local_files_only=True)
+            str(path),
+            num_labels=num_labels,
+            max_length=max_length,
+            device=device or task_device(),
+            local_files_only=True,
+        )
     except (OSError, ValueError, RuntimeError) as error:
         said = " ".join(str(error).split())[:200]
         raise EngineError(f"cross-encoder {path} cannot be loaded: {said}; try the stage label again") from error

@@ -8,6 +8,7 @@ from pipeline.placement import GPU
 
 MOST_DEVICES = 8  # of a machine: a worker that is used again may be given another GPU, and keeps what it opened
 
+
 def task_device() -> str:
     """Return the GPU that Spark gave to this task, else one by its partition, else the CPU; outside a task the first.
 

@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 
 from jobs.engines.device import MOST_DEVICES, task_device
-from jobs.store import digest_of, directory_digest, directory_stamp
-from pipeline.mine.ann import EncoderConfig
+from jobs.store.tables import digest_of, directory_digest, directory_stamp
 from pipeline.ports import FloatMatrix
+from pipeline.search.dense import EncoderConfig
 from schemas.errors import EngineError, RecipeError, rule
 
 LENGTHS = (16, 32, 48, 64, 96, 128, 192, 256, 384, 512, 1024, 2048, 4096, 8192)
@@ -149,8 +149,16 @@ class SentenceEncoder:
 
 def _digest(files: str, config: EncoderConfig, device: str) -> str:
     versions = {name: importlib.metadata.version(name) for name in LIBRARIES}
-    return digest_of([files, config.max_length, _pass_tokens(config, device),
-                      _dtype(config.dtype, device), device.partition(":")[0], versions])
+    return digest_of(
+        [
+            files,
+            config.max_length,
+            _pass_tokens(config, device),
+            _dtype(config.dtype, device),
+            device.partition(":")[0],
+            versions,
+        ]
+    )
 
 
 def _pass_tokens(config: EncoderConfig, device: str) -> int:

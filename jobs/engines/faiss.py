@@ -21,8 +21,8 @@ import numpy.typing as npt
 
 from jobs.engines.device import task_cores
 from jobs.engines.vectors import StoredVectors, store_vectors
-from pipeline.mine.hits import SCORE_DECIMALS, ranked
 from pipeline.ports import FloatMatrix, Hit
+from pipeline.search.hits import SCORE_DECIMALS, ranked
 from schemas.errors import EngineError, RecipeError, rule
 
 FLAT = "Flat"

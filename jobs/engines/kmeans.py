@@ -30,8 +30,15 @@ class FindCentres:
 
         vectors = np.ascontiguousarray(vectors, dtype=np.float32)
         search = faiss.Kmeans(
-            vectors.shape[1], clusters, niter=self.rounds, seed=self.seed, spherical=True, gpu=False,
-            min_points_per_centroid=1, max_points_per_centroid=max(1, len(vectors)))
+            vectors.shape[1],
+            clusters,
+            niter=self.rounds,
+            seed=self.seed,
+            spherical=True,
+            gpu=False,
+            min_points_per_centroid=1,
+            max_points_per_centroid=max(1, len(vectors)),
+        )
         with threadpool_limits(1):  # threads would add in another order every time
             faiss.omp_set_num_threads(1)
             first, _ = kmeans_plusplus(vectors, clusters, random_state=self.seed)

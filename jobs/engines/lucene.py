@@ -25,10 +25,10 @@ from typing import Any, Self
 import numpy as np
 from pyspark.sql import DataFrame
 
-from jobs.java import start_lucene_jvm
-from pipeline.mine.bm25 import LANGUAGES, IndexConfig, retrieve_bm25
-from pipeline.mine.hits import ranked
+from jobs.spark.java import start_lucene_jvm
 from pipeline.ports import Hit
+from pipeline.search.bm25 import LANGUAGES, IndexConfig, retrieve_bm25
+from pipeline.search.hits import ranked
 from pipeline.text import WORD
 from schemas.errors import EngineError, RecipeError, ShardError, rule
 

@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow.parquet as pq
 
-from pipeline.mine.ann import matrix_of
 from pipeline.ports import FloatMatrix
+from pipeline.search.dense import matrix_of
 from schemas.errors import ShardError
 
 _REBUILD = "try building the stage that embeds again"

@@ -22,8 +22,19 @@ from airflow.sdk import XComArg, dag, task
 from airflow.sdk.exceptions import AirflowFailException
 
 DATASET = (
-    "ingest", "dedupe", "holdout", "guard", "bucket", "pair", "index", "synthesise", "mine", "label", "judge",
-    "assemble", "publish",
+    "ingest",
+    "dedupe",
+    "holdout",
+    "guard",
+    "bucket",
+    "pair",
+    "index",
+    "synthesise",
+    "mine",
+    "label",
+    "judge",
+    "assemble",
+    "publish",
 )
 MODEL = ("train1", "train2", "evaluate")
 COSTLY = frozenset({"index", "synthesise", "mine", "label", *MODEL})
@@ -58,7 +69,11 @@ def run_stage(stage: str) -> None:
 
 
 @dag(
-    schedule="30 2 * * *", start_date=datetime(2026, 1, 1), catchup=False, max_active_runs=1, tags=["pairwright"],
+    schedule="30 2 * * *",
+    start_date=datetime(2026, 1, 1),
+    catchup=False,
+    max_active_runs=1,
+    tags=["pairwright"],
     default_args={"retries": 2, "retry_delay": timedelta(minutes=5), "retry_exponential_backoff": True},
 )
 def pairwright_nightly() -> None:

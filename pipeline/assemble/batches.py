@@ -24,7 +24,7 @@ import pandas as pd
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from pipeline.assemble import AssembleConfig
+from pipeline.assemble.config import AssembleConfig
 from pipeline.contract import conform, kept
 from pipeline.ids import hash_column, unit_column
 from schemas.shards import EXAMPLES, INCOMPLETE_BATCH
@@ -87,8 +87,10 @@ class _Open:
     def is_open_to(self, slot: Slot) -> bool:
         """Return whether query and positive may enter, whatever becomes of negatives."""
         return (
-            slot.query_id not in self.queries and slot.positive not in self.positives
-            and slot.positive not in self.known and self.positives.isdisjoint(slot.known)
+            slot.query_id not in self.queries
+            and slot.positive not in self.positives
+            and slot.positive not in self.known
+            and self.positives.isdisjoint(slot.known)
         )
 
     def fits_whole(self, slot: Slot, wanted: int) -> bool:
@@ -186,7 +188,8 @@ def _plan_blocks(examples: DataFrame, duplicates: DataFrame, config: AssembleCon
         batches = fill_batches(list(_slots(ordered)), size, config.window, config.fewest_negatives)
         rows = [
             (row.example_id, local, position, row.held)
-            for local, batch in enumerate(batches) if len(batch) >= config.min_batch
+            for local, batch in enumerate(batches)
+            if len(batch) >= config.min_batch
             for position, row in enumerate(batch)
         ]
         found = pd.DataFrame(rows, columns=["example_id", "local", "position", "held"])

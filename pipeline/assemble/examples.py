@@ -8,7 +8,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from pipeline.assemble import AssembleConfig
+from pipeline.assemble.config import AssembleConfig
 from pipeline.contract import conform, kept
 from pipeline.ids import hash_column, unit_column
 from schemas.mining import KEPT, LIKELY_POSITIVE, RELABELLED, VETOED
@@ -19,8 +19,14 @@ _UNSCORED = -1.0
 
 
 def build_examples(
-    verdicts: DataFrame, positives: DataFrame, synthetics: DataFrame, documents: DataFrame, domains: DataFrame,
-    duplicates: DataFrame, config: AssembleConfig, seed: int,
+    verdicts: DataFrame,
+    positives: DataFrame,
+    synthetics: DataFrame,
+    documents: DataFrame,
+    domains: DataFrame,
+    duplicates: DataFrame,
+    config: AssembleConfig,
+    seed: int,
 ) -> DataFrame:
     """Make the examples of both stages, not yet in batches.
 
@@ -42,10 +48,17 @@ def build_examples(
     )
     described = whole.select(
         hash_column(F.col("query_id"), F.col("doc_id")).alias("example_id"),
-        F.coalesce("bucket", "domain").alias("domain"), "rule", "query_id", "query",
-        F.col("doc_id").alias("positive_id"), F.coalesce("text", F.lit("")).alias("positive"),
-        F.col("teacher").alias("positive_teacher"), "known_ids", "drop_reason",
-        F.lit(None).cast("int").alias("batch"), F.lit(None).cast("int").alias("position"),
+        F.coalesce("bucket", "domain").alias("domain"),
+        "rule",
+        "query_id",
+        "query",
+        F.col("doc_id").alias("positive_id"),
+        F.coalesce("text", F.lit("")).alias("positive"),
+        F.col("teacher").alias("positive_teacher"),
+        "known_ids",
+        "drop_reason",
+        F.lit(None).cast("int").alias("batch"),
+        F.lit(None).cast("int").alias("position"),
     )
     return _stage1(described).unionByName(_stage2(described, _negatives(verdicts, texts, config)))
 
@@ -110,8 +123,11 @@ def _negatives(verdicts: DataFrame, texts: DataFrame, config: AssembleConfig) ->
     judged = verdicts.where((F.col("verdict") == KEPT) & ~F.col("is_positive"))
     chosen = judged.withColumn("place", F.row_number().over(hardest)).where(F.col("place") <= config.negatives)
     one = F.struct(
-        "place", "doc_id", F.coalesce("text", F.lit("")).alias("text"),
-        F.coalesce("fn_probability", F.lit(0.0)).alias("fn"), F.coalesce("teacher", F.lit(_UNSCORED)).alias("teacher"),
+        "place",
+        "doc_id",
+        F.coalesce("text", F.lit("")).alias("text"),
+        F.coalesce("fn_probability", F.lit(0.0)).alias("fn"),
+        F.coalesce("teacher", F.lit(_UNSCORED)).alias("teacher"),
     )
     found = F.sort_array(F.collect_list(one)).alias("found")
     return chosen.join(texts, "doc_id", how="left").groupBy("query_id").agg(found)
@@ -119,8 +135,12 @@ def _negatives(verdicts: DataFrame, texts: DataFrame, config: AssembleConfig) ->
 
 def _stage1(described: DataFrame) -> DataFrame:
     """Return the pairs as examples without negatives."""
-    empty = {"negative_ids": T.StringType(), "negatives": T.StringType(), "negative_fn": T.DoubleType(),
-             "negative_teacher": T.DoubleType()}
+    empty = {
+        "negative_ids": T.StringType(),
+        "negatives": T.StringType(),
+        "negative_fn": T.DoubleType(),
+        "negative_teacher": T.DoubleType(),
+    }
     columns = {name: F.array().cast(T.ArrayType(kind, containsNull=False)) for name, kind in empty.items()}
     return conform(described.withColumns({"stage": F.lit(1), "task": F.lit(PAIR_TASK), **columns}), EXAMPLES)
 

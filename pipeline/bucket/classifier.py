@@ -21,7 +21,7 @@ import pyarrow as pa
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from pipeline.bucket import BucketConfig, ClassifierConfig
+from pipeline.bucket.config import BucketConfig, ClassifierConfig
 from pipeline.bucket.features import F32, Vocabulary, fit_vocabulary, vectorise
 from pipeline.bucket.taxonomy import assign_domains, is_stated
 from pipeline.contract import conform, kept
@@ -68,8 +68,16 @@ class DomainClassifier:
         names = np.array([label.encode() for label in self.labels])
         known = self.vocabulary
         np.savez_compressed(
-            folder / _FILE, labels=names, words=known.words, letters=known.letters, grams=known.grams,
-            weights=known.weights, slopes=self.slopes, biases=self.biases, temperature=self.temperature)
+            folder / _FILE,
+            labels=names,
+            words=known.words,
+            letters=known.letters,
+            grams=known.grams,
+            weights=known.weights,
+            slopes=self.slopes,
+            biases=self.biases,
+            temperature=self.temperature,
+        )
 
 
 def load_classifier(folder: Path) -> DomainClassifier:
@@ -135,20 +143,30 @@ def train_classifier(lessons: pa.Table, cfg: ClassifierConfig, seed: int) -> tup
     missing = sorted(set(range(len(labels))) - set(answers[~is_held].tolist()))
     if missing or not is_held.any():
         which = ", ".join(labels[place] for place in missing[:5]) or "all"
-        raise RecipeError(f"bucket.rule classifier must have families on both sides of its test in every domain, got "
-                          f"too few in {which}; {_WAY_OUT}")
+        raise RecipeError(
+            f"bucket.rule classifier must have families on both sides of its test in every domain, got "
+            f"too few in {which}; {_WAY_OUT}"
+        )
     first = fit_classifier(texts.filter(pa.array(~is_held)), answers[~is_held], labels, cfg)
     margins = first.margins(vectorise(texts.filter(pa.array(is_held)), first.vocabulary))
     temperature = fit_temperature(margins, answers[is_held])
     figures = measure_classifier(softmax(margins, temperature), answers[is_held], cfg.min_confidence)
     model = fit_classifier(texts, answers, labels, cfg, temperature)
-    facts = {"domains": len(labels), "lessons": len(answers), "held_out": int(is_held.sum()),
-             "features": len(model.vocabulary.grams), "temperature": temperature}
+    facts = {
+        "domains": len(labels),
+        "lessons": len(answers),
+        "held_out": int(is_held.sum()),
+        "features": len(model.vocabulary.grams),
+        "temperature": temperature,
+    }
     return model, {**facts, **figures}
 
 
 def fit_classifier(
-    texts: pa.StringArray, answers: npt.NDArray[np.int64], labels: Sequence[str], cfg: ClassifierConfig,
+    texts: pa.StringArray,
+    answers: npt.NDArray[np.int64],
+    labels: Sequence[str],
+    cfg: ClassifierConfig,
     temperature: float = 1.0,
 ) -> DomainClassifier:
     """Fit the linear model; every label has a text, and so has another one."""
@@ -161,8 +179,9 @@ def fit_classifier(
     slopes, biases = model.coef_.T, model.intercept_
     if len(labels) == 2:  # one machine tells both apart
         slopes, biases = np.hstack([-slopes, slopes]), np.concatenate([-biases, biases])
-    return DomainClassifier(tuple(labels), vocabulary, np.ascontiguousarray(slopes, np.float32),
-                            biases.astype(np.float32), temperature)
+    return DomainClassifier(
+        tuple(labels), vocabulary, np.ascontiguousarray(slopes, np.float32), biases.astype(np.float32), temperature
+    )
 
 
 def fit_temperature(margins: F64, answers: npt.NDArray[np.int64]) -> float:
@@ -211,8 +230,10 @@ def guess_domains(documents: DataFrame, named: Sequence[str], folder: Path, cfg:
             for start in range(0, batch.num_rows, _ROWS):
                 part = batch.slice(start, _ROWS)
                 best, chance = model.guess(part.column("read"))
-                yield pa.RecordBatch.from_arrays([part.column("doc_id"), names.take(pa.array(best)), pa.array(chance)],
-                                                 names=["doc_id", "guess", "confidence"])
+                yield pa.RecordBatch.from_arrays(
+                    [part.column("doc_id"), names.take(pa.array(best)), pa.array(chance)],
+                    names=["doc_id", "guess", "confidence"],
+                )
 
     asked = kept(documents).where(~is_stated(named)).select("doc_id", text_of(cfg).alias("read"))
     return conform(asked.mapInArrow(guess, "doc_id string, guess string, confidence double"), GUESSES)
@@ -222,5 +243,6 @@ def believe_guesses(documents: DataFrame, named: Sequence[str], guesses: DataFra
     """Return (doc_id, path) of the kept documents: what the source says, else what is believed, else ``other``."""
     stated = kept(documents).where(is_stated(named)).select("doc_id", F.col("domain").alias("path"))
     believed = F.col("confidence") >= cfg.classifier.min_confidence
-    return stated.unionByName(guesses.select(
-        "doc_id", F.when(believed, F.col("guess")).otherwise(F.lit(cfg.other)).alias("path")))
+    return stated.unionByName(
+        guesses.select("doc_id", F.when(believed, F.col("guess")).otherwise(F.lit(cfg.other)).alias("path"))
+    )

@@ -17,12 +17,12 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from pipeline.bucket import SEPARATOR, BucketConfig, ClusterConfig
+from pipeline.bucket.config import SEPARATOR, BucketConfig, ClusterConfig
 from pipeline.bucket.terms import count_terms, name_groups, weigh_terms
 from pipeline.contract import conform, kept
 from pipeline.ids import unit_column
-from pipeline.mine.ann import matrix_of
 from pipeline.ports import CentreFinder, FloatMatrix
+from pipeline.search.dense import matrix_of
 from schemas.documents import GUESSES
 
 MOST_CLUSTERS = 256
@@ -57,7 +57,10 @@ def draw_vectors(documents: DataFrame, vectors: DataFrame, cfg: ClusterConfig) -
 
 
 def name_clusters(
-    lessons: pa.Table, clusters: int, cfg: BucketConfig, find: CentreFinder,
+    lessons: pa.Table,
+    clusters: int,
+    cfg: BucketConfig,
+    find: CentreFinder,
 ) -> tuple[FloatMatrix, list[str]]:
     """Return centres (K, H) and the path of each: its name, below that of its group where there are groups.
 
@@ -111,8 +114,10 @@ def join_clusters(vectors: DataFrame, centres: FloatMatrix, paths: Sequence[str]
         for batch in batches:
             if batch.num_rows:
                 best, cosine = nearest(matrix_of(batch.column("vector")), centres)
-                yield pa.RecordBatch.from_arrays([batch.column("doc_id"), known.take(pa.array(best)), pa.array(cosine)],
-                                                 names=["doc_id", "guess", "confidence"])
+                yield pa.RecordBatch.from_arrays(
+                    [batch.column("doc_id"), known.take(pa.array(best)), pa.array(cosine)],
+                    names=["doc_id", "guess", "confidence"],
+                )
 
     found = vectors.select("doc_id", "vector").mapInArrow(join, "doc_id string, guess string, confidence double")
     return conform(found, GUESSES)

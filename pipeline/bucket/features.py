@@ -1,8 +1,9 @@
 """Texts as sparse rows of unit length: n-grams of words and of bytes, present or not, weighed by rarity (TF-IDF).
 
-Word n-grams are those of dedupe (``pipeline.dedupe.shingling``), a character a word in scripts without spaces; n-grams
-of UTF-8 bytes add parts of words, case and punctuation, which tell code and names apart. Both are made for whole Arrow
-batches, without a loop over words. A row depends on its own text alone, so it is the same at any partitioning.
+Word n-grams are those of dedupe (``pipeline.similarity.shingles``), a character a word in scripts without spaces;
+n-grams of UTF-8 bytes add parts of words, case and punctuation, which tell code and names apart. Both are made for
+whole Arrow batches, without a loop over words. A row depends on its own text alone, so it is the same at any
+partitioning.
 Source: Spaerck Jones 1972; presence in place of counts as in Wang and Manning (2012), "Baselines and Bigrams".
 """
 
@@ -17,7 +18,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from scipy import sparse
 
-from pipeline.dedupe.shingling import I64, U8, U64, shingle_texts
+from pipeline.similarity.shingles import I64, U8, U64, shingle_texts
 
 F32 = npt.NDArray[np.float32]
 _SALT = 0x9E3779B97F4A7C15  # so that an n-gram of words shares its hash with none of another size

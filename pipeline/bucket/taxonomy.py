@@ -7,7 +7,7 @@ from collections.abc import Collection
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from pipeline.bucket import SEPARATOR, BucketConfig
+from pipeline.bucket.config import SEPARATOR, BucketConfig
 from pipeline.contract import conform, kept
 from schemas.documents import DOMAINS
 
@@ -56,7 +56,8 @@ def merge_small(paths: DataFrame, cfg: BucketConfig) -> DataFrame:
         too_small = (level == depth) & (F.col("held") < cfg.min_size)
         parent = F.lit(above) if isinstance(above, str) else above
         merged = merged.withColumn("held", held).withColumn(
-            "domain", F.when(too_small, parent).otherwise(F.col("domain")))
+            "domain", F.when(too_small, parent).otherwise(F.col("domain"))
+        )
     return merged.select("path", "domain")
 
 

@@ -56,8 +56,12 @@ def weigh_terms(counts: Sequence[Counter[str]], sizes: Sequence[int]) -> list[li
         return round(count / size * math.log(1 + mean / held[term]), 9)
 
     return [
-        [term for _, term in sorted((-weight(term, count, size), term) for term, count in group.items()
-                                    if count >= min(_FEWEST, size))]
+        [
+            term
+            for _, term in sorted(
+                (-weight(term, count, size), term) for term, count in group.items() if count >= min(_FEWEST, size)
+            )
+        ]
         for group, size in zip(counts, sizes, strict=True)
     ]
 

@@ -15,16 +15,20 @@ from pyspark.sql import functions as F
 from pipeline.contract import conform
 from pipeline.dedupe.config import DedupeConfig
 from pipeline.dedupe.exact import preference
-from pipeline.dedupe.lineage import Cut, cut_lineage
-from pipeline.dedupe.near import node_of
 from pipeline.dedupe.survivors import name_survivors
-from pipeline.mine.ann import retrieve_nearest
+from pipeline.plans import Cut, cut_lineage
 from pipeline.ports import VectorOpener
+from pipeline.search.dense import retrieve_nearest
+from pipeline.similarity.near import node_of
 from schemas.documents import DUPLICATES, SEMANTIC
 
 
 def find_alike(
-    documents: DataFrame, vectors: DataFrame, opener: VectorOpener, cfg: DedupeConfig, cut: Cut = cut_lineage,
+    documents: DataFrame,
+    vectors: DataFrame,
+    opener: VectorOpener,
+    cfg: DedupeConfig,
+    cut: Cut = cut_lineage,
 ) -> DataFrame:
     """Map every document to the one that is kept of those that say the same.
 
@@ -37,14 +41,28 @@ def find_alike(
     asked = vectors.withColumnRenamed("doc_id", "query_id")
     hits = retrieve_nearest(asked, opener, cfg.neighbours + 1)  # each finds itself
     close = hits.where((F.col("score") >= cfg.semantic) & (F.col("query_id") != F.col("doc_id")))
-    pairs = cut(close.select(node_of("query_id").alias("left"), node_of("doc_id").alias("right"),
-                             F.col("score").alias("similarity")))
-    each = documents.select("doc_id", F.col("doc_id").alias("keeper_id"), preference(cfg).alias("preference"),
-                            node_of("doc_id").alias("node"))
+    pairs = cut(
+        close.select(
+            node_of("query_id").alias("left"), node_of("doc_id").alias("right"), F.col("score").alias("similarity")
+        )
+    )
+    each = documents.select(
+        "doc_id",
+        F.col("doc_id").alias("keeper_id"),
+        preference(cfg).alias("preference"),
+        node_of("doc_id").alias("node"),
+    )
     found = name_survivors(each, pairs, cut).where(F.col("keeper_id") != F.col("survivor_id"))
-    return conform(found.select(
-        F.col("keeper_id").alias("doc_id"), "survivor_id", F.lit(SEMANTIC).alias("kind"),
-        F.lit(None).alias("jaccard"), F.least(F.lit(1.0), "similarity").alias("cosine")), DUPLICATES)
+    return conform(
+        found.select(
+            F.col("keeper_id").alias("doc_id"),
+            "survivor_id",
+            F.lit(SEMANTIC).alias("kind"),
+            F.lit(None).alias("jaccard"),
+            F.least(F.lit(1.0), "similarity").alias("cosine"),
+        ),
+        DUPLICATES,
+    )
 
 
 def with_alike(duplicates: DataFrame, alike: DataFrame) -> DataFrame:

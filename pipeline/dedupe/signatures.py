@@ -19,8 +19,8 @@ from pyspark.sql import DataFrame
 
 from pipeline.contract import conform, kept
 from pipeline.dedupe.config import DedupeConfig
-from pipeline.dedupe.minhash import U32, sign_sets
-from pipeline.dedupe.shingling import ShingleSets
+from pipeline.similarity.minhash import U32, sign_sets
+from pipeline.similarity.shingles import ShingleSets
 from pipeline.text import shingles
 from schemas.documents import SIGNATURES
 

@@ -22,7 +22,7 @@ from pipeline.contract import conform, kept
 from pipeline.dedupe.config import DedupeConfig
 from pipeline.dedupe.exact import preference
 from pipeline.ids import hash_id
-from pipeline.ingest.structure import find_pieces
+from pipeline.sentences import find_pieces
 from pipeline.text import clean_text, normal_form, words
 from schemas.documents import DOCUMENTS, REPEATED_SPANS, REPEATS
 
@@ -43,21 +43,36 @@ def find_repeats(documents: DataFrame, cfg: DedupeConfig) -> DataFrame:
 
     def list_runs(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            rows = [(key, row["doc_id"], row["preference"], start, end)
-                    for row in batch.to_pylist() for key, start, end in runs_of(row["text"], length, least)]
+            rows = [
+                (key, row["doc_id"], row["preference"], start, end)
+                for row in batch.to_pylist()
+                for key, start, end in runs_of(row["text"], length, least)
+            ]
             if rows:
                 columns = [pa.array(column) for column in zip(*rows, strict=True)]
                 yield pa.RecordBatch.from_arrays(columns, ["key", "doc_id", "preference", "start", "end"]).cast(_SHAPE)
 
     runs = kept(documents).select("doc_id", preference(cfg).alias("preference"), "text").mapInArrow(list_runs, _RUNS)
     order = Window.partitionBy("key").orderBy("preference", "doc_id", "start")
-    ranked = runs.select("doc_id", "start", "end", F.first("doc_id").over(order).alias("kept_id"),
-                         F.row_number().over(order).alias("place"))
+    ranked = runs.select(
+        "doc_id",
+        "start",
+        "end",
+        F.first("doc_id").over(order).alias("kept_id"),
+        F.row_number().over(order).alias("place"),
+    )
     return conform(ranked.where(F.col("place") > 1), REPEATS)
 
 
-_SHAPE = pa.schema([("key", pa.string()), ("doc_id", pa.string()), ("preference", pa.list_(pa.int64())),
-                    ("start", pa.int32()), ("end", pa.int32())])
+_SHAPE = pa.schema(
+    [
+        ("key", pa.string()),
+        ("doc_id", pa.string()),
+        ("preference", pa.list_(pa.int64())),
+        ("start", pa.int32()),
+        ("end", pa.int32()),
+    ]
+)
 
 
 def runs_of(text: str, length: int, least: int) -> list[tuple[str, int, int]]:
@@ -99,8 +114,15 @@ def cut_repeats(documents: DataFrame, repeats: DataFrame, cfg: DedupeConfig) -> 
     return conform(joined.withColumns({**new, "drop_reason": F.coalesce("drop_reason", reason)}), DOCUMENTS)
 
 
-_CUT_SHAPE = pa.schema([("doc_id", pa.string()), ("text", pa.string()), ("chars", pa.int32()),
-                        ("text_hash", pa.string()), ("too_little", pa.bool_())])
+_CUT_SHAPE = pa.schema(
+    [
+        ("doc_id", pa.string()),
+        ("text", pa.string()),
+        ("chars", pa.int32()),
+        ("text_hash", pa.string()),
+        ("too_little", pa.bool_()),
+    ]
+)
 _NAMES = _CUT_SHAPE.names
 
 

@@ -6,12 +6,12 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from pipeline.contract import conform, kept
-from pipeline.dedupe.components import connect_components
 from pipeline.dedupe.config import DedupeConfig
 from pipeline.dedupe.exact import match_exact, preference
-from pipeline.dedupe.lineage import Cut, cut_lineage, send_few
-from pipeline.dedupe.near import link_near, node_of, sign_texts
-from pipeline.dedupe.one_task import FOUND, ONE_PASS, ONE_TASK, find_in_one_task, sign_and_find
+from pipeline.plans import Cut, cut_lineage, send_few
+from pipeline.similarity.components import connect_components
+from pipeline.similarity.near import link_near, node_of, sign_texts
+from pipeline.similarity.one_task import FOUND, ONE_PASS, ONE_TASK, find_in_one_task, sign_and_find
 from schemas.documents import (
     DOCUMENTS,
     DUPLICATES,
@@ -27,7 +27,10 @@ _REASONS = {EXACT: EXACT_DUPLICATE, NEAR: NEAR_DUPLICATE, SEMANTIC: SEMANTIC_DUP
 
 
 def find_duplicates(
-    documents: DataFrame, cfg: DedupeConfig, cut: Cut = cut_lineage, one_task: int = ONE_TASK,
+    documents: DataFrame,
+    cfg: DedupeConfig,
+    cut: Cut = cut_lineage,
+    one_task: int = ONE_TASK,
     one_pass: int = ONE_PASS,
 ) -> DataFrame:
     """Map every duplicate to the one document of its cluster that is kept.
@@ -90,7 +93,8 @@ def name_survivors(matched: DataFrame, pairs: DataFrame, cut: Cut) -> DataFrame:
     """
     nodes = 2 * pairs.count()
     ends = pairs.select(F.col("left").alias("node"), "similarity").unionByName(
-        pairs.select(F.col("right").alias("node"), "similarity"))
+        pairs.select(F.col("right").alias("node"), "similarity")
+    )
     nearest = ends.groupBy("node").agg(F.max("similarity").alias("similarity"))
     named = connect_components(pairs, cut).join(nearest, "node", how="inner")
     keepers = matched.where(F.col("doc_id") == F.col("keeper_id"))

@@ -12,8 +12,15 @@ from schemas.config import Config, setting
 from schemas.errors import RecipeError, rule
 
 DOCUMENT, QUERY = "document", "query"  # the roles of protected texts
-FLAGS = pa.schema([("text_id", pa.string()), ("eval_name", pa.string()), ("eval_id", pa.string()),
-                   ("kind", pa.string()), ("overlap", pa.float64())])
+FLAGS = pa.schema(
+    [
+        ("text_id", pa.string()),
+        ("eval_name", pa.string()),
+        ("eval_id", pa.string()),
+        ("kind", pa.string()),
+        ("overlap", pa.float64()),
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -21,8 +28,12 @@ class GuardConfig(Config):
     """What counts as overlap with a protected evaluation set."""
 
     threshold: float = setting(0.7, "Jaccard similarity of word n-grams from which a text leaks", low=0.05, high=1.0)
-    containment: float = setting(0.5, "share of a protected document's countable n-grams in a text, or the reverse, "
-                                 "from which the text leaks", low=0.05, high=1.0)
+    containment: float = setting(
+        0.5,
+        "share of a protected document's countable n-grams in a text, or the reverse, from which the text leaks",
+        low=0.05,
+        high=1.0,
+    )
     ngram: int = setting(3, "words an n-gram; characters in scripts without spaces", low=1, high=64)
     common: int = setting(10, "n-grams in more texts than this, protected ones included, are not countable", low=2)
     min_shared: int = setting(5, "countable n-grams that a contained text shares at least", low=1)
@@ -45,8 +56,13 @@ class GuardConfig(Config):
     @property
     def signing(self) -> DedupeConfig:
         """The settings under which both sides are signed: those of dedupe, with this threshold."""
-        return DedupeConfig(threshold=self.threshold, ngram=self.ngram, recall=self.recall,
-                            permutations=self.permutations, seed=self.seed)
+        return DedupeConfig(
+            threshold=self.threshold,
+            ngram=self.ngram,
+            recall=self.recall,
+            permutations=self.permutations,
+            seed=self.seed,
+        )
 
 
 def holds_words(text: str, wanted: str) -> bool:

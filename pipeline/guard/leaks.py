@@ -25,10 +25,10 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from pipeline.contract import conform, kept
-from pipeline.dedupe.lineage import Cut, cut_lineage, send_few
-from pipeline.dedupe.near import sets_of, sign_texts, verify_spokes
 from pipeline.guard.config import DOCUMENT, FLAGS, QUERY, GuardConfig, holds_words
 from pipeline.guard.one_task import ONE_TASK, READ, flag_in_one_task
+from pipeline.plans import Cut, cut_lineage, send_few
+from pipeline.similarity.near import sets_of, sign_texts, verify_spokes
 from schemas.documents import CONTAINED, DOCUMENTS, EXACT, LEAK, LEAKS, NEAR, NEAR_DUPLICATE, SEMANTIC_DUPLICATE
 
 
@@ -39,14 +39,20 @@ def protected_texts(eval_corpus: DataFrame, eval_queries: DataFrame) -> DataFram
     Out:  eval_name, eval_id, role (document or query), text: protected documents, and every query.
     """
     documents = eval_corpus.where("protect").select(
-        "eval_name", F.col("doc_id").alias("eval_id"), F.lit(DOCUMENT).alias("role"), "text")
+        "eval_name", F.col("doc_id").alias("eval_id"), F.lit(DOCUMENT).alias("role"), "text"
+    )
     queries = eval_queries.select(
-        "eval_name", F.col("query_id").alias("eval_id"), F.lit(QUERY).alias("role"), F.col("query").alias("text"))
+        "eval_name", F.col("query_id").alias("eval_id"), F.lit(QUERY).alias("role"), F.col("query").alias("text")
+    )
     return documents.unionByName(queries)
 
 
 def find_leaks(
-    documents: DataFrame, duplicates: DataFrame, protected: DataFrame, cfg: GuardConfig, cut: Cut = cut_lineage,
+    documents: DataFrame,
+    duplicates: DataFrame,
+    protected: DataFrame,
+    cfg: GuardConfig,
+    cut: Cut = cut_lineage,
 ) -> DataFrame:
     """List the training documents that overlap a protected text, and the survivors that stand for them.
 
@@ -74,7 +80,11 @@ def drop_leaks(documents: DataFrame, leaks: DataFrame) -> DataFrame:
 
 
 def flag_leaks(
-    texts: DataFrame, protected: DataFrame, cfg: GuardConfig, cut: Cut = cut_lineage, one_task: int = ONE_TASK,
+    texts: DataFrame,
+    protected: DataFrame,
+    cfg: GuardConfig,
+    cut: Cut = cut_lineage,
+    one_task: int = ONE_TASK,
 ) -> DataFrame:
     """Find the texts, of whatever origin, that overlap a protected text.
 
@@ -103,8 +113,11 @@ def _flag_in_many(texts: DataFrame, protected: DataFrame, cfg: GuardConfig, cut:
     exact = _pair(ours, theirs, "digest", texts_count).withColumns({"kind": F.lit(EXACT), "overlap": F.lit(1.0)})
     spokes = _colliding(ours, theirs, bands).select(F.col("right").alias("hub"), F.col("left").alias("node"))
     near = verify_spokes(spokes, theirs, ours, cfg.threshold).select(
-        F.col("right").alias("left"), F.col("left").alias("right"), F.lit(NEAR).alias("kind"),
-        F.col("jaccard").alias("overlap"))
+        F.col("right").alias("left"),
+        F.col("left").alias("right"),
+        F.lit(NEAR).alias("kind"),
+        F.col("jaccard").alias("overlap"),
+    )
     held = cut(_list_held(ours, theirs, texts_count, ngrams))
     contained = _contain_documents(held, ours, cfg).unionByName(_contain_queries(held, named_texts, named, cfg))
     strength = F.array_position(F.array(F.lit(EXACT), F.lit(NEAR), F.lit(CONTAINED)), F.col("kind"))
@@ -113,8 +126,11 @@ def _flag_in_many(texts: DataFrame, protected: DataFrame, cfg: GuardConfig, cut:
     return (
         flags.where(F.col("place") == 1)
         .join(named_texts.select(F.col("node").alias("left"), "text_id"), "left", how="inner")
-        .join(send_few(named.select(F.col("node").alias("right"), "eval_name", "eval_id"), texts_count), "right",
-              how="inner")
+        .join(
+            send_few(named.select(F.col("node").alias("right"), "eval_name", "eval_id"), texts_count),
+            "right",
+            how="inner",
+        )
         .select(*FLAGS.names)
     )
 
@@ -161,16 +177,24 @@ def _contain_documents(held: DataFrame, ours: DataFrame, cfg: GuardConfig) -> Da
     protected = held.where((F.col("role") == DOCUMENT) & ~is_common).select("ngram", F.col("node").alias("right"))
     texts = held.where(F.col("role").isNull()).select("ngram", F.col("node").alias("left"), is_common.alias("common"))
     common = texts.where("common").groupBy("left").agg(F.count("*").alias("uncounted"))
-    shared = texts.where("not common").join(protected, "ngram", how="inner").groupBy("left", "right").agg(
-        F.count("*").alias("shared"))
+    shared = (
+        texts.where("not common")
+        .join(protected, "ngram", how="inner")
+        .groupBy("left", "right")
+        .agg(F.count("*").alias("shared"))
+    )
     totals = protected.groupBy("right").agg(F.count("*").alias("theirs"))
-    sizes = ours.select(F.col("node").alias("left"), "size").join(common, "left", how="left").select(
-        "left", (F.col("size") - F.coalesce("uncounted", F.lit(0))).alias("ours"))
+    sizes = (
+        ours.select(F.col("node").alias("left"), "size")
+        .join(common, "left", how="left")
+        .select("left", (F.col("size") - F.coalesce("uncounted", F.lit(0))).alias("ours"))
+    )
     overlap = F.round(F.col("shared") / F.least("ours", "theirs"), 6)
     enough = shared.where(F.col("shared") >= cfg.min_shared)
     measured = enough.join(totals, "right", how="inner").join(sizes, "left", how="inner")
     return measured.select("left", "right", F.lit(CONTAINED).alias("kind"), overlap.alias("overlap")).where(
-        F.col("overlap") >= cfg.containment)
+        F.col("overlap") >= cfg.containment
+    )
 
 
 def _contain_queries(held: DataFrame, texts: DataFrame, protected: DataFrame, cfg: GuardConfig) -> DataFrame:

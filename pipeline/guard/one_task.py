@@ -14,10 +14,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.dedupe.near import F64, compare_pairs, sets_of, sign_batches
-from pipeline.dedupe.one_task import bands_of, whole_column
-from pipeline.dedupe.shingling import I64, ShingleSets
 from pipeline.guard.config import DOCUMENT, FLAGS, QUERY, GuardConfig, holds_words
+from pipeline.similarity.near import F64, compare_pairs, sets_of, sign_batches
+from pipeline.similarity.one_task import bands_of, whole_column
+from pipeline.similarity.shingles import I64, ShingleSets
 from schemas.documents import CONTAINED, EXACT, NEAR
 
 READ = ("text_id", "eval_name", "eval_id", "role", "text")
@@ -47,7 +47,9 @@ class Held:
 
 
 def flag_in_one_task(
-    batches: Iterator[pa.RecordBatch], cfg: GuardConfig, characters: int = ONE_TASK,
+    batches: Iterator[pa.RecordBatch],
+    cfg: GuardConfig,
+    characters: int = ONE_TASK,
 ) -> Iterator[pa.RecordBatch]:
     """Find the texts that overlap a protected text, or say that there are too many characters for one task.
 
@@ -97,7 +99,11 @@ def _copies(digests: I64, is_ours: npt.NDArray[np.bool_]) -> Flags:
 
 
 def _near(
-    sets: ShingleSets, keys: I64, owners: I64, is_ours: npt.NDArray[np.bool_], threshold: float,
+    sets: ShingleSets,
+    keys: I64,
+    owners: I64,
+    is_ours: npt.NDArray[np.bool_],
+    threshold: float,
 ) -> Iterator[Flags]:
     """Yield the pairs that share a band and whose true Jaccard similarity reaches the threshold."""
     ours, theirs = np.flatnonzero(is_ours[owners]), np.flatnonzero(~is_ours[owners])
@@ -126,7 +132,11 @@ def _list_held(sets: ShingleSets, is_ours: npt.NDArray[np.bool_]) -> Held:
 
 
 def _contain_documents(
-    held: Held, sizes: I64, is_ours: npt.NDArray[np.bool_], is_document: npt.NDArray[np.bool_], cfg: GuardConfig,
+    held: Held,
+    sizes: I64,
+    is_ours: npt.NDArray[np.bool_],
+    is_document: npt.NDArray[np.bool_],
+    cfg: GuardConfig,
 ) -> Flags:
     """Return the pairs of a text and a protected document one of which holds enough of the other."""
     is_common = held.holders[held.ngram] > cfg.common
@@ -144,7 +154,10 @@ def _contain_documents(
 
 
 def _contain_queries(
-    held: Held, texts: pa.Table, is_ours: npt.NDArray[np.bool_], is_asked: npt.NDArray[np.bool_],
+    held: Held,
+    texts: pa.Table,
+    is_ours: npt.NDArray[np.bool_],
+    is_asked: npt.NDArray[np.bool_],
 ) -> Flags:
     """Return the pairs of a text and a long protected query that it holds word for word.
 
@@ -190,6 +203,11 @@ def _rows_of(flags: Flags, texts: pa.Table) -> Iterator[pa.RecordBatch]:
     """Yield the rows of FLAGS."""
     ids, names, evals = (texts[name] for name in FLAGS.names[:3])
     left, right = pa.array(flags.left), pa.array(flags.right)
-    columns = [ids.take(left), names.take(right), evals.take(right), pa.array(_KINDS[flags.kind], pa.string()),
-               pa.array(flags.overlap)]
+    columns = [
+        ids.take(left),
+        names.take(right),
+        evals.take(right),
+        pa.array(_KINDS[flags.kind], pa.string()),
+        pa.array(flags.overlap),
+    ]
     yield from pa.Table.from_arrays(columns, schema=FLAGS).to_batches()

@@ -27,8 +27,9 @@ def describe_protected(protected: DataFrame) -> DataFrame:
     In:   ``protected_texts``.
     Out:  eval_name, documents, queries, sha256 (of eval_id, role, text); by name.
     """
-    counts = [F.count_if(F.col("role") == role).alias(name) for role, name in ((DOCUMENT, "documents"),
-                                                                               (QUERY, "queries"))]
+    counts = [
+        F.count_if(F.col("role") == role).alias(name) for role, name in ((DOCUMENT, "documents"), (QUERY, "queries"))
+    ]
     checksum = checksum_rows(["eval_id", "role", "text"]).alias("sha256")
     return protected.groupBy("eval_name").agg(*counts, checksum).orderBy("eval_name")
 

@@ -46,15 +46,23 @@ def erase_documents(documents: DataFrame, ids: DataFrame) -> DataFrame:
     """
     named = documents.join(ids.select(F.col("id").alias("doc_id"), F.lit(True).alias("_by_id")), "doc_id", how="left")
     named = named.join(
-        ids.select(F.col("id").alias("native_id"), F.lit(True).alias("_by_name")), "native_id", how="left")
+        ids.select(F.col("id").alias("native_id"), F.lit(True).alias("_by_name")), "native_id", how="left"
+    )
     is_erased = F.coalesce("_by_id", "_by_name").isNotNull()
 
     def blanked(name: str, value: Column) -> Column:
         return F.when(is_erased, value).otherwise(F.col(name)).alias(name)
 
     empty, none = F.lit(""), F.array().cast(T.ArrayType(T.StringType(), containsNull=False))
-    blank = {"title": empty, "text": empty, "text_hash": empty, "links": none, "family": F.col("doc_id"),
-             "chars": F.lit(0), "drop_reason": F.lit(ERASED)}
+    blank = {
+        "title": empty,
+        "text": empty,
+        "text_hash": empty,
+        "links": none,
+        "family": F.col("doc_id"),
+        "chars": F.lit(0),
+        "drop_reason": F.lit(ERASED),
+    }
     columns = [blanked(name, blank[name]) if name in blank else F.col(name) for name in DOCUMENTS.names]
     return conform(named.select(*columns), DOCUMENTS)
 

@@ -47,8 +47,7 @@ def list_remote(uri: str) -> tuple[list[RemoteFile], bool]:
             found = {}
     files = {name: facts for name, facts in found.items() if facts["type"] != "directory" and not name.endswith("/")}
     base = path if is_folder else posixpath.commonpath([posixpath.dirname(name) for name in files]) if files else ""
-    listed = [_file(system, name, facts, posixpath.relpath(name, base or "."))
-              for name, facts in sorted(files.items())]
+    listed = [_file(system, name, facts, posixpath.relpath(name, base or ".")) for name, facts in sorted(files.items())]
     return listed, is_folder
 
 

@@ -12,12 +12,12 @@ from pyspark.sql.pandas.types import to_arrow_schema
 
 from pipeline.contract import conform, frame_of, spark_schema
 from pipeline.ids import hash_column, unit_column
-from pipeline.ingest.clean import Row, clean_record
-from pipeline.ingest.links import resolve_links
-from pipeline.ingest.readers import READERS
-from pipeline.ingest.records import DOCUMENT, QREL, QUERY, RECORDS, REJECT, SEE_ALSO
-from pipeline.ingest.sources import SourceConfig
+from pipeline.ingest.clean.record import Row, clean_record
+from pipeline.ingest.config import SourceConfig
 from pipeline.ingest.units import Unit
+from pipeline.readers.pydocs.links import resolve_links
+from pipeline.readers.records import DOCUMENT, QREL, QUERY, RECORDS, REJECT, SEE_ALSO
+from pipeline.readers.registry import READERS
 from schemas.documents import ANNOTATIONS, DOCUMENTS, DUPLICATE_ID, JUDGEMENTS, REJECTS
 
 SEE_ALSO_MARK = " see also "
@@ -62,7 +62,10 @@ def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
 
 
 def select_documents(
-    records: DataFrame, targets: DataFrame | None, sources: Sequence[SourceConfig], seed: int,
+    records: DataFrame,
+    targets: DataFrame | None,
+    sources: Sequence[SourceConfig],
+    seed: int,
 ) -> DataFrame:
     """Return the documents, each once, its links resolved, no more than the sources' limits.
 
@@ -137,7 +140,7 @@ def name_targets(records: DataFrame) -> DataFrame:
     """Return which symbol each name in a "See Also" means.
 
     In:   RECORDS.
-    Out:  (source, symbol, name, target); see pipeline.ingest.links.
+    Out:  (source, symbol, name, target); see pipeline.readers.pydocs.links.
     """
     symbols = records.where((F.col("kind") == DOCUMENT) & F.col("package").isNotNull())
     names = symbols.select("source", "package", F.col("native_id").alias("symbol"), F.explode("links").alias("name"))
@@ -168,7 +171,8 @@ def select_judgements(records: DataFrame, targets: DataFrame | None) -> DataFram
     native = F.col("native_id").alias("query_native_id")
     queries = records.where(F.col("kind") == QUERY).groupBy("source", native).agg(F.min("text").alias("query"))
     qrels = records.where(F.col("kind") == QREL).select(
-        "source", native, F.element_at("links", 1).alias("doc_native_id"), "grade")
+        "source", native, F.element_at("links", 1).alias("doc_native_id"), "grade"
+    )
     judged = qrels.join(queries, ["source", "query_native_id"], how="inner")
     if targets is not None:
         judged = judged.unionByName(_described(records, targets))
@@ -179,11 +183,18 @@ def select_judgements(records: DataFrame, targets: DataFrame | None) -> DataFram
 def _described(records: DataFrame, targets: DataFrame) -> DataFrame:
     """Return what a "See Also" says about a symbol as a query that this symbol answers."""
     said = records.where(F.col("kind") == SEE_ALSO).select(
-        "source", F.col("native_id").alias("symbol"), F.element_at("links", 1).alias("name"),
-        F.col("text").alias("query"))
+        "source",
+        F.col("native_id").alias("symbol"),
+        F.element_at("links", 1).alias("name"),
+        F.col("text").alias("query"),
+    )
     return said.join(targets, ["source", "symbol", "name"], how="inner").select(
-        "source", F.concat("symbol", F.lit(SEE_ALSO_MARK), "name").alias("query_native_id"), "query",
-        F.col("target").alias("doc_native_id"), F.lit(1.0).alias("grade"))
+        "source",
+        F.concat("symbol", F.lit(SEE_ALSO_MARK), "name").alias("query_native_id"),
+        "query",
+        F.col("target").alias("doc_native_id"),
+        F.lit(1.0).alias("grade"),
+    )
 
 
 def select_rejects(records: DataFrame) -> DataFrame:

@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as T
 
 from pipeline.contract import local_frame
-from pipeline.ingest.sources import BEIR, JSONL, MSMARCO, PACKED, PARQUET, TSV, SourceConfig, SourceFile, list_files
+from pipeline.ingest.config import BEIR, JSONL, MSMARCO, PACKED, PARQUET, TSV, SourceConfig, SourceFile, list_files
 from pipeline.locations import open_location, parquet_place
 
 SPAN = 16 << 20

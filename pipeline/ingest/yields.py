@@ -9,7 +9,7 @@ from typing import Any
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from pipeline.ingest.sources import BEIR, MSMARCO, SourceConfig
+from pipeline.ingest.config import BEIR, MSMARCO, SourceConfig
 from schemas.errors import RecipeError
 
 
@@ -31,7 +31,10 @@ class SourceYield:
 
 
 def count_yields(
-    documents: DataFrame, rejects: DataFrame, judgements: DataFrame, sources: Sequence[SourceConfig],
+    documents: DataFrame,
+    rejects: DataFrame,
+    judgements: DataFrame,
+    sources: Sequence[SourceConfig],
 ) -> list[SourceYield]:
     """Return what each source gave, in the order of the recipe.
 
@@ -74,7 +77,9 @@ def check_yields(yields: Sequence[SourceYield], sources: Sequence[SourceConfig])
             name = source.fields["title"]
             faults.append(f"{where}.fields.title must name a field of the rows, got {name!r}, which no row has")
         elif source.format in (BEIR, MSMARCO) and source.split is not None and not each.judgements:
-            faults.append(f"{where}.split must name qrels above grade 0 whose queries are among the queries, "
-                          f"got {source.split!r}; try another split, or null")
+            faults.append(
+                f"{where}.split must name qrels above grade 0 whose queries are among the queries, "
+                f"got {source.split!r}; try another split, or null"
+            )
     if faults:
         raise RecipeError(faults)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from pipeline.ids import unit_of
-from pipeline.judge import JudgeConfig
+from pipeline.judge.config import JudgeConfig
 from pipeline.judge.fusion import (
     FEATURES,
     PRIOR,
@@ -46,8 +46,10 @@ def calibrate(trials: pd.DataFrame, cfg: JudgeConfig) -> Calibration:
         if can_fit(rows, cfg):
             return _fitted(mode, rows.reset_index(drop=True), cfg)
     hidden, queries = int(ordered["hidden"].sum()), ordered["query_id"].nunique()
-    why = (f"{hidden} positives could be hidden in {queries} gold queries, {cfg.min_hidden} are needed of one kind: "
-           f"candidates within {cfg.prior_margin:.0%} of the best positive's cosine are vetoed")
+    why = (
+        f"{hidden} positives could be hidden in {queries} gold queries, {cfg.min_hidden} are needed of one kind: "
+        f"candidates within {cfg.prior_margin:.0%} of the best positive's cosine are vetoed"
+    )
     return Calibration(PRIOR, prior_fusion(cfg), figures={"mode": PRIOR, "why": why})
 
 
@@ -74,9 +76,13 @@ def _fitted(mode: str, rows: pd.DataFrame, cfg: JudgeConfig) -> Calibration:
     taught, vote = weigh_teacher(rows, features, cfg)
     signals = measure_signals(rows)
     figures = {
-        **signals, "mode": mode, "auc": {"fusion": auc(hidden, chance), **signals["auc"]},
+        **signals,
+        "mode": mode,
+        "auc": {"fusion": auc(hidden, chance), **signals["auc"]},
         "log_loss": {"fusion": log_loss(hidden, chance), "base_rate": log_loss(hidden, np.full(len(rows), base_rate))},
-        "table": calibration_table(hidden, chance), "teacher": vote, "weights": _weights(fusion),
+        "table": calibration_table(hidden, chance),
+        "teacher": vote,
+        "weights": _weights(fusion),
         "completeness": cfg.completeness,
         "choices": compare_choices(rows, chance, cfg.tolerance, cfg.per_query),
     }
@@ -100,7 +106,9 @@ def _folds(rows: pd.DataFrame) -> npt.NDArray[np.int64]:
 
 
 def weigh_teacher(
-    rows: pd.DataFrame, features: tuple[str, ...], cfg: JudgeConfig,
+    rows: pd.DataFrame,
+    features: tuple[str, ...],
+    cfg: JudgeConfig,
 ) -> tuple[Fusion | None, dict[str, Any]]:
     """Return the fusion with the teacher if that is better on gold the teacher never saw, and the figures that decide.
 
@@ -118,8 +126,12 @@ def weigh_teacher(
     losses = log_loss(hidden, without), log_loss(hidden, with_it)
     areas = auc(hidden, without) or 0.0, auc(hidden, with_it) or 0.0
     earned = losses[1] <= losses[0] * (1 - _LOSS_GAIN) and areas[1] >= areas[0] + _AUC_GAIN and taught.weights[-1] > 0
-    figures = {**measure_signals(scored), "earned": earned, "log_loss": {"without": losses[0], "with": losses[1]},
-               "fusion_auc": {"without": areas[0], "with": areas[1]}}
+    figures = {
+        **measure_signals(scored),
+        "earned": earned,
+        "log_loss": {"without": losses[0], "with": losses[1]},
+        "fusion_auc": {"without": areas[0], "with": areas[1]},
+    }
     return (taught if earned else None), figures
 
 

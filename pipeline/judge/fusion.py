@@ -23,7 +23,7 @@ import pandas as pd
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from pipeline.judge import JudgeConfig
+from pipeline.judge.config import JudgeConfig
 
 Array = npt.NDArray[np.float64]
 
@@ -114,8 +114,14 @@ def fit_fusion(trials: pd.DataFrame, features: tuple[str, ...], ridge: float) ->
     found = _newton(design, label, ridge)
     missing = np.zeros(len(features))
     missing[gaps] = found[len(features) : len(features) + len(gaps)]
-    return Fusion(features, _rounded(means), _rounded(scales), _rounded(found[: len(features)]), _rounded(missing),
-                  round(float(found[-1]), _DECIMALS))
+    return Fusion(
+        features,
+        _rounded(means),
+        _rounded(scales),
+        _rounded(found[: len(features)]),
+        _rounded(missing),
+        round(float(found[-1]), _DECIMALS),
+    )
 
 
 def _moments(raw: Array, is_missing: npt.NDArray[np.bool_]) -> tuple[Array, Array]:

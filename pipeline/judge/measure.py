@@ -12,8 +12,13 @@ from pipeline.judge.fusion import TEACHER
 
 Array = npt.NDArray[np.float64]
 
-SIGNALS = {"dense": "dense", "dense_to_positive": "gap", "bm25": "bm25_score", "positive_sim": "positive_sim",
-           "teacher": TEACHER}
+SIGNALS = {
+    "dense": "dense",
+    "dense_to_positive": "gap",
+    "bm25": "bm25_score",
+    "positive_sim": "positive_sim",
+    "teacher": TEACHER,
+}
 _BINS = 10
 _DIGITS = 4
 
@@ -47,19 +52,30 @@ def measure_signals(trials: pd.DataFrame) -> dict[str, Any]:
     What a retriever did not find counts as lowest; a teacher that was not asked about every row gets no figure.
     """
     there = {name: trials[column].notna() for name, column in SIGNALS.items()}
-    found = {name: auc(trials["hidden"], trials[SIGNALS[name]]) for name, is_there in there.items()
-             if (is_there.all() if name == "teacher" else is_there.any())}
-    return {"rows": len(trials), "queries": int(trials["query_id"].nunique()), "hidden": int(trials["hidden"].sum()),
-            "auc": found}
+    found = {
+        name: auc(trials["hidden"], trials[SIGNALS[name]])
+        for name, is_there in there.items()
+        if (is_there.all() if name == "teacher" else is_there.any())
+    }
+    return {
+        "rows": len(trials),
+        "queries": int(trials["query_id"].nunique()),
+        "hidden": int(trials["hidden"].sum()),
+        "auc": found,
+    }
 
 
 def calibration_table(label: Array, chance: Array) -> list[dict[str, float]]:
     """Return predicted against observed by tenths of the rows, lowest predictions first."""
     order = np.lexsort((np.arange(len(chance)), chance))
     return [
-        {"rows": len(part), "predicted": round(float(chance[part].mean()), _DIGITS),
-         "observed": round(float(label[part].mean()), _DIGITS)}
-        for part in np.array_split(order, _BINS) if len(part)
+        {
+            "rows": len(part),
+            "predicted": round(float(chance[part].mean()), _DIGITS),
+            "observed": round(float(label[part].mean()), _DIGITS),
+        }
+        for part in np.array_split(order, _BINS)
+        if len(part)
     ]
 
 
@@ -82,6 +98,8 @@ def _choice(allowed: pd.DataFrame, trials: pd.DataFrame, wanted: int) -> dict[st
     total = wanted * trials["query_id"].nunique()
     if total == 0 or chosen.empty:
         return {"false_negatives": None, "missing": 1.0, "mean_dense": None}
-    return {"false_negatives": round(float(chosen["hidden"].mean()), _DIGITS),
-            "missing": round(1 - len(chosen) / total, _DIGITS),
-            "mean_dense": round(float(chosen["dense"].mean()), _DIGITS)}
+    return {
+        "false_negatives": round(float(chosen["hidden"].mean()), _DIGITS),
+        "missing": round(1 - len(chosen) / total, _DIGITS),
+        "mean_dense": round(float(chosen["dense"].mean()), _DIGITS),
+    }

@@ -13,13 +13,27 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from pipeline.ids import unit_column
-from pipeline.label import LabelConfig
+from pipeline.label.config import LabelConfig
 from pipeline.label.signals import DECIMALS
 from pipeline.label.teacher import split_gold
 from schemas.pairs import SYNTHETIC_RULE
 
-TRIAL = ("query_id", "doc_id", "hidden", "is_several", "is_held_out", "dense", "gap", "excess", "bm25_share",
-         "positive_sim", "log_rank", "teacher_logit", "bm25_score", "teacher")
+TRIAL = (
+    "query_id",
+    "doc_id",
+    "hidden",
+    "is_several",
+    "is_held_out",
+    "dense",
+    "gap",
+    "excess",
+    "bm25_share",
+    "positive_sim",
+    "log_rank",
+    "teacher_logit",
+    "bm25_score",
+    "teacher",
+)
 _EDGE = 1e-6  # teacher scores are kept this far from 0 and 1 before the logit
 
 
@@ -38,14 +52,20 @@ def describe_signals(frame: DataFrame, prior_margin: float) -> DataFrame:
         .withColumn("excess", F.round(F.col("dense") - reference + F.abs(reference) * prior_margin, DECIMALS))
         .withColumn("bm25_share", F.when(best_bm25 > 0, F.round(F.col("bm25_score") / best_bm25, DECIMALS)))
         .withColumn("log_rank", F.round(F.log(F.least("bm25_rank", "ann_rank").cast("double")), DECIMALS))
-        .withColumn("teacher_logit", F.when(F.col("teacher").isNotNull(),
-                                            F.round(F.log(teacher / (1 - teacher)), DECIMALS)))
+        .withColumn(
+            "teacher_logit", F.when(F.col("teacher").isNotNull(), F.round(F.log(teacher / (1 - teacher)), DECIMALS))
+        )
     )
 
 
 def hide_positives(
-    scores: DataFrame, positives: DataFrame, embeddings: DataFrame, label: LabelConfig, prior_margin: float,
-    queries: int, seed: int,
+    scores: DataFrame,
+    positives: DataFrame,
+    embeddings: DataFrame,
+    label: LabelConfig,
+    prior_margin: float,
+    queries: int,
+    seed: int,
 ) -> DataFrame:
     """Make the trials of a bounded number of gold queries.
 
@@ -59,13 +79,15 @@ def hide_positives(
     gold = _known_gold(scores, positives)
     chosen = _choose_queries(gold, positives, label, queries, seed)
     others = scores.where(~F.col("is_positive")).withColumn("is_gold", F.lit(False))
-    rows = gold.withColumn("is_gold", F.lit(True)).unionByName(others).join(
-        F.broadcast(chosen), "query_id", how="inner")
+    rows = (
+        gold.withColumn("is_gold", F.lit(True)).unionByName(others).join(F.broadcast(chosen), "query_id", how="inner")
+    )
     order = Window.partitionBy("query_id").orderBy(F.desc("is_gold"), "draw", "doc_id")
     drawn = rows.withColumn("draw", unit_column(seed, F.lit("shown"), F.col("query_id"), F.col("doc_id")))
     marked = drawn.withColumn("is_shown", F.col("is_several") & (F.row_number().over(order) == 1))
     shown = marked.where("is_shown").select(
-        "query_id", F.col("doc_id").alias("shown_id"), F.col("dense").alias("reference"))
+        "query_id", F.col("doc_id").alias("shown_id"), F.col("dense").alias("reference")
+    )
     described = describe_signals(marked.join(shown, "query_id", how="left"), prior_margin)
     is_candidate = ~F.col("is_shown") & (F.col("bm25_rank").isNotNull() | F.col("ann_rank").isNotNull())
     trials = described.where(is_candidate).withColumnRenamed("is_gold", "hidden").drop("positive_sim")
@@ -90,7 +112,8 @@ def _with_shown_similarity(trials: DataFrame, embeddings: DataFrame) -> DataFram
     """Add positive_sim to the shown positive alone: SCORES has it to all others, hidden ones included."""
     shown = embeddings.select(F.col("doc_id").alias("shown_id"), F.col("vector").alias("shown_vector"))
     with_vectors = trials.join(embeddings.select("doc_id", "vector"), "doc_id", how="left").join(
-        shown, "shown_id", how="left")
+        shown, "shown_id", how="left"
+    )
     return with_vectors.withColumn("positive_sim", F.round(_dot(F.col("vector"), F.col("shown_vector")), DECIMALS))
 
 

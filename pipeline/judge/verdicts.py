@@ -6,7 +6,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from pipeline.contract import conform
-from pipeline.judge import JudgeConfig
+from pipeline.judge.config import JudgeConfig
 from pipeline.judge.fusion import Calibration
 from pipeline.judge.trials import describe_signals
 from schemas.mining import (
@@ -25,7 +25,11 @@ from schemas.mining import (
 
 
 def judge_candidates(
-    scores: DataFrame, positives: DataFrame, duplicates: DataFrame, calibration: Calibration, cfg: JudgeConfig,
+    scores: DataFrame,
+    positives: DataFrame,
+    duplicates: DataFrame,
+    calibration: Calibration,
+    cfg: JudgeConfig,
 ) -> DataFrame:
     """Rank each query's candidates, hardest (highest cosine) first, and say why the others are no negatives.
 
@@ -45,7 +49,8 @@ def judge_candidates(
     hardest = Window.partitionBy("query_id", "drop_reason").orderBy(F.desc("dense"), "doc_id")
     is_surplus = F.col("drop_reason").isNull() & (F.row_number().over(hardest) > cfg.per_query)
     final = reasoned.withColumn("is_surplus", is_surplus).withColumn(
-        "drop_reason", F.when(F.col("is_surplus"), SURPLUS).otherwise(F.col("drop_reason")))
+        "drop_reason", F.when(F.col("is_surplus"), SURPLUS).otherwise(F.col("drop_reason"))
+    )
     ranked = final.withColumn("rank", F.row_number().over(hardest)).withColumn("threshold", F.lit(cfg.tolerance))
     return conform(ranked.withColumn("verdict", _verdict()), VERDICTS)
 
@@ -63,8 +68,10 @@ def _reason(cfg: JudgeConfig) -> Column:
 def _verdict() -> Column:
     reason = F.col("drop_reason")
     return (
-        F.when(reason.isNull(), KEPT).when(reason == PROMOTED, RELABELLED)
-        .when(reason.isin(DUPLICATE_OF_POSITIVE, LIKELY_POSITIVE), VETOED).otherwise(DROPPED)
+        F.when(reason.isNull(), KEPT)
+        .when(reason == PROMOTED, RELABELLED)
+        .when(reason.isin(DUPLICATE_OF_POSITIVE, LIKELY_POSITIVE), VETOED)
+        .otherwise(DROPPED)
     )
 
 
@@ -95,12 +102,17 @@ def count_starved(verdicts: DataFrame, wanted: int) -> DataFrame:
     reasons = [DUPLICATE_OF_POSITIVE, LIKELY_POSITIVE, PROMOTED, TOO_EASY]
     counts = [F.count_if(F.col("drop_reason") == name).alias(name) for name in reasons]
     found = verdicts.groupBy("query_id").agg(
-        F.count_if(F.col("drop_reason").isNull()).alias("kept"), F.count_if(~F.col("is_positive")).alias("pool"),
-        *counts)
+        F.count_if(F.col("drop_reason").isNull()).alias("kept"),
+        F.count_if(~F.col("is_positive")).alias("pool"),
+        *counts,
+    )
     most = F.greatest(*[F.col(name) for name in reasons])
     main: Column = F.when(F.col("pool") < wanted, "few_candidates")
     for name in reasons:
         main = main.when(F.col(name) == most, name)
     short = found.where(F.col("kept") < wanted).withColumn("main_reason", main)
-    return short.groupBy("main_reason").agg(
-        F.count("*").alias("queries"), F.sum(F.lit(wanted) - F.col("kept")).alias("missing")).orderBy("main_reason")
+    return (
+        short.groupBy("main_reason")
+        .agg(F.count("*").alias("queries"), F.sum(F.lit(wanted) - F.col("kept")).alias("missing"))
+        .orderBy("main_reason")
+    )

@@ -19,8 +19,8 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from pipeline.contract import conform, kept, spark_schema
-from pipeline.mine.hits import spread
 from pipeline.ports import StoreOpener, VectorStore
+from pipeline.search.hits import spread
 from schemas.errors import ContractError
 from schemas.mining import ANN, BM25, SCORES
 from schemas.pairs import SYNTHETIC_RULE
@@ -60,13 +60,17 @@ def _pivot(candidates: DataFrame, positives: DataFrame) -> DataFrame:
     def of(retriever: str, what: str) -> Column:
         return F.min(F.when(F.col("retriever") == retriever, F.col(what)))
 
-    known = positives.select("query_id", "doc_id", F.lit(True).alias("is_known"),
-                             F.col("drop_reason").isNull().alias("is_kept"))
+    known = positives.select(
+        "query_id", "doc_id", F.lit(True).alias("is_known"), F.col("drop_reason").isNull().alias("is_kept")
+    )
     found = candidates.select("query_id", "doc_id", "retriever", "rank", "score")
     rows = spread(found.unionByName(known, allowMissingColumns=True), "query_id")
     pairs = rows.groupBy("query_id", "doc_id").agg(
-        of(BM25, "rank").alias("bm25_rank"), of(BM25, "score").alias("bm25_score"), of(ANN, "rank").alias("ann_rank"),
-        (F.count("retriever") > 0).alias("is_candidate"), (F.count("is_known") > 0).alias("is_positive"),
+        of(BM25, "rank").alias("bm25_rank"),
+        of(BM25, "score").alias("bm25_score"),
+        of(ANN, "rank").alias("ann_rank"),
+        (F.count("retriever") > 0).alias("is_candidate"),
+        (F.count("is_known") > 0).alias("is_positive"),
         F.max("is_kept").alias("is_kept"),
     )
     wanted = pairs.where(F.col("is_candidate") | F.col("is_kept")).drop("is_kept")
@@ -97,8 +101,10 @@ def _measure_queries(rows: pa.RecordBatch, store: VectorStore) -> pa.RecordBatch
     found = store.find(rows.column("doc_id").to_pylist())
     is_mined, is_candidate = asked[nth] >= 0, _flags(rows, "is_candidate")
     for row in np.flatnonzero(is_mined & is_candidate & (found < 0))[:1].tolist():
-        raise ContractError(f"candidates must have embeddings, got none for {rows['doc_id'][row].as_py()} of query "
-                            f"{rows['query_id'][row].as_py()}; try building the stages index and mine again")
+        raise ContractError(
+            f"candidates must have embeddings, got none for {rows['doc_id'][row].as_py()} of query "
+            f"{rows['query_id'][row].as_py()}; try building the stages index and mine again"
+        )
     measured = is_mined & (found >= 0)
     rows, nth, found = rows.filter(pa.array(measured)), nth[measured], found[measured]
     is_positive = _flags(rows, "is_positive")
@@ -137,8 +143,10 @@ def _round(values: Matrix) -> Matrix:
 
 def _score_rows(rows: pa.RecordBatch, dense: Matrix, nearest: Matrix) -> pa.RecordBatch:
     columns = {name: rows.column(name) for name in rows.schema.names if name in SCORES.names} | {
-        "dense": pa.array(dense), "positive_sim": pa.array(nearest, mask=~np.isfinite(nearest)),
-        "teacher": pa.nulls(len(dense), pa.float64()), "teacher_model": pa.nulls(len(dense), pa.string()),
+        "dense": pa.array(dense),
+        "positive_sim": pa.array(nearest, mask=~np.isfinite(nearest)),
+        "teacher": pa.nulls(len(dense), pa.float64()),
+        "teacher_model": pa.nulls(len(dense), pa.string()),
     }
     return pa.RecordBatch.from_pydict({name: columns[name] for name in SCORES.names})
 

@@ -18,7 +18,7 @@ from pyspark.sql import types as T
 
 from pipeline.contract import conform, kept
 from pipeline.ids import unit_column
-from pipeline.label import LabelConfig
+from pipeline.label.config import LabelConfig
 from pipeline.label.signals import DECIMALS, gold_of
 from pipeline.placement import device_profile, spread_over_devices
 from pipeline.ports import ScoreMemory, ScorerFactory
@@ -27,18 +27,26 @@ from schemas.pairs import NEGATIVE, SYNTHETIC_RULE
 
 _CHARS_PER_TOKEN = 16  # texts are cut to this many characters a token before they travel: generous for every script
 _KEYS = ["query_key", "text_key"]
-_SCORED = T.StructType([
-    T.StructField("query_key", T.StringType()), T.StructField("text_key", T.StringType()),
-    T.StructField("teacher", T.DoubleType()), T.StructField("teacher_model", T.StringType()),
-])
+_SCORED = T.StructType(
+    [
+        T.StructField("query_key", T.StringType()),
+        T.StructField("text_key", T.StringType()),
+        T.StructField("teacher", T.DoubleType()),
+        T.StructField("teacher_model", T.StringType()),
+    ]
+)
 
 
 def split_gold(positives: DataFrame, cfg: LabelConfig, seed: int) -> DataFrame:
     """Return (query_id, is_held_out, draw) of the gold queries; the split depends on seed and query alone."""
     draw = unit_column(seed, F.lit("teacher"), F.col("query_id"))
     is_held_out = unit_column(seed, F.lit("held out"), F.col("query_id")) < cfg.held_out
-    return gold_of(positives).select("query_id").distinct().select(
-        "query_id", is_held_out.alias("is_held_out"), draw.alias("draw"))
+    return (
+        gold_of(positives)
+        .select("query_id")
+        .distinct()
+        .select("query_id", is_held_out.alias("is_held_out"), draw.alias("draw"))
+    )
 
 
 def choose_lessons(scores: DataFrame, positives: DataFrame, cfg: LabelConfig, seed: int) -> DataFrame:
@@ -50,17 +58,22 @@ def choose_lessons(scores: DataFrame, positives: DataFrame, cfg: LabelConfig, se
     """
     order = Window.orderBy("draw", "query_id")
     taught = (
-        split_gold(positives, cfg, seed).where(~F.col("is_held_out"))
+        split_gold(positives, cfg, seed)
+        .where(~F.col("is_held_out"))
         .join(scores.where("is_positive").select("query_id").distinct(), "query_id", how="left_semi")
-        .orderBy("draw", "query_id").limit(cfg.gold_queries)
+        .orderBy("draw", "query_id")
+        .limit(cfg.gold_queries)
         .withColumn("place", F.row_number().over(order) - 1)
     )
     draw = unit_column(seed, F.lit("lesson"), F.col("query_id"), F.col("doc_id"))
     first = Window.partitionBy("query_id").orderBy(F.desc("grade"), "draw", "doc_id")
     shown = (
-        gold_of(positives).join(taught.select("query_id", "place"), "query_id", how="inner")
+        gold_of(positives)
+        .join(taught.select("query_id", "place"), "query_id", how="inner")
         .join(scores.select("query_id", "doc_id", "dense"), ["query_id", "doc_id"], how="inner")
-        .withColumn("draw", draw).withColumn("nth", F.row_number().over(first)).where("nth = 1")
+        .withColumn("draw", draw)
+        .withColumn("nth", F.row_number().over(first))
+        .where("nth = 1")
         .select("query_id", "doc_id", "dense", "place")
     )
     lessons = (
@@ -80,7 +93,8 @@ def _mined(scores: DataFrame, shown: DataFrame, cfg: LabelConfig, seed: int) -> 
         scores.where(~F.col("is_positive"))
         .join(shown.select("query_id", F.col("dense").alias("shown_dense")), "query_id", how="inner")
         .where(F.col("dense") <= ceiling)
-        .withColumn("draw", draw).withColumn("nth", F.row_number().over(drawn))
+        .withColumn("draw", draw)
+        .withColumn("nth", F.row_number().over(drawn))
         .where(F.col("nth") <= cfg.mined_negatives)
         .select("query_id", "doc_id", F.lit(0.0).alias("label"))
     )
@@ -97,7 +111,8 @@ def _random(shown: DataFrame, positives: DataFrame, scores: DataFrame, count: in
     pairs = ranked.join(others, "at", how="inner").select("query_id", "doc_id").distinct().where(F.lit(count > 0))
     unknown = pairs.join(positives.select("query_id", "doc_id"), ["query_id", "doc_id"], how="left_anti")
     return unknown.join(scores.select("query_id", "doc_id"), ["query_id", "doc_id"], how="left_anti").select(
-        "query_id", "doc_id", F.lit(0.0).alias("label"))
+        "query_id", "doc_id", F.lit(0.0).alias("label")
+    )
 
 
 def choose_measured(scores: DataFrame, positives: DataFrame, cfg: LabelConfig, seed: int) -> DataFrame:
@@ -127,21 +142,30 @@ def choose_labelled(scores: DataFrame, positives: DataFrame, cfg: LabelConfig, s
     is_urgent = F.col("is_measured").isNotNull() & (F.col("is_positive") | (F.col("nth") <= cfg.measure_depth))
     level = F.when(is_urgent, 0).when(F.col("is_positive"), 1).otherwise(F.col("nth") + 1)
     levelled = (
-        scores.select("query_id", "doc_id", "is_positive", "dense").withColumn("nth", nth)
-        .join(measured, "query_id", how="left").withColumn("level", level)
+        scores.select("query_id", "doc_id", "is_positive", "dense")
+        .withColumn("nth", nth)
+        .join(measured, "query_id", how="left")
+        .withColumn("level", level)
     )
     before = Window.orderBy("level").rowsBetween(Window.unboundedPreceding, -1)
-    sizes = levelled.groupBy("level").agg(F.count("*").alias("size")).select(
-        "level", F.coalesce(F.sum("size").over(before), F.lit(0)).alias("earlier"))
+    sizes = (
+        levelled.groupBy("level")
+        .agg(F.count("*").alias("size"))
+        .select("level", F.coalesce(F.sum("size").over(before), F.lit(0)).alias("earlier"))
+    )
     draw = unit_column(seed, F.lit("cap"), F.col("query_id"))
     inside = Window.partitionBy("level").orderBy("draw", "query_id", "nth", "doc_id")
     placed = levelled.join(F.broadcast(sizes), "level", how="inner").withColumn("draw", draw)
-    return placed.withColumn("place", F.col("earlier") + F.row_number().over(inside)).where(
-        F.col("place") <= cfg.cap).select("query_id", "doc_id")
+    return (
+        placed.withColumn("place", F.col("earlier") + F.row_number().over(inside))
+        .where(F.col("place") <= cfg.cap)
+        .select("query_id", "doc_id")
+    )
 
 
-def add_texts(pairs: DataFrame, positives: DataFrame, documents: DataFrame, synthetics: DataFrame,
-              cfg: LabelConfig) -> DataFrame:
+def add_texts(
+    pairs: DataFrame, positives: DataFrame, documents: DataFrame, synthetics: DataFrame, cfg: LabelConfig
+) -> DataFrame:
     """Add ``query`` and ``text`` to (query_id, doc_id, ...) rows, cut to what the teacher can read, and their keys.
 
     In:   pairs; POSITIVES; DOCUMENTS and SYNTHETICS (written negatives stand under their text_id).
@@ -151,9 +175,8 @@ def add_texts(pairs: DataFrame, positives: DataFrame, documents: DataFrame, synt
     written = kept(synthetics).where(F.col("kind") == NEGATIVE).groupBy("text_id").agg(F.min("text").alias("text"))
     texts = kept(documents).select("doc_id", "text").unionByName(written.withColumnRenamed("text_id", "doc_id"))
     short = cfg.max_length * _CHARS_PER_TOKEN
-    return (
-        pairs.join(queries.select("query_id", *_cut("query", short)), "query_id", how="inner")
-        .join(texts.select("doc_id", *_cut("text", short)), "doc_id", how="inner")
+    return pairs.join(queries.select("query_id", *_cut("query", short)), "query_id", how="inner").join(
+        texts.select("doc_id", *_cut("text", short)), "doc_id", how="inner"
     )
 
 

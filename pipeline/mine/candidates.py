@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 
 from pipeline.contract import conform
 from pipeline.ids import unit_column
-from pipeline.mine.hits import SCORE_DECIMALS
+from pipeline.search.hits import SCORE_DECIMALS
 from schemas.config import Config, setting
 from schemas.errors import rule
 from schemas.mining import ANN, BM25, CANDIDATES, SYNTHETIC
@@ -74,7 +74,8 @@ def score_negatives(negatives: DataFrame, vectors: DataFrame) -> DataFrame:
     queries = vectors.select(F.col("text_id").alias("query_id"), F.col("vector").alias("query_vector"))
     pairs = negatives.join(vectors, "text_id", how="inner").join(queries, "query_id", how="inner")
     scored = pairs.select(
-        "query_id", F.col("text_id").alias("doc_id"),
+        "query_id",
+        F.col("text_id").alias("doc_id"),
         F.round(_inner_product(F.col("query_vector"), F.col("vector")), SCORE_DECIMALS).alias("score"),
     )
     best_first = Window.partitionBy("query_id").orderBy(F.desc("score"), "doc_id")

@@ -25,17 +25,26 @@ class SynthesiseConfig(Config):
     queries: int = setting(300, "documents that a query is written for; those without a gold positive first", low=0)
     negatives: int = setting(100, "gold (query, positive) pairs that a hard negative is written for", low=0)
     shots: int = setting(12, "gold pairs shown before the document; few and long ones are copied", low=1, high=64)
-    refresh: float = setting(0.0, "share of a domain's shots that may differ from those chosen now before they are "
-                             "chosen anew; 0 always does; above 0 a nightly keeps them in the cache, and with them its "
-                             "prompts", low=0.0, high=1.0)
+    refresh: float = setting(
+        0.0,
+        "share of a domain's shots that may differ from those chosen now before they are "
+        "chosen anew; 0 always does; above 0 a nightly keeps them in the cache, and with them its "
+        "prompts",
+        low=0.0,
+        high=1.0,
+    )
     negative_shots: int = setting(3, "gold pairs, each with a mined negative, shown before a pair", low=1, high=16)
     shot_tokens: int = setting(32, "estimated tokens of each text that a shot shows", low=8)
     negative_shot_tokens: int = setting(96, "the same for the shots of negatives: as long as what they call for", low=8)
     document_tokens: int = setting(80, "estimated tokens of the document that is asked about", low=8)
     query_tokens: int = setting(32, "tokens that a query may take", low=4)
     negative_tokens: int = setting(64, "tokens that a negative may take", low=8)
-    negative_penalty: float = setting(1.15, "vLLM's repetition_penalty for negatives, lest the positive is copied; 1 = "
-                                      "none, for a server without it", low=1.0, high=2.0)
+    negative_penalty: float = setting(
+        1.15,
+        "vLLM's repetition_penalty for negatives, lest the positive is copied; 1 = none, for a server without it",
+        low=1.0,
+        high=2.0,
+    )
     min_document_chars: int = setting(120, "shorter documents are neither shown nor asked about", low=1)
 
     min_query_words: int = setting(3, "shorter queries are dropped", low=1)
@@ -43,10 +52,12 @@ class SynthesiseConfig(Config):
     min_negative_words: int = setting(12, "shorter negatives are dropped", low=1)
     max_negative_words: int = setting(160, "longer negatives are dropped", low=1)
     copy_words: int = setting(4, "length of the word n-grams that tell a copy", low=1)
-    max_copy: float = setting(0.5, "share of its n-grams that a text may have from what the model was shown",
-                              low=0.0, high=1.0)
-    max_repetition: float = setting(0.2, "share of its word trigrams that may come before in the same text",
-                                    low=0.0, high=1.0)
+    max_copy: float = setting(
+        0.5, "share of its n-grams that a text may have from what the model was shown", low=0.0, high=1.0
+    )
+    max_repetition: float = setting(
+        0.2, "share of its word trigrams that may come before in the same text", low=0.0, high=1.0
+    )
     round_trip_depth: int = setting(1, "BM25 hits of a query that its document must be among; 0 = not asked", low=0)
 
     def faults(self) -> list[str]:
@@ -62,8 +73,14 @@ class SynthesiseConfig(Config):
             found.append(rule("model_name", "set exactly when url is", self.model_name))
         longest = self.longest_prompt()
         if longest > self.context_tokens:
-            found.append(rule("context_tokens", f"at least {longest}, what the longest prompt and its reply may take",
-                              self.context_tokens, "fewer shots or smaller document_tokens"))
+            found.append(
+                rule(
+                    "context_tokens",
+                    f"at least {longest}, what the longest prompt and its reply may take",
+                    self.context_tokens,
+                    "fewer shots or smaller document_tokens",
+                )
+            )
         return found
 
     def longest_prompt(self) -> int:

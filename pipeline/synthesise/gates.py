@@ -89,7 +89,8 @@ def gate_text(text: str, kind: str, finish_reason: str, sources: tuple[str, ...]
     if not text:
         return UNPARSABLE
     low, high = (
-        (cfg.min_query_words, cfg.max_query_words) if kind == QUERY
+        (cfg.min_query_words, cfg.max_query_words)
+        if kind == QUERY
         else (cfg.min_negative_words, cfg.max_negative_words)
     )
     count = len(words(text))

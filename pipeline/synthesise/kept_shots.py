@@ -25,7 +25,11 @@ def describe_shots(shots: DataFrame) -> DataFrame:
 
 
 def keep_shots(
-    shots: DataFrame, earlier: DataFrame, documents: DataFrame, positives: DataFrame, cfg: SynthesiseConfig,
+    shots: DataFrame,
+    earlier: DataFrame,
+    documents: DataFrame,
+    positives: DataFrame,
+    cfg: SynthesiseConfig,
 ) -> DataFrame:
     """Show a domain's earlier shots while all of them hold and few differ from those that are chosen now.
 
@@ -36,7 +40,8 @@ def keep_shots(
     again = _look_up(earlier, documents, positives, cfg)
     compared = again.join(now.withColumn("is_same", F.lit(1)), ["domain_id", "shown"], how="left")
     then = compared.groupBy("domain_id").agg(
-        F.bool_and("holds").alias("all_hold"), F.count("is_same").alias("same"), F.count("*").alias("then"))
+        F.bool_and("holds").alias("all_hold"), F.count("is_same").alias("same"), F.count("*").alias("then")
+    )
     sizes = now.groupBy("domain_id").agg(F.count("*").alias("now"))
     changed = F.round(1 - F.col("same") / F.greatest("then", "now"), 6)
     staying = then.join(sizes, "domain_id", how="inner").where(F.col("all_hold") & (changed <= cfg.refresh))
@@ -51,7 +56,8 @@ def _look_up(earlier: DataFrame, documents: DataFrame, positives: DataFrame, cfg
     negatives = kept(documents).select(F.col("doc_id").alias("negative_id"), F.col("text").alias("negative"))
     known = positives.select("query_id", F.col("doc_id").alias("negative_id"), F.lit(True).alias("is_known")).distinct()
     found = (
-        earlier.join(pairs, ["query_id", "doc_id"], how="left").join(negatives, "negative_id", how="left")
+        earlier.join(pairs, ["query_id", "doc_id"], how="left")
+        .join(negatives, "negative_id", how="left")
         .join(known, ["query_id", "negative_id"], how="left")
     )
     return found.withColumn("holds", (F.col("shown") == _shown()) & F.col("is_known").isNull())

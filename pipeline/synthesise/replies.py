@@ -17,8 +17,8 @@ from pipeline.contract import conform, kept
 from pipeline.guard.config import GuardConfig
 from pipeline.guard.leaks import flag_leaks, protected_texts
 from pipeline.ids import hash_id
-from pipeline.pair import form_of
-from pipeline.protected import find_protected
+from pipeline.pair.pairs import form_of
+from pipeline.similarity.queries import find_protected
 from pipeline.synthesise.config import SynthesiseConfig
 from pipeline.synthesise.gates import gate_text, parse_reply
 from pipeline.text import normal_form
@@ -59,7 +59,11 @@ def parse_replies(requests: DataFrame, replies: DataFrame, documents: DataFrame,
 
 
 def judge_synthetics(
-    parsed: DataFrame, hits: DataFrame, leaks: DataFrame, positives: DataFrame, cfg: SynthesiseConfig,
+    parsed: DataFrame,
+    hits: DataFrame,
+    leaks: DataFrame,
+    positives: DataFrame,
+    cfg: SynthesiseConfig,
 ) -> DataFrame:
     """Gate the parsed texts by search, protected queries and duplicates.
 
@@ -72,22 +76,27 @@ def judge_synthetics(
     ranks = hits.select(F.col("query_id").alias("text_id"), "doc_id", F.col("rank").alias("round_trip_rank"))
     near = ranks.where(F.col("round_trip_rank") <= cfg.round_trip_depth)
     found = parsed.join(near, ["text_id", "doc_id"], how="left")
-    marked = (
-        found.join(leaks.select("text_id", "leak"), "text_id", how="left")
-        .join(_gold_queries(positives), "text_id", how="left")
+    marked = found.join(leaks.select("text_id", "leak"), "text_id", how="left").join(
+        _gold_queries(positives), "text_id", how="left"
     )
     lost = (F.col("kind") == QUERY) & F.col("round_trip_rank").isNull() & F.lit(cfg.round_trip_depth > 0)
-    reason = F.coalesce("drop_reason", F.col("leak"), F.when(lost, ROUND_TRIP),
-                        F.when(F.col("is_gold"), DUPLICATE_TEXT))
+    reason = F.coalesce(
+        "drop_reason", F.col("leak"), F.when(lost, ROUND_TRIP), F.when(F.col("is_gold"), DUPLICATE_TEXT)
+    )
     judged = marked.withColumn("drop_reason", reason)
     best_first = Window.partitionBy("kind", "text_id", F.col("drop_reason").isNull()).orderBy(
-        F.coalesce("round_trip_rank", F.lit(0)), "request_id")
+        F.coalesce("round_trip_rank", F.lit(0)), "request_id"
+    )
     again = F.when(F.row_number().over(best_first) > 1, DUPLICATE_TEXT)
     return conform(judged.withColumn("drop_reason", F.coalesce("drop_reason", again)), SYNTHETICS)
 
 
 def flag_protected(
-    parsed: DataFrame, eval_corpus: DataFrame, eval_queries: DataFrame, guard: GuardConfig, similarity: float,
+    parsed: DataFrame,
+    eval_corpus: DataFrame,
+    eval_queries: DataFrame,
+    guard: GuardConfig,
+    similarity: float,
 ) -> DataFrame:
     """Find the texts that overlap a protected evaluation set.
 
@@ -100,7 +109,8 @@ def flag_protected(
     same = find_protected(asked, eval_queries.select(form_of("query").alias("form")), similarity)
     overlapping = flag_leaks(texts.select("text_id", "text"), protected_texts(eval_corpus, eval_queries), guard)
     both = same.select(F.col("query_id").alias("text_id"), F.lit(PROTECTED_QUERY).alias("leak")).unionByName(
-        overlapping.select("text_id", F.lit(LEAK).alias("leak")))
+        overlapping.select("text_id", F.lit(LEAK).alias("leak"))
+    )
     # "protected_query" comes after "leak" in the alphabet and is the more telling of the two.
     return both.groupBy("text_id").agg(F.max("leak").alias("leak"))
 
@@ -112,8 +122,12 @@ def unite_positives(gold: DataFrame, synthetics: DataFrame, domains: DataFrame) 
     """
     passed = kept(synthetics).where(F.col("kind") == QUERY)
     added = passed.select(
-        F.col("text_id").alias("query_id"), F.col("text").alias("query"), "doc_id",
-        F.lit(SYNTHETIC_RULE).alias("rule"), F.lit(1.0).alias("grade"), F.lit(None).cast("string").alias("drop_reason"),
+        F.col("text_id").alias("query_id"),
+        F.col("text").alias("query"),
+        "doc_id",
+        F.lit(SYNTHETIC_RULE).alias("rule"),
+        F.lit(1.0).alias("grade"),
+        F.lit(None).cast("string").alias("drop_reason"),
     ).join(domains.select("doc_id", "domain"), "doc_id", how="inner")
     return conform(gold.unionByName(conform(added, POSITIVES)), POSITIVES)
 

@@ -29,7 +29,11 @@ SHOT_SEARCH_DEPTH = 10
 
 
 def choose_shots(
-    documents: DataFrame, domains: DataFrame, positives: DataFrame, cfg: SynthesiseConfig, seed: int,
+    documents: DataFrame,
+    domains: DataFrame,
+    positives: DataFrame,
+    cfg: SynthesiseConfig,
+    seed: int,
 ) -> DataFrame:
     """Choose the gold pairs that each domain's prompts show.
 
@@ -41,8 +45,14 @@ def choose_shots(
         *[F.when(F.col("rule") == rule, F.lit(i)) for i, rule in enumerate(_RULE_ORDER)], F.lit(len(_RULE_ORDER))
     )
     pool = showable_pairs(documents, positives, cfg).select(
-        "query_id", "query", "doc_id", "text", F.col("domain").alias("home"), order.alias("order"),
-        unit_column(seed, F.lit("shot"), F.col("query_id"), F.col("doc_id")).alias("unit"))
+        "query_id",
+        "query",
+        "doc_id",
+        "text",
+        F.col("domain").alias("home"),
+        order.alias("order"),
+        unit_column(seed, F.lit("shot"), F.col("query_id"), F.col("doc_id")).alias("unit"),
+    )
     ranking = [F.col("order"), F.col("unit"), F.col("query_id"), F.col("doc_id")]
     pool = _first_of(_first_of(pool, ["query_id"], ranking), ["doc_id"], ranking)
     own = pool.withColumn("domain", F.col("home"))
@@ -52,7 +62,8 @@ def choose_shots(
     is_borrowed = (F.col("home") != F.col("domain")).cast("int")
     by_domain = Window.partitionBy("domain").orderBy(is_borrowed, *ranking)
     return (
-        own.unionByName(borrowed).withColumn("place", F.row_number().over(by_domain))
+        own.unionByName(borrowed)
+        .withColumn("place", F.row_number().over(by_domain))
         .where(F.col("place") <= cfg.shots)
         .select("domain", "place", "query_id", "query", "doc_id", "text")
     )
@@ -83,7 +94,12 @@ def add_shot_negatives(shots: DataFrame, hits: DataFrame, documents: DataFrame, 
 
 
 def plan_requests(
-    documents: DataFrame, domains: DataFrame, positives: DataFrame, shots: DataFrame, cfg: SynthesiseConfig, seed: int,
+    documents: DataFrame,
+    domains: DataFrame,
+    positives: DataFrame,
+    shots: DataFrame,
+    cfg: SynthesiseConfig,
+    seed: int,
 ) -> DataFrame:
     """Write the prompts: one per sampled document (a query) and one per sampled gold pair (a hard negative).
 
@@ -105,14 +121,21 @@ def plan_requests(
 
 
 def _sample_documents(
-    texts: DataFrame, domains: DataFrame, positives: DataFrame, shots: DataFrame, cfg: SynthesiseConfig, seed: int,
+    texts: DataFrame,
+    domains: DataFrame,
+    positives: DataFrame,
+    shots: DataFrame,
+    cfg: SynthesiseConfig,
+    seed: int,
 ) -> DataFrame:
     """Return kind, doc_id, query_id (null), query (null), domain of the documents that get a query."""
     gold = kept(positives).select("doc_id").distinct().withColumn("has_gold", F.lit(1))
     eligible = (
-        texts.select("doc_id").join(domains.select("doc_id", "domain"), "doc_id", how="inner")
+        texts.select("doc_id")
+        .join(domains.select("doc_id", "domain"), "doc_id", how="inner")
         .join(shots.select("doc_id").distinct(), "doc_id", how="left_anti")
-        .join(gold, "doc_id", how="left").withColumn("last", F.coalesce("has_gold", F.lit(0)))
+        .join(gold, "doc_id", how="left")
+        .withColumn("last", F.coalesce("has_gold", F.lit(0)))
         .withColumn("unit", unit_column(seed, F.lit(QUERY), F.col("doc_id")))
     )
     taken = _in_turn(eligible, ["doc_id"], cfg.queries)
@@ -121,11 +144,16 @@ def _sample_documents(
 
 
 def _sample_pairs(
-    texts: DataFrame, positives: DataFrame, shots: DataFrame, cfg: SynthesiseConfig, seed: int,
+    texts: DataFrame,
+    positives: DataFrame,
+    shots: DataFrame,
+    cfg: SynthesiseConfig,
+    seed: int,
 ) -> DataFrame:
     """Return kind, doc_id, query_id, query, domain of the gold pairs that get a negative."""
     eligible = (
-        kept(positives).join(texts.select("doc_id"), "doc_id", how="left_semi")
+        kept(positives)
+        .join(texts.select("doc_id"), "doc_id", how="left_semi")
         .join(shots.select("query_id").distinct(), "query_id", how="left_anti")
         .withColumn("last", (F.col("rule") == _LINKS).cast("int"))
         .withColumn("unit", unit_column(seed, F.lit(NEGATIVE), F.col("query_id"), F.col("doc_id")))
@@ -149,12 +177,14 @@ def _first_of(frame: DataFrame, keys: Sequence[str], ranking: Sequence[Column]) 
 def _prefixes(domains: DataFrame, shots: DataFrame, cfg: SynthesiseConfig) -> DataFrame:
     """Return domain, query_prefix, negative_prefix: the shared beginning of a domain's prompts, built once."""
     shown = shots.groupBy("domain").agg(
-        F.array_sort(F.collect_list(F.struct("place", "text", "query", "negative"))).alias("shown"))
+        F.array_sort(F.collect_list(F.struct("place", "text", "query", "negative"))).alias("shown")
+    )
     both = T.StructType([T.StructField("query", T.StringType()), T.StructField("negative", T.StringType())])
     build = F.udf(lambda found: _prefix_pair(found or [], cfg), both)
     every = domains.select("domain").distinct().join(shown, "domain", how="left").withColumn("both", build("shown"))
-    return every.select("domain", F.col("both.query").alias("query_prefix"),
-                        F.col("both.negative").alias("negative_prefix"))
+    return every.select(
+        "domain", F.col("both.query").alias("query_prefix"), F.col("both.negative").alias("negative_prefix")
+    )
 
 
 def _prefix_pair(shown: Sequence[Any], cfg: SynthesiseConfig) -> tuple[str, str]:

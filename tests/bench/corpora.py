@@ -15,10 +15,10 @@ import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 from pyspark.sql.pandas.types import to_arrow_schema
 
-from jobs.session import start_session
-from jobs.stage_run import run_stage
-from jobs.stages import load_stage
-from jobs.workspace import Workspace
+from jobs.runtime.stage import load_stage
+from jobs.runtime.stage_run import run_stage
+from jobs.runtime.workspace import Workspace
+from jobs.spark.session import start_session
 from pipeline.contract import spark_schema
 from pipeline.ids import hash_id
 from pipeline.recipe import load_recipe
@@ -68,10 +68,28 @@ def read_collection(path: Path) -> list[tuple[str, str]]:
 
 def document_batch(texts: Sequence[tuple[str, str]], source: str = "bench") -> pa.RecordBatch:
     """Return rows of DOCUMENTS for (doc_id, text)."""
-    constant = {"source": source, "path": "bench", "line": 1, "native_id": None, "title": "", "links": [],
-                "domain": source, "license": None, "drop_reason": None}
-    rows = [{**constant, "doc_id": doc_id, "family": doc_id, "text": text, "chars": len(text),
-             "text_hash": hash_id(normal_form(text))} for doc_id, text in texts]
+    constant = {
+        "source": source,
+        "path": "bench",
+        "line": 1,
+        "native_id": None,
+        "title": "",
+        "links": [],
+        "domain": source,
+        "license": None,
+        "drop_reason": None,
+    }
+    rows = [
+        {
+            **constant,
+            "doc_id": doc_id,
+            "family": doc_id,
+            "text": text,
+            "chars": len(text),
+            "text_hash": hash_id(normal_form(text)),
+        }
+        for doc_id, text in texts
+    ]
     return pa.RecordBatch.from_pylist(rows, schema=to_arrow_schema(spark_schema(DOCUMENTS)))
 
 

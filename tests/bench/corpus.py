@@ -21,7 +21,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from jobs.cpu import leave_out_avx512
+from jobs.spark.cpu import leave_out_avx512
 from tests.bench.rows import Row, print_rows, status_of, write_rows
 
 HOME = Path(__file__).resolve().parent
@@ -65,11 +65,18 @@ def _option(text: str) -> tuple[str, str, Any]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the sections, print their table, write the JSON; 1 when a row misses its target."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.corpus", description="Measure the corpus half.")
-    parser.add_argument("--only", nargs="+", choices=sections(), metavar="SECTION",
-                        help=f"of: {', '.join(sections())} (default: all)")
+    parser.add_argument(
+        "--only", nargs="+", choices=sections(), metavar="SECTION", help=f"of: {', '.join(sections())} (default: all)"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there too")
-    parser.add_argument("--set", type=_option, action="append", default=[], metavar="SECTION.NAME=JSON",
-                        help="an option of a section, such as scale.sizes=[20000,80000]; repeatable")
+    parser.add_argument(
+        "--set",
+        type=_option,
+        action="append",
+        default=[],
+        metavar="SECTION.NAME=JSON",
+        help="an option of a section, such as scale.sizes=[20000,80000]; repeatable",
+    )
     args = parser.parse_args(argv)
     leave_out_avx512()  # in the sections' processes, as in our workers; the peers inherit it and sort as fast
     rows: list[Row] = []

@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from jobs.cli import main
+from jobs.cli.main import main
 from pipeline.contract import spark_schema
 from pipeline.ids import unit_of
 from schemas.documents import DOCUMENTS
@@ -50,8 +50,10 @@ def measure_pydocs(work: Path, packages: str) -> list[Row]:
     for name, key, bound in (("families", "family", 0.9), ("source files", "path", None)):
         is_held = [unit_of(13, key, row[key]) < HELD_OUT for row in found]
         truth = {row["doc_id"]: row["domain"] for row, held in zip(found, is_held, strict=True) if held}
-        given = [{**row, "domain": UNKNOWN, "source": UNKNOWN} if held else row
-                 for row, held in zip(found, is_held, strict=True)]
+        given = [
+            {**row, "domain": UNKNOWN, "source": UNKNOWN} if held else row
+            for row, held in zip(found, is_held, strict=True)
+        ]
         rows += _guess(f"pydocs packages, {name} held out", work, given, truth, bound)
     return rows
 
@@ -60,8 +62,15 @@ def measure_reuters(work: Path, corpus: Path) -> list[Row]:
     """Learn from the training split of the ten largest topics, guess the test split."""
     stories = list(_stories(corpus))
     known = [story for story in stories if story["lewissplit"] in ("TRAIN", "TEST")]
-    lines = [{"id": story["id"], "title": "", "text": story["text"],
-              **({"domain": story["topic"]} if story["lewissplit"] == "TRAIN" else {})} for story in known]
+    lines = [
+        {
+            "id": story["id"],
+            "title": "",
+            "text": story["text"],
+            **({"domain": story["topic"]} if story["lewissplit"] == "TRAIN" else {}),
+        }
+        for story in known
+    ]
     (work / f"{UNKNOWN}.jsonl").write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
     _command("dedupe", work / f"{UNKNOWN}.jsonl", "--out", work / "stories", "--set", "dedupe.near=false")
     found = [row for row in _rows(work / "stories" / "documents") if row["drop_reason"] is None]
@@ -84,7 +93,11 @@ def _stories(corpus: Path) -> Iterator[dict[str, Any]]:
 
 
 def _guess(
-    what: str, work: Path, documents: list[dict[str, Any]], truth: Mapping[str, str], bound: float | None,
+    what: str,
+    work: Path,
+    documents: list[dict[str, Any]],
+    truth: Mapping[str, str],
+    bound: float | None,
     *settings: str,
 ) -> list[Row]:
     """Run the classifier over documents of which some say no domain, and hold its guesses against the truth."""
@@ -120,8 +133,20 @@ def _part(work: Path, topics: Mapping[str, str]) -> Row:
     models = os.environ.get("PAIRWRIGHT_MODELS", Path(__file__).resolve().parents[2] / ".models")
     if not (Path(models) / "all-MiniLM-L6-v2").is_dir():
         return Row.left_out(SECTION, what, "the models are not set up; run: make setup")
-    _command("bucket", work / "stories", "--out", work / "clusters", "--set", "bucket.rule=cluster", "--set",
-             "bucket.cluster.clusters=20", "--set", "bucket.depth=1", "--set", f"models={models}")
+    _command(
+        "bucket",
+        work / "stories",
+        "--out",
+        work / "clusters",
+        "--set",
+        "bucket.rule=cluster",
+        "--set",
+        "bucket.cluster.clusters=20",
+        "--set",
+        "bucket.depth=1",
+        "--set",
+        f"models={models}",
+    )
     held: dict[str, Counter[str]] = {}
     for row in _rows(work / "clusters" / "guesses"):
         held.setdefault(row["guess"], Counter())[topics[row["doc_id"]]] += 1

@@ -16,7 +16,7 @@ from pyspark.sql import SparkSession
 
 from pipeline.guard.config import DOCUMENT, GuardConfig
 from pipeline.guard.leaks import flag_leaks
-from pipeline.ingest.sources import JSONL, SourceConfig
+from pipeline.ingest.config import JSONL, SourceConfig
 from pipeline.ingest.tables import read_records, select_annotations, select_documents
 from pipeline.ingest.units import plan_units, unit_frame
 from pipeline.text import shingles, words
@@ -86,16 +86,24 @@ def _guarded(spark: SparkSession, articles: Texts) -> list[Row]:
     plain = rng.sample(sorted({text for _, text in articles}), len({text for _, text in articles}))
     tested, clean = plain[:PLANTED], plain[PLANTED:]
     characters = _characters(articles)
-    planted = {"exact": tested, "edited": [edit_characters(text, LEAK_SHARE, rng, characters) for text in tested],
-               "clean": clean}
+    planted = {
+        "exact": tested,
+        "edited": [edit_characters(text, LEAK_SHARE, rng, characters) for text in tested],
+        "clean": clean,
+    }
     texts = spark.createDataFrame(
         [(f"{kind}:{i}", text) for kind, some in planted.items() for i, text in enumerate(some)],
-        "text_id string, text string")
-    protected = spark.createDataFrame([("exam", str(i), DOCUMENT, text) for i, text in enumerate(tested)],
-                                      "eval_name string, eval_id string, role string, text string")
+        "text_id string, text string",
+    )
+    protected = spark.createDataFrame(
+        [("exam", str(i), DOCUMENT, text) for i, text in enumerate(tested)],
+        "eval_name string, eval_id string, role string, text string",
+    )
     flagged = {row["text_id"] for row in flag_leaks(texts, protected, GuardConfig()).collect()}
-    shares = {kind: sum(f"{kind}:{i}" in flagged for i in range(len(some))) / len(some) * 100
-              for kind, some in planted.items()}
+    shares = {
+        kind: sum(f"{kind}:{i}" in flagged for i in range(len(some))) / len(some) * 100
+        for kind, some in planted.items()
+    }
     return [
         Row.of(SECTION, "exact leaks found", shares["exact"], "%", ("==", 100)),
         Row.of(SECTION, "leaks with 10% of the characters edited found", shares["edited"], "%", (">=", 97)),

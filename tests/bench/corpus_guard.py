@@ -29,8 +29,10 @@ def measure(work: Path, collections: Path | None, limit: int | None = None) -> l
     if collections is None:
         return [no_collections(SECTION, "leaks planted in other collections")]
     pydocs = [text for _, text in read_texts(pydocs_documents())]
-    held = {name: [text for _, text in read_collection(collections / name / "corpus.jsonl.gz")]
-            for name in ("reuters21578", "license_texts", "medquad", "medline", "cranfield", "scifact")}
+    held = {
+        name: [text for _, text in read_collection(collections / name / "corpus.jsonl.gz")]
+        for name in ("reuters21578", "license_texts", "medquad", "medline", "cranfield", "scifact")
+    }
     settings = {
         "reuters in pydocs": (held["reuters21578"], pydocs[:limit]),
         "pydocs in reuters and licences": (pydocs, [*held["reuters21578"][:limit], *held["license_texts"][:limit]]),

@@ -15,13 +15,13 @@ from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 from pyspark.sql import functions as F
 
-from jobs.memory import PeakMemory
-from pipeline.ingest.clean import clean_record
-from pipeline.ingest.readers import READERS
-from pipeline.ingest.records import DOCUMENT, REJECT, Record
-from pipeline.ingest.sources import SourceConfig, list_files
+from jobs.runtime.memory import PeakMemory
+from pipeline.ingest.clean.record import clean_record
+from pipeline.ingest.config import SourceConfig, list_files
 from pipeline.ingest.tables import read_records
 from pipeline.ingest.units import plan_units, unit_frame
+from pipeline.readers.records import DOCUMENT, REJECT, Record
+from pipeline.readers.registry import READERS
 from tests.bench.corpora import read_collection, session
 from tests.bench.real_files import write_inputs
 from tests.bench.rows import Row, no_collections
@@ -33,7 +33,10 @@ _PACK = {"gz": gzip.compress, "bz2": bz2.compress, "zst": lambda raw: pa.compres
 
 
 def measure(
-    work: Path, collections: Path | None, large_mb: int = LARGE_MB, fuzzed: int = FUZZED,
+    work: Path,
+    collections: Path | None,
+    large_mb: int = LARGE_MB,
+    fuzzed: int = FUZZED,
 ) -> list[Row]:
     """Read real files, one large one, and damaged ones."""
     if collections is None:
@@ -60,8 +63,10 @@ def _rate(name: str, source: SourceConfig) -> list[Row]:
         rejects += record.kind == REJECT
     seconds = time.process_time() - started
     what = f"{name}: {size / 1e6:,.1f} MB, {documents:,} documents, {rejects:,} rejects"
-    return [Row.of(SECTION, f"{what}; one core, read and cleaned", size / 1e6 / seconds, "MB/s"),
-            Row.of(SECTION, f"{name}: documents read", documents, "", (">=", 1))]
+    return [
+        Row.of(SECTION, f"{what}; one core, read and cleaned", size / 1e6 / seconds, "MB/s"),
+        Row.of(SECTION, f"{name}: documents read", documents, "", (">=", 1)),
+    ]
 
 
 def _large(work: Path, collections: Path, megabytes: int) -> list[Row]:
@@ -77,14 +82,23 @@ def _large(work: Path, collections: Path, megabytes: int) -> list[Row]:
     source = SourceConfig("large", "jsonl", path=str(path))
     with PeakMemory() as peak, session(SECTION, work) as spark:
         started = time.monotonic()
-        counts = read_records(unit_frame(spark, plan_units([source])), [source]).groupBy("kind").agg(
-            F.count("*").alias("count"), F.sum(F.length("text")).alias("chars")).collect()
+        counts = (
+            read_records(unit_frame(spark, plan_units([source])), [source])
+            .groupBy("kind")
+            .agg(F.count("*").alias("count"), F.sum(F.length("text")).alias("chars"))
+            .collect()
+        )
         seconds = time.monotonic() - started
     path.unlink()
     read = {row["kind"]: row["count"] for row in counts}
     return [
-        Row.of(SECTION, f"one JSONL file of {written / 1e9:.2f} GB, of {number:,} lines missed",
-               number - read.get(DOCUMENT, 0), "lines", ("==", 0)),
+        Row.of(
+            SECTION,
+            f"one JSONL file of {written / 1e9:.2f} GB, of {number:,} lines missed",
+            number - read.get(DOCUMENT, 0),
+            "lines",
+            ("==", 0),
+        ),
         Row.of(SECTION, "its rate, all cores, through Spark", written / 1e6 / seconds, "MB/s"),
         Row.of(SECTION, "memory of all processes at the peak", peak.mb, "MB", ("<=", LARGE_LIMIT_MB)),
     ]
@@ -129,15 +143,35 @@ def _fuzz(sources: dict[str, SourceConfig], folder: Path, files: int) -> list[Ro
         path.write_bytes(_damage(samples[name], suffix, rng))
         tally.read(path, form)
         path.unlink()
-    for form, suffix in (("jsonl", ".jsonl"), ("json", ".json"), ("csv", ".csv"), ("html", ".html"), ("tsv", ".tsv"),
-                         ("warc", ".warc"), ("pdf", ".pdf"), ("squad", ".json"), ("text", ".txt"), ("markdown", ".md")):
+    for form, suffix in (
+        ("jsonl", ".jsonl"),
+        ("json", ".json"),
+        ("csv", ".csv"),
+        ("html", ".html"),
+        ("tsv", ".tsv"),
+        ("warc", ".warc"),
+        ("pdf", ".pdf"),
+        ("squad", ".json"),
+        ("text", ".txt"),
+        ("markdown", ".md"),
+    ):
         _write_any(folder / f"any{suffix}", form, files * 4 // 100, tally)
-    rows = [Row.of(SECTION, f"damaged files read, {tally.documents:,} documents and {tally.rejects:,} rejects of them",
-                   tally.files, "", (">=", files))]
+    rows = [
+        Row.of(
+            SECTION,
+            f"damaged files read, {tally.documents:,} documents and {tally.rejects:,} rejects of them",
+            tally.files,
+            "",
+            (">=", files),
+        )
+    ]
     rows += [Row(SECTION, f"crash: {crash[:150]}", None) for crash in tally.crashes[:5]]
-    return [*rows, Row.of(SECTION, "crashes", len(tally.crashes), "", ("==", 0)),
-            Row.of(SECTION, "rejects without reason and explanation", tally.unexplained, "", ("==", 0)),
-            Row.of(SECTION, "damaged files of which nothing is said", tally.silent)]
+    return [
+        *rows,
+        Row.of(SECTION, "crashes", len(tally.crashes), "", ("==", 0)),
+        Row.of(SECTION, "rejects without reason and explanation", tally.unexplained, "", ("==", 0)),
+        Row.of(SECTION, "damaged files of which nothing is said", tally.silent),
+    ]
 
 
 def _sample(path: Path) -> bytes:
@@ -168,12 +202,16 @@ def _write_any(path: Path, form: str, examples: int, tally: _Tally) -> None:
     names = st.sampled_from(["id", "text", "title", "data"]) | st.text()
     json_values = st.recursive(
         st.none() | st.booleans() | st.floats() | st.text() | st.integers(),
-        lambda inner: st.lists(inner) | st.dictionaries(names, inner))
+        lambda inner: st.lists(inner) | st.dictionaries(names, inner),
+    )
     contents = st.one_of(
-        st.binary(max_size=2_000), st.text(max_size=2_000).map(lambda text: text.encode("utf-8", "surrogatepass")),
+        st.binary(max_size=2_000),
+        st.text(max_size=2_000).map(lambda text: text.encode("utf-8", "surrogatepass")),
         st.lists(json_values.map(json.dumps)).map(lambda lines: "\n".join(lines).encode()),
-        st.lists(st.sampled_from(["<p>", "</p>", "<h1>", "a word", "\0", "<!--", "&#0;", "\t", '"', "\n", "%PDF-1.4\n"])
-                 ).map(lambda parts: "".join(parts).encode()))
+        st.lists(
+            st.sampled_from(["<p>", "</p>", "<h1>", "a word", "\0", "<!--", "&#0;", "\t", '"', "\n", "%PDF-1.4\n"])
+        ).map(lambda parts: "".join(parts).encode()),
+    )
 
     @seed(SEED)
     @settings(max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck))

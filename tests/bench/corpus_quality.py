@@ -10,10 +10,10 @@ from pyspark.sql import SparkSession
 
 from pipeline.contract import spark_schema
 from pipeline.dedupe.config import DedupeConfig
-from pipeline.dedupe.minhash import fold_bands, permutations_of, sign_sets
-from pipeline.dedupe.near import link_near, sign_texts
-from pipeline.dedupe.shingling import shingle_texts
 from pipeline.dedupe.survivors import find_duplicates
+from pipeline.similarity.minhash import fold_bands, permutations_of, sign_sets
+from pipeline.similarity.near import link_near, sign_texts
+from pipeline.similarity.shingles import shingle_texts
 from pipeline.text import shingles
 from schemas.documents import DOCUMENTS
 from tests.bench.corpora import pydocs_documents, read_collection, read_texts, session, write_documents
@@ -32,8 +32,10 @@ def measure(work: Path, collections: Path | None, pydocs: int | None = None) -> 
     if collections is None:
         rows.append(no_collections(SECTION, "license_texts, reuters21578 and minhash_articles"))
     else:
-        sets |= {name: _named(read_collection(collections / name / "corpus.jsonl.gz"))
-                 for name in ("license_texts", "reuters21578")}
+        sets |= {
+            name: _named(read_collection(collections / name / "corpus.jsonl.gz"))
+            for name in ("license_texts", "reuters21578")
+        }
     with session(SECTION, work) as spark:
         for name, texts in sets.items():
             rows += hold_to_truth(spark, name, texts, work / name)
@@ -91,8 +93,10 @@ def _proposed(texts: list[str], truth: Truth) -> float:
     factors, shifts = permutations_of(CFG.seed, CFG.banding.bands * CFG.banding.rows)
     sets = shingle_texts(pa.array(texts), CFG.ngram)
     keys = fold_bands(sign_sets(sets, factors, shifts), CFG.banding)
-    parts = [(keys[truth.left[i : i + 65536]] == keys[truth.right[i : i + 65536]]).any(axis=1)
-             for i in range(0, len(truth.left), 65536)]
+    parts = [
+        (keys[truth.left[i : i + 65536]] == keys[truth.right[i : i + 65536]]).any(axis=1)
+        for i in range(0, len(truth.left), 65536)
+    ]
     return _share(np.concatenate(parts)) if parts else 1.0
 
 
@@ -114,5 +118,6 @@ def _labelled(spark: SparkSession, folder: Path, size: int, work: Path) -> Row:
     lines = (folder / f"dup_pairs_{size}.tsv").read_text(encoding="utf-8").splitlines()[1:]
     pairs = [tuple(line.split("\t")) for line in lines]
     together = sum(found.get(a, (a,))[0] == found.get(b, (b,))[0] for a, b in pairs)
-    return Row.of(SECTION, f"minhash_articles of {size}: labelled pairs found, of {len(pairs)}", together, "",
-                  ("==", len(pairs)))
+    return Row.of(
+        SECTION, f"minhash_articles of {size}: labelled pairs found, of {len(pairs)}", together, "", ("==", len(pairs))
+    )

@@ -42,7 +42,11 @@ EXECUTOR_MB = 3072
 
 
 def measure(
-    work: Path, collections: Path | None, sizes: tuple[int, ...] = SIZES, copies: int = COPIES, chain: int = CHAIN,
+    work: Path,
+    collections: Path | None,
+    sizes: tuple[int, ...] = SIZES,
+    copies: int = COPIES,
+    chain: int = CHAIN,
 ) -> list[Row]:
     """Dedupe corpora of growing sizes, then one of copies, then a chain."""
     folders = {size: work / f"documents{size}" for size in sizes}
@@ -54,8 +58,10 @@ def measure(
     for size, folder in folders.items():
         found = dedupe(folder, work / f"local{size}", {})
         seconds[size] = found["seconds"]
-        rows += [Row.of(SECTION, f"{size:,} documents", found["seconds"], "s"),
-                 Row.of(SECTION, f"{size:,} documents: memory of all processes at the peak", found["peak_mb"], "MB")]
+        rows += [
+            Row.of(SECTION, f"{size:,} documents", found["seconds"], "s"),
+            Row.of(SECTION, f"{size:,} documents: memory of all processes at the peak", found["peak_mb"], "MB"),
+        ]
     small, large = min(sizes), max(sizes)
     exponent = math.log(seconds[large] / seconds[small]) / math.log(large / small)
     rows.append(Row.of(SECTION, f"exponent of the seconds from {small:,} to {large:,}", exponent, "", ("<=", 1.1)))
@@ -88,11 +94,15 @@ def _driver_rows(work: Path, folders: dict[int, Path]) -> list[Row]:
     """Measure the driver's two processes beside one executor, for the smallest and the largest corpus."""
     peaks = {}
     for size in (min(folders), max(folders)):
-        cluster = {"spark.master": f"local-cluster[1,2,{EXECUTOR_MB}]", "spark.executor.memory": f"{EXECUTOR_MB}m",
-                   "spark.driver.memory": "1g"}
+        cluster = {
+            "spark.master": f"local-cluster[1,2,{EXECUTOR_MB}]",
+            "spark.executor.memory": f"{EXECUTOR_MB}m",
+            "spark.driver.memory": "1g",
+        }
         peaks[size] = dedupe(folders[size], work / f"cluster{size}", {}, driver_only=True, **cluster)["peak_mb"]
-    rows = [Row.of(SECTION, f"{size:,} documents: memory of the driver at the peak", mb, "MB")
-            for size, mb in peaks.items()]
+    rows = [
+        Row.of(SECTION, f"{size:,} documents: memory of the driver at the peak", mb, "MB") for size, mb in peaks.items()
+    ]
     growth = peaks[max(folders)] / peaks[min(folders)]
     return [*rows, Row.of(SECTION, "the driver's memory grows by a factor of", growth, "x", ("<=", 1.5))]
 
@@ -105,8 +115,10 @@ def _extremes(work: Path, text: str, copies: int, chain: int) -> list[Row]:
     for name, folder, count in (("identical documents", same, copies), ("near-duplicates in a chain", chained, chain)):
         found = dedupe(folder, work / f"{folder.name}-out", {})
         duplicates = ds.dataset(work / f"{folder.name}-out" / DUPLICATES.name, format="parquet").count_rows()
-        rows += [Row.of(SECTION, f"{count:,} {name}: one survives, duplicates", duplicates, "", ("==", count - 1)),
-                 Row.of(SECTION, f"{count:,} {name}", found["seconds"], "s", ("<=", 60))]
+        rows += [
+            Row.of(SECTION, f"{count:,} {name}: one survives, duplicates", duplicates, "", ("==", count - 1)),
+            Row.of(SECTION, f"{count:,} {name}", found["seconds"], "s", ("<=", 60)),
+        ]
     return rows
 
 

@@ -22,8 +22,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.dedupe.minhash import Banding, fold_bands, permutations_of, sign_sets
-from pipeline.dedupe.shingling import shingle_texts
+from pipeline.similarity.minhash import Banding, fold_bands, permutations_of, sign_sets
+from pipeline.similarity.shingles import shingle_texts
 from tests.bench.corpora import REPOSITORY, pydocs_documents, read_texts, write_documents
 from tests.bench.peers import BANDS, NGRAM, PEERS, ROWS, WORKERS
 from tests.bench.rows import Row
@@ -32,15 +32,22 @@ SECTION = "speed"
 TARGET = "datatrove"  # the peer that the targets are about
 ALIKE = {"ngram": NGRAM, "bands": BANDS, "rows": ROWS, "permutations": BANDS * ROWS}
 AFTER_INGEST, FIRST, AT_ONCE, INCLUDED = (  # as rows are called
-    "session started, after ingest", "session started, the first thing that it does",
-    "session called for, at once", "start of the session included")
+    "session started, after ingest",
+    "session started, the first thing that it does",
+    "session called for, at once",
+    "start of the session included",
+)
 TARGETS = {AFTER_INGEST: (">=", 15.0), FIRST: (">=", 15.0), INCLUDED: (">=", 5.0)}  # of TARGET
 INGEST = REPOSITORY / "jobs" / "recipes" / "pydocs-tiny.yaml"
 _BATCH = 2048
 
 
 def measure(
-    work: Path, collections: Path | None, limit: int | None = None, runs: int = 3, peers: list[str] | None = None,
+    work: Path,
+    collections: Path | None,
+    limit: int | None = None,
+    runs: int = 3,
+    peers: list[str] | None = None,
 ) -> list[Row]:
     """Measure our kernel, our stage and the peer of the target some times in turns (medians), each other peer once."""
     documents = pydocs_documents()
@@ -49,8 +56,10 @@ def measure(
         documents = write_documents(texts, work / "documents")
     count = len(texts)
     megabytes = sum(len(text.encode()) for _, text in texts) / 1e6
-    rows = [Row.of(SECTION, "documents of pydocs", count, "", None if limit else (">=", 50_000)),
-            Row.of(SECTION, "their text", megabytes, "MB")]
+    rows = [
+        Row.of(SECTION, "documents of pydocs", count, "", None if limit else (">=", 50_000)),
+        Row.of(SECTION, "their text", megabytes, "MB"),
+    ]
     kernel = count / _kernel_seconds([text for _, text in texts])
     rows.append(Row.of(SECTION, "kernel alone on one core: shingles, signatures, bands", kernel, "documents/s"))
 
@@ -65,13 +74,22 @@ def measure(
         for name in names:
             if given and (run == 0 or name == TARGET):
                 found[name].append(_peer(name, given, work / f"{name.replace(' ', '-')}{run}"))
-    ours = {name: count / _median(runs_of, clock) for name, runs_of, clock in (
-        (AFTER_INGEST, built, "seconds"), (FIRST, first, "seconds"), (AT_ONCE, bare, "seconds"),
-        (INCLUDED, bare, "seconds_with_start"))}
+    ours = {
+        name: count / _median(runs_of, clock)
+        for name, runs_of, clock in (
+            (AFTER_INGEST, built, "seconds"),
+            (FIRST, first, "seconds"),
+            (AT_ONCE, bare, "seconds"),
+            (INCLUDED, bare, "seconds_with_start"),
+        )
+    }
     rows += [Row.of(SECTION, f"pairwright, {name}", speed, "documents/s") for name, speed in ours.items()]
     default = dedupe(documents, work / "default", {}, ingest=INGEST)
-    rows.append(Row.of(SECTION, f"pairwright, {AFTER_INGEST}, its own banding (21 x 6)",
-                       count / default["seconds"], "documents/s"))
+    rows.append(
+        Row.of(
+            SECTION, f"pairwright, {AFTER_INGEST}, its own banding (21 x 6)", count / default["seconds"], "documents/s"
+        )
+    )
     share = ours[AFTER_INGEST] / (kernel * WORKERS) * 100
     rows.append(Row.of(SECTION, f"part of what {WORKERS} kernels would do", share, "%"))
     last = built[-1]["steps"]
@@ -82,20 +100,39 @@ def measure(
         kept, speed = runs_of[0]["kept"], count / _median(runs_of, "seconds")
         rows.append(Row.of(SECTION, f"{name}: {kept:,} kept", speed, "documents/s"))
         targets = TARGETS if name == TARGET else {}
-        rows += [Row.of(SECTION, f"{how}, against {name}", mine / speed, "x", targets.get(how))
-                 for how, mine in ours.items()]
+        rows += [
+            Row.of(SECTION, f"{how}, against {name}", mine / speed, "x", targets.get(how)) for how, mine in ours.items()
+        ]
     return rows
 
 
 def dedupe(
-    documents: Path, out: Path, settings: dict[str, Any], *, ingest: Path | None = None, wait: bool = False,
-    driver_only: bool = False, **spark: str,
+    documents: Path,
+    out: Path,
+    settings: dict[str, Any],
+    *,
+    ingest: Path | None = None,
+    wait: bool = False,
+    driver_only: bool = False,
+    **spark: str,
 ) -> dict[str, Any]:
     """Run a dedupe in a process of its own; see tests.bench.dedupe_once."""
-    given = {"documents": str(documents), "out": str(out), "settings": settings, "spark": spark,
-             "ingest": str(ingest) if ingest else None, "wait": wait, "driver_only": driver_only}
-    ran = subprocess.run([sys.executable, "-m", "tests.bench.dedupe_once", json.dumps(given)],
-                         stdout=subprocess.PIPE, check=True, text=True, cwd=REPOSITORY)
+    given = {
+        "documents": str(documents),
+        "out": str(out),
+        "settings": settings,
+        "spark": spark,
+        "ingest": str(ingest) if ingest else None,
+        "wait": wait,
+        "driver_only": driver_only,
+    }
+    ran = subprocess.run(
+        [sys.executable, "-m", "tests.bench.dedupe_once", json.dumps(given)],
+        stdout=subprocess.PIPE,
+        check=True,
+        text=True,
+        cwd=REPOSITORY,
+    )
     found: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
     return found
 
@@ -132,8 +169,15 @@ def _peer(name: str, given: Path, out: Path) -> dict[str, Any]:
     log = out.with_suffix(".log")
     with log.open("w") as handle:
         command = [_peers_python(), Path(__file__).with_name("peers.py"), name, given, out]
-        ran = subprocess.run([str(part) for part in command],
-                             stdout=subprocess.PIPE, stderr=handle, check=False, text=True, env=environment, cwd=given)
+        ran = subprocess.run(
+            [str(part) for part in command],
+            stdout=subprocess.PIPE,
+            stderr=handle,
+            check=False,
+            text=True,
+            env=environment,
+            cwd=given,
+        )
     if ran.returncode:
         raise RuntimeError(f"{name} failed: {log.read_text()[-500:]}")
     found: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])

@@ -18,16 +18,16 @@ from typing import Any
 import psutil
 from pyspark.sql import DataFrame, SparkSession
 
-from jobs.memory import PeakMemory, driver_mb, tree_mb
-from jobs.python_workers import wait_for_wake
-from jobs.session import start_session
-from jobs.stage_run import run_stage
-from jobs.stages import load_stage
-from jobs.workspace import Workspace
+from jobs.runtime.memory import PeakMemory, driver_mb, tree_mb
+from jobs.runtime.stage import load_stage
+from jobs.runtime.stage_run import run_stage
+from jobs.runtime.workspace import Workspace
+from jobs.spark.session import start_session
+from jobs.spark.workers import wait_for_wake
 from pipeline.contract import spark_schema
 from pipeline.dedupe.config import DedupeConfig
-from pipeline.dedupe.lineage import cut_lineage
 from pipeline.dedupe.survivors import drop_duplicates, find_duplicates
+from pipeline.plans import cut_lineage
 from pipeline.recipe import load_recipe
 from schemas.documents import DOCUMENTS, DUPLICATES
 

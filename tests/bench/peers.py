@@ -43,8 +43,13 @@ def datatrove(source: Path, out: Path, language: object = "eng") -> Callable[[],
             ([read(), MinhashDedupFilter(folder["remove"]), ParquetWriter(folder["kept"])], WORKERS),
         )
         for number, (pipeline, tasks) in enumerate(steps):
-            LocalPipelineExecutor(pipeline=pipeline, tasks=tasks, workers=min(tasks, WORKERS),
-                                  logging_dir=f"{folder['logs']}/{number}", skip_completed=False).run()
+            LocalPipelineExecutor(
+                pipeline=pipeline,
+                tasks=tasks,
+                workers=min(tasks, WORKERS),
+                logging_dir=f"{folder['logs']}/{number}",
+                skip_completed=False,
+            ).run()
         return _rows(Path(folder["kept"]))
 
     return run
@@ -62,9 +67,20 @@ def text_dedup(source: Path, out: Path) -> Callable[[], int]:
     from datasets import load_from_disk
     from text_dedup.minhash import main
 
-    arguments = {"path": "parquet", "data_files": f"{source}/*.parquet", "split": "train", "column": "text",
-                 "output": str(out / "kept"), "cache_dir": str(out / "cache"), "ngram": NGRAM, "b": BANDS, "r": ROWS,
-                 "num_perm": BANDS * ROWS, "num_proc": WORKERS, "threshold": 0.8}
+    arguments = {
+        "path": "parquet",
+        "data_files": f"{source}/*.parquet",
+        "split": "train",
+        "column": "text",
+        "output": str(out / "kept"),
+        "cache_dir": str(out / "cache"),
+        "ngram": NGRAM,
+        "b": BANDS,
+        "r": ROWS,
+        "num_perm": BANDS * ROWS,
+        "num_proc": WORKERS,
+        "threshold": 0.8,
+    }
     command = [part for name, value in arguments.items() for part in (f"--{name}", str(value))]
 
     def run() -> int:
@@ -108,7 +124,9 @@ def _rows(folder: Path) -> int:
 
 
 PEERS: dict[str, Callable[[Path, Path], Callable[[], int]]] = {
-    "datatrove": datatrove, "datatrove (white space)": datatrove_whitespace, "text-dedup": text_dedup,
+    "datatrove": datatrove,
+    "datatrove (white space)": datatrove_whitespace,
+    "text-dedup": text_dedup,
     "datasketch": datasketch,
 }
 

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
-from pipeline.ingest.sources import SourceConfig
+from pipeline.ingest.config import SourceConfig
 
 Rows = list[dict[str, Any]]
 _PDF_DOCUMENTS, _PDF_LINES, _TEXT_FILES = 40, 60, 2_000
@@ -30,11 +30,13 @@ def write_inputs(folder: Path, collections: Path) -> dict[str, SourceConfig]:
     texts = _read(collections / "license_texts" / "corpus.jsonl.gz")
     lines = "".join(json.dumps(row) + "\n" for row in news).encode()
     files: dict[str, tuple[str, bytes]] = {
-        "jsonl": ("news.jsonl", lines), "jsonl, gzip": ("news.jsonl.gz", gzip.compress(lines)),
+        "jsonl": ("news.jsonl", lines),
+        "jsonl, gzip": ("news.jsonl.gz", gzip.compress(lines)),
         "jsonl, bzip2": ("news.jsonl.bz2", bz2.compress(lines)),
         "jsonl, zstd": ("news.jsonl.zst", pa.compress(lines, "zstd", asbytes=True)),
         "json": ("news.json", json.dumps(news).encode()),
-        "csv": ("answers.csv", _table(answers, ",")), "tsv": ("answers.tsv", _table(answers, "\t")),
+        "csv": ("answers.csv", _table(answers, ",")),
+        "tsv": ("answers.tsv", _table(answers, "\t")),
         "squad": ("squad.json", _squad(_read(collections / "cmrc2018_zh" / "corpus.jsonl.gz"))),
         "warc": ("pages.warc.gz", _warc()),
     }
@@ -48,10 +50,13 @@ def write_inputs(folder: Path, collections: Path) -> dict[str, SourceConfig]:
     _write_pdf(folder / "licences.pdf", [row["text"] for row in texts[:_PDF_DOCUMENTS]])
     _msmarco(folder / "msmarco", collections / "scifact")
     return sources | {
-        "parquet": _source("parquet", folder / "news.parquet"), "text": _source("text", folder / "text"),
-        "html": _source("html", folder / "html"), "pdf": _source("pdf", folder / "licences.pdf"),
+        "parquet": _source("parquet", folder / "news.parquet"),
+        "text": _source("text", folder / "text"),
+        "html": _source("html", folder / "html"),
+        "pdf": _source("pdf", folder / "licences.pdf"),
         "markdown": _source("markdown", Path(sysconfig.get_path("purelib"))),
-        "beir": _source("beir", collections / "scifact"), "msmarco": _source("msmarco", folder / "msmarco"),
+        "beir": _source("beir", collections / "scifact"),
+        "msmarco": _source("msmarco", folder / "msmarco"),
         "pydocs": SourceConfig("pydocs", "pydocs", packages=("stdlib",)),
     }
 
@@ -68,8 +73,9 @@ def _read(path: Path) -> Rows:
 def _table(rows: Rows, delimiter: str) -> bytes:
     out = io.StringIO()
     quoting = csv.QUOTE_MINIMAL if delimiter == "," else csv.QUOTE_NONE
-    writer = csv.writer(out, delimiter=delimiter, quoting=quoting, quotechar='"' if delimiter == "," else None,
-                        lineterminator="\n")
+    writer = csv.writer(
+        out, delimiter=delimiter, quoting=quoting, quotechar='"' if delimiter == "," else None, lineterminator="\n"
+    )
     writer.writerow(["id", "title", "text"])
     for row in rows:
         cells = [row["_id"], row.get("title", ""), row["text"]]
@@ -78,9 +84,24 @@ def _table(rows: Rows, delimiter: str) -> bytes:
 
 
 def _squad(rows: Rows) -> bytes:
-    paragraphs = [{"title": row["title"], "paragraphs": [{"context": row["text"], "qas": [
-        {"id": row["_id"], "question": f"{row['title']}是什么？", "answers": [{"text": row["text"][:2],
-                                                                          "answer_start": 0}]}]}]} for row in rows]
+    paragraphs = [
+        {
+            "title": row["title"],
+            "paragraphs": [
+                {
+                    "context": row["text"],
+                    "qas": [
+                        {
+                            "id": row["_id"],
+                            "question": f"{row['title']}是什么？",
+                            "answers": [{"text": row["text"][:2], "answer_start": 0}],
+                        }
+                    ],
+                }
+            ],
+        }
+        for row in rows
+    ]
     return json.dumps({"version": "1", "data": paragraphs}, ensure_ascii=False).encode()
 
 
@@ -94,8 +115,11 @@ def _warc() -> bytes:
     writer = WARCWriter(out, gzip=True)
     for path in _pages() * 20:
         head = StatusAndHeaders("200 OK", [("Content-Type", "text/html; charset=utf-8")], protocol="HTTP/1.0")
-        writer.write_record(writer.create_warc_record(f"http://example.org/{path.name}", "response",
-                                                      payload=io.BytesIO(path.read_bytes()), http_headers=head))
+        writer.write_record(
+            writer.create_warc_record(
+                f"http://example.org/{path.name}", "response", payload=io.BytesIO(path.read_bytes()), http_headers=head
+            )
+        )
     return out.getvalue()
 
 
@@ -132,5 +156,3 @@ def _msmarco(folder: Path, beir: Path) -> None:
     judged = (beir / "qrels" / "train.tsv").read_text(encoding="utf-8").splitlines()[1:]
     trec = [f"{query}\t0\t{document}\t{grade}\n" for query, document, grade in (line.split("\t") for line in judged)]
     (folder / "qrels.train.tsv").write_text("".join(trec), encoding="utf-8")
-
-

@@ -12,7 +12,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 COMPARISONS: dict[str, Callable[[float, float], bool]] = {
-    ">=": operator.ge, "<=": operator.le, "==": operator.eq, ">": operator.gt, "<": operator.lt,
+    ">=": operator.ge,
+    "<=": operator.le,
+    "==": operator.eq,
+    ">": operator.gt,
+    "<": operator.lt,
 }
 LEFT_OUT = "left out"
 
@@ -63,15 +67,21 @@ def print_rows(rows: Iterable[Row]) -> None:
     cells += [(row.section, row.what, show(row.figure), row.unit, row.target, marks[row.met]) for row in rows]
     widths = [max(len(line[i]) for line in cells) for i in range(len(cells[0]))]
     for line in cells:
-        padded = [cell.rjust(width) if place == 2 else cell.ljust(width)
-                  for place, (cell, width) in enumerate(zip(line, widths, strict=True))]
+        padded = [
+            cell.rjust(width) if place == 2 else cell.ljust(width)
+            for place, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ]
         print("  ".join(padded).rstrip())
 
 
 def write_rows(path: Path, rows: Sequence[Row]) -> None:
     """Write the rows, and on what they were measured, as JSON."""
-    machine = {"cores": os.cpu_count(), "processor": _processor(), "system": platform.platform(),
-               "python": platform.python_version()}
+    machine = {
+        "cores": os.cpu_count(),
+        "processor": _processor(),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+    }
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps({"machine": machine, "rows": [asdict(row) for row in rows]}, indent=1, ensure_ascii=False)
     path.write_text(text + "\n", encoding="utf-8")

@@ -15,11 +15,11 @@ from pathlib import Path
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from jobs.cache import Cache
-from jobs.session import start_session
+from jobs.cache.parts import Cache
+from jobs.spark.session import start_session
 from pipeline.contract import kept
 from pipeline.dedupe.config import DedupeConfig
-from pipeline.dedupe.near import sign_texts
+from pipeline.similarity.near import sign_texts
 
 TURNS = 3
 COLUMNS = {"digest": "long", "size": "int", "bands": "array<long>", "shingles": "binary"}

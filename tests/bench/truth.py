@@ -17,7 +17,7 @@ import pyarrow as pa
 from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
 
-from pipeline.dedupe.shingling import ShingleSets, shingle_texts
+from pipeline.similarity.shingles import ShingleSets, shingle_texts
 
 I64 = npt.NDArray[np.int64]
 F64 = npt.NDArray[np.float64]
@@ -49,8 +49,9 @@ def compare_all(texts: list[str], ngram: int, threshold: float) -> Truth:
     left, right = _propose(grams, sizes, threshold)
     similar = _count(grams, sizes, left, right)
     near = similar >= threshold
-    pairs = [_between(copies, int(a), int(b), s)
-             for a, b, s in zip(left[near], right[near], similar[near], strict=True)]
+    pairs = [
+        _between(copies, int(a), int(b), s) for a, b, s in zip(left[near], right[near], similar[near], strict=True)
+    ]
     pairs += [_within(group) for group in copies if len(group) > 1]
     lefts, rights, found = (np.concatenate(side) for side in zip(*pairs, strict=True)) if pairs else _NONE
     graph = coo_array((np.ones(len(lefts), np.bool_), (lefts, rights)), shape=(len(texts), len(texts)))

@@ -21,15 +21,15 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from jobs.engines.vllm import OpenAiGenerator, ServerSettings, VllmServer
-from jobs.stage_run import run_stage
-from jobs.stages import load_stage
-from jobs.workspace import Workspace
-from pipeline.ingest.formats import read_lines
-from pipeline.ingest.readers import READERS
-from pipeline.ingest.sources import SourceConfig
+from jobs.engines.vllm.server import OpenAiGenerator, ServerSettings, VllmServer
+from jobs.runtime.stage import load_stage
+from jobs.runtime.stage_run import run_stage
+from jobs.runtime.workspace import Workspace
+from pipeline.ingest.config import SourceConfig
 from pipeline.ingest.units import plan_units
 from pipeline.ports import GenerationRequest
+from pipeline.readers.formats import read_lines
+from pipeline.readers.registry import READERS
 from pipeline.recipe import load_recipe
 from schemas.errors import EngineError, RecipeError
 
@@ -81,10 +81,18 @@ LARGE = b"long " * (10 << 20)
 GOOD_TEXT, GOOD_PARQUET = LONG_ENOUGH.encode(), parquet(text=[LONG_ENOUGH])
 GOOD_CSV = b"id,text\n1," + LONG_ENOUGH.replace(",", ";").encode() + b"\n"
 GOOD_PAGE = b"<html><body><h1>Tea</h1><p>" + GOOD_TEXT + b"</p></body></html>"
-GOOD_WET = b"\r\n".join([
-    b"WARC/1.0", b"WARC-Type: conversion", b"WARC-Target-URI: http://a", b"Content-Length: %d" % len(GOOD_TEXT), b"",
-    GOOD_TEXT, b"", b"",
-])
+GOOD_WET = b"\r\n".join(
+    [
+        b"WARC/1.0",
+        b"WARC-Type: conversion",
+        b"WARC-Target-URI: http://a",
+        b"Content-Length: %d" % len(GOOD_TEXT),
+        b"",
+        GOOD_TEXT,
+        b"",
+        b"",
+    ]
+)
 GOOD_ARRAY = b'[{"text": "' + GOOD_TEXT + b'"}]\n'
 GOOD_SQUAD = json.dumps({"data": [{"paragraphs": [{"context": LONG_ENOUGH, "qas": []}]}]}).encode()
 WRONG_TYPES = (
@@ -179,8 +187,12 @@ INPUTS = [
     Input(
         "CSV with other columns",
         {"a.csv": GOOD_CSV + b"one\n1,2,3\n", "b.csv": b"id,body\n1,x\n", "c.csv": b"text,text\n1,x\n"},
-        [("a.csv", 3, "wrong_columns"), ("a.csv", 4, "wrong_columns"), ("b.csv", 0, "missing_field"),
-         ("c.csv", 0, "wrong_columns")],
+        [
+            ("a.csv", 3, "wrong_columns"),
+            ("a.csv", 4, "wrong_columns"),
+            ("b.csv", 0, "missing_field"),
+            ("c.csv", 0, "wrong_columns"),
+        ],
         format="csv",
     ),
     Input(
@@ -225,14 +237,20 @@ INPUTS = [
     Input(
         "items that are none",
         {"a.json": b'[1, "x", null, {"body": "x"}, {"text": 5}, {"text": "\xff"}, ' + GOOD_ARRAY[1:]},
-        [*[("a.json", n, "not_an_object") for n in (1, 2, 3)], ("a.json", 4, "missing_field"),
-         ("a.json", 5, "wrong_type"), ("a.json", 6, "wrong_encoding")],
+        [
+            *[("a.json", n, "not_an_object") for n in (1, 2, 3)],
+            ("a.json", 4, "missing_field"),
+            ("a.json", 5, "wrong_type"),
+            ("a.json", 6, "wrong_encoding"),
+        ],
         format="json",
     ),
     Input(
         "items of 10 and 50 MB",
-        {"a.json": GOOD_ARRAY[:-2] + b', {"text": "' + LARGE[: 10 << 20] + b'"}]',
-         "b.json": b'[{"text": "' + LARGE + b'"}]'},
+        {
+            "a.json": GOOD_ARRAY[:-2] + b', {"text": "' + LARGE[: 10 << 20] + b'"}]',
+            "b.json": b'[{"text": "' + LARGE + b'"}]',
+        },
         [("a.json", 2, "too_large"), ("b.json", 1, "too_large")],
         format="json",
     ),
@@ -249,8 +267,12 @@ INPUTS = [
             "queries.train.tsv": b"q1\twhich?\nq2\n",
             "qrels.train.tsv": b"q1\t0\td1\t1\nq1\td1\t1\nq1\t0\td1\tx\n",
         },
-        [("collection.tsv", 2, "wrong_columns"), ("queries.train.tsv", 2, "missing_field"),
-         ("qrels.train.tsv", 2, "not_a_qrel"), ("qrels.train.tsv", 3, "not_a_qrel")],
+        [
+            ("collection.tsv", 2, "wrong_columns"),
+            ("queries.train.tsv", 2, "missing_field"),
+            ("qrels.train.tsv", 2, "not_a_qrel"),
+            ("qrels.train.tsv", 3, "not_a_qrel"),
+        ],
         format="msmarco",
     ),
     Input(
@@ -262,8 +284,12 @@ INPUTS = [
     Input(
         "archives that are none",
         {"a.wet": GOOD_WET, "b.warc": b"", "c.warc": b"0" * (1 << 20), "d.warc.gz": b"plain", "e.wet": GOOD_WET[:-30]},
-        [("b.warc", 0, "empty_file"), ("c.warc", 0, "not_warc"), ("d.warc.gz", 1, "broken_gzip"),
-         ("e.wet", 1, "cut_record")],
+        [
+            ("b.warc", 0, "empty_file"),
+            ("c.warc", 0, "not_warc"),
+            ("d.warc.gz", 1, "broken_gzip"),
+            ("e.wet", 1, "cut_record"),
+        ],
         format="warc",
     ),
     Input(

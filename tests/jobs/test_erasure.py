@@ -9,19 +9,19 @@ import numpy as np
 import pyarrow.dataset as ds
 import pytest
 
-from jobs.cache import Cache, VectorCache, score_cache
-from jobs.cli import main
-from jobs.history import make_current
-from jobs.journal import Journal, Written
-from jobs.stage_run import run_stage
-from jobs.stages import load_stage
-from jobs.store import Store, count_rows, write_json
-from jobs.workspace import Workspace
+from jobs.cache.parts import Cache, VectorCache, score_cache
+from jobs.cache.replies import Journal, Written
+from jobs.cli.main import main
+from jobs.release.history import make_current
+from jobs.runtime.stage import load_stage
+from jobs.runtime.stage_run import run_stage
+from jobs.runtime.workspace import Workspace
+from jobs.store.tables import Store, count_rows, write_json
 from pipeline.ingest.erase import erase_judgements, id_frame, read_erased
-from pipeline.label import LabelConfig
+from pipeline.label.config import LabelConfig
 from pipeline.label.teacher import add_texts, score_pairs
-from pipeline.mine.ann import encode_texts
 from pipeline.recipe import load_recipe
+from pipeline.search.dense import encode_texts
 from schemas.documents import DOCUMENTS, JUDGEMENTS
 from schemas.errors import RecipeError
 from schemas.pairs import POSITIVES, REPLIES, SYNTHETICS
@@ -30,8 +30,9 @@ SECRET = "the secret of Mallory"
 
 
 def write_recipe(folder: Path, *erased: str) -> Path:
-    lines = [{"id": f"doc{i}", "title": f"Title {i}", "text": f"A text long enough to stay, number {i}."}
-             for i in range(4)]
+    lines = [
+        {"id": f"doc{i}", "title": f"Title {i}", "text": f"A text long enough to stay, number {i}."} for i in range(4)
+    ]
     lines[2] = {"id": "mallory", "title": SECRET, "text": f"{SECRET} is told here at some length.", "links": [SECRET]}
     (folder / "docs.jsonl").write_text("\n".join(json.dumps(line) for line in lines))
     recipe = "name: r\nsources:\n  - {name: s, format: jsonl, path: docs.jsonl}\n"
@@ -61,14 +62,19 @@ def test_a_named_document_keeps_its_row_and_nothing_of_its_text(spark, tmp_path)
     gone = by_name["mallory"]
     assert (gone["drop_reason"], gone["text"], gone["title"], gone["links"]) == ("erased", "", "", [])
     assert {key: row for key, row in by_name.items() if key != "mallory"} == {
-        key: row for key, row in plain.items() if key != "mallory"}
+        key: row for key, row in plain.items() if key != "mallory"
+    }
     prints = {each.fingerprint("ingest") for each in (plain_place, place, other_place)}
     assert len(prints) == 3
 
 
 def test_what_an_erased_symbol_says_of_others_goes_too(spark, rows):
-    judgements = rows(JUDGEMENTS, ("s", "m.f see also g", SECRET, "m.g", 1.0),
-                      ("s", "m.h see also f", "of f", "m.f", 1.0), ("s", "m.f", "a query of that name", "m.g", 1.0))
+    judgements = rows(
+        JUDGEMENTS,
+        ("s", "m.f see also g", SECRET, "m.g", 1.0),
+        ("s", "m.h see also f", "of f", "m.f", 1.0),
+        ("s", "m.f", "a query of that name", "m.g", 1.0),
+    )
     left = erase_judgements(judgements, id_frame(spark, ["m.f"])).collect()
     assert sorted(row.query_native_id for row in left) == ["m.f", "m.h see also f"]
 
@@ -102,12 +108,15 @@ def fill(spark, rows, root, fingerprint, *texts):
     """A build over the texts: the tables that hold them, a version, and what the caches learned."""
     factory = model()
     documents = rows(DOCUMENTS, *[document(i, text) for i, text in enumerate(texts)])
-    positives = rows(POSITIVES, *[(f"q{i}", f"query of {text}", f"d{i}", "title", 1.0, "dom", None)
-                                  for i, text in enumerate(texts)])
+    positives = rows(
+        POSITIVES, *[(f"q{i}", f"query of {text}", f"d{i}", "title", 1.0, "dom", None) for i, text in enumerate(texts)]
+    )
     replies = rows(REPLIES, *[(f"r{i}", f"reply to {text}", "stop", "m") for i, text in enumerate(texts)])
-    for stage, tables in {"guard": {DOCUMENTS: documents},
-                          "synthesise": {POSITIVES: positives, SYNTHETICS: rows(SYNTHETICS), REPLIES: replies},
-                          "publish": {}}.items():
+    for stage, tables in {
+        "guard": {DOCUMENTS: documents},
+        "synthesise": {POSITIVES: positives, SYNTHETICS: rows(SYNTHETICS), REPLIES: replies},
+        "publish": {},
+    }.items():
         home = Store(root).begin(stage, fingerprint)
         for table, frame in tables.items():
             frame.write.parquet(str(home / table.name))
@@ -177,10 +186,12 @@ def test_after_gc_nothing_holds_the_text(spark, rows, tmp_path, monkeypatch, cap
 def test_an_unfinished_build_keeps_what_the_caches_learned(spark, rows, tmp_path, monkeypatch, capsys):
     recipe, root = write_recipe(tmp_path), tmp_path / "w"
     Cache(spark, root / "cache" / "embeddings" / "x", ["key"], {"vector": "array<float>"}).append(
-        spark.createDataFrame([("k", [1.0])], "key string, vector array<float>"))
+        spark.createDataFrame([("k", [1.0])], "key string, vector array<float>")
+    )
     monkeypatch.setattr(Workspace, "fingerprint", lambda *_: "now")
     with pytest.raises(SystemExit):
         main(["gc", str(recipe), "--workspace", str(root)])
     assert capsys.readouterr().out == (
-        "the caches are left as they are: r is not built as the recipe stands now\nfreed 0 B\n")
+        "the caches are left as they are: r is not built as the recipe stands now\nfreed 0 B\n"
+    )
     assert len(list((root / "cache").rglob("part-*.parquet"))) == 1

@@ -7,9 +7,9 @@ from pydoc_data.topics import topics
 import pytest
 import yaml
 
-from jobs.stage_run import run_stage
-from jobs.stages import load_stage
-from jobs.workspace import Workspace
+from jobs.runtime.stage import load_stage
+from jobs.runtime.stage_run import run_stage
+from jobs.runtime.workspace import Workspace
 from pipeline.recipe import load_recipe
 
 
@@ -80,10 +80,7 @@ def test_own_data_becomes_positives_under_its_own_field_names(spark, reference):
     place, manifests = build(spark, folder, given, "ingest", "dedupe", "holdout", "guard", "bucket", "pair")
 
     assert manifests[0]["outputs"]["rejects"]["rows"] == 1
-    texts = {
-        row.doc_id: row
-        for row in spark.read.parquet(str(place.open_output("ingest", "documents"))).collect()
-    }
+    texts = {row.doc_id: row for row in spark.read.parquet(str(place.open_output("ingest", "documents"))).collect()}
     positives = spark.read.parquet(str(place.open_output("pair", "positives"))).where("drop_reason is null").collect()
     held_out = {row.query for row in spark.read.parquet(str(place.open_output("holdout", "eval_queries"))).collect()}
     assert len(positives) > len(lines) / 2

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from jobs.stage_run import run_stage
-from jobs.stages import load_stage
-from jobs.workspace import Workspace
+from jobs.runtime.stage import load_stage
+from jobs.runtime.stage_run import run_stage
+from jobs.runtime.workspace import Workspace
 from pipeline.recipe import load_recipe
 from schemas.documents import DOCUMENTS
 from schemas.errors import PairwrightError, ShardError
@@ -18,8 +18,9 @@ from schemas.errors import PairwrightError, ShardError
 
 def recipe_in(folder: Path, documents: int = 40) -> Path:
     """A recipe of one small source."""
-    lines = [{"id": n, "title": f"Title {n}", "text": f"Document number {n}, long enough to keep."}
-             for n in range(documents)]
+    lines = [
+        {"id": n, "title": f"Title {n}", "text": f"Document number {n}, long enough to keep."} for n in range(documents)
+    ]
     (folder / "docs.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     path = folder / "r.yaml"
     path.write_text("name: r\nsources:\n  - {name: docs, format: jsonl, path: docs.jsonl}\n")
@@ -84,9 +85,14 @@ def test_a_source_that_changes_while_it_is_read_stores_nothing(spark, tmp_path, 
     monkeypatch.setattr(jobs.ingest, "plan_units", plan_and_change)
     if change == "gone":
         monkeypatch.setattr(jobs.ingest, "check_yields", lambda *_: source.rename(tmp_path / "away"))
-    said = "docs.path must name readable files" if change == "gone" else (
-        "docs must stay as it is while stage ingest reads it, but its files changed; nothing was stored, try running "
-        "the same command again")
+    said = (
+        "docs.path must name readable files"
+        if change == "gone"
+        else (
+            "docs must stay as it is while stage ingest reads it, but its files changed; nothing was stored, try "
+            "running the same command again"
+        )
+    )
     with pytest.raises(PairwrightError, match=said) as caught:
         run_stage(load_stage("ingest"), place)
     assert "\n" not in str(caught.value)

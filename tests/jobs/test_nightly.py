@@ -7,15 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from jobs import build, nightly, report, stage_run, stages, workspace
-from jobs.cli import main
-from jobs.diff import diff_lines, diff_versions
-from jobs.history import Publication, current_version, make_current, roll_back
+from jobs import build, nightly
+from jobs.cli.main import main
 from jobs.publish import ARTEFACT, POINTER, publish_version
-from jobs.stage_run import StageRun
-from jobs.stages import Stage
-from jobs.store import Store, count_rows, digest_of, write_json
-from jobs.workspace import Workspace
+from jobs.release.history import Publication, current_version, make_current, roll_back
+from jobs.runtime import stage as stages
+from jobs.runtime import stage_run, workspace
+from jobs.runtime.stage import Stage
+from jobs.runtime.stage_run import StageRun
+from jobs.runtime.workspace import Workspace
+from jobs.store.tables import Store, count_rows, digest_of, write_json
+from jobs.views import report
+from jobs.views.diff import diff_lines, diff_versions
 from pipeline.recipe import load_recipe
 from schemas.documents import DOCUMENTS, HELD_OUT, NEAR_DUPLICATE
 from schemas.errors import AuditError, EngineError
@@ -38,17 +41,32 @@ class Factory:
         self.ran: list[str] = []
         monkeypatch.setattr(build, "STAGES", stages.STAGES)
         monkeypatch.setattr(report, "write_report", lambda place: place.logs / "report.html")
-        monkeypatch.setattr(nightly, "diff_versions", lambda place, before, after: {
-            "from": before and before.version, "to": after.version, "note": None,
-            "domains": {"added": {}, "removed": {}, "changed": {}}})
+        monkeypatch.setattr(
+            nightly,
+            "diff_versions",
+            lambda place, before, after: {
+                "from": before and before.version,
+                "to": after.version,
+                "note": None,
+                "domains": {"added": {}, "removed": {}, "changed": {}},
+            },
+        )
 
     def night(self, content: str) -> None:
         (self.folder / "docs.jsonl").write_text(content)
 
     def stage(self, name: str) -> Stage:
         content = (self.folder / "docs.jsonl").read_text()
-        return Stage(name=name, version=1, settings=(), inputs={}, run=self.run, external=lambda _: {"docs": content},
-                     artefacts=("model" if name == "train2" else ARTEFACT,), needs_spark=False)
+        return Stage(
+            name=name,
+            version=1,
+            settings=(),
+            inputs={},
+            run=self.run,
+            external=lambda _: {"docs": content},
+            artefacts=("model" if name == "train2" else ARTEFACT,),
+            needs_spark=False,
+        )
 
     def run(self, run: StageRun) -> None:
         self.ran.append(run.stage.name)
@@ -269,27 +287,55 @@ def place(spark, tmp_path):
 
 def test_the_diff_says_what_changed_and_why(spark, rows, place) -> None:
     before = store(
-        spark, rows, place.path, "v1",
-        [document("same", 1), document("edited", 2), document("gone", 3), document("twin", 4),
-         document("freed", 5, HELD_OUT)],
-        [positive("q1", "same-text"), positive("q2", "gone-text"), positive("q3", "twin-text"),
-         positive("q4", "same-text")],
-        [verdict("q1", "twin-text"), verdict("q1", "same-text", is_positive=True), verdict("q4", "freed-text"),
-         verdict("q4", "by-the-model")],
-        domains={"old": 3, "grows": 4})
+        spark,
+        rows,
+        place.path,
+        "v1",
+        [
+            document("same", 1),
+            document("edited", 2),
+            document("gone", 3),
+            document("twin", 4),
+            document("freed", 5, HELD_OUT),
+        ],
+        [
+            positive("q1", "same-text"),
+            positive("q2", "gone-text"),
+            positive("q3", "twin-text"),
+            positive("q4", "same-text"),
+        ],
+        [
+            verdict("q1", "twin-text"),
+            verdict("q1", "same-text", is_positive=True),
+            verdict("q4", "freed-text"),
+            verdict("q4", "by-the-model"),
+        ],
+        domains={"old": 3, "grows": 4},
+    )
     after = store(
-        spark, rows, place.path, "v2",
-        [document("same", 7), document("edited", 2, text="new"), document("twin", 4, NEAR_DUPLICATE),
-         document("freed", 5), document("fresh", 9)],
+        spark,
+        rows,
+        place.path,
+        "v2",
+        [
+            document("same", 7),
+            document("edited", 2, text="new"),
+            document("twin", 4, NEAR_DUPLICATE),
+            document("freed", 5),
+            document("fresh", 9),
+        ],
         [positive("q1", "same-text"), positive("q4", "same-text", rule="links")],
         [verdict("q1", "fresh-text"), verdict("q4", "freed-text", TOO_EASY)],
-        domains={"new": 1, "grows": 5})
+        domains={"new": 1, "grows": 5},
+    )
 
     diff = diff_versions(place, before, after)
 
     def counts(what):
-        return {kind: {why: (each["count"], each["samples"]) for why, each in diff[what][kind].items()}
-                for kind in ("added", "removed", "changed")}
+        return {
+            kind: {why: (each["count"], each["samples"]) for why, each in diff[what][kind].items()}
+            for kind in ("added", "removed", "changed")
+        }
 
     assert (diff["documents"]["before"], diff["documents"]["after"]) == (4, 4)
     assert counts("documents") == {
@@ -299,14 +345,19 @@ def test_the_diff_says_what_changed_and_why(spark, rows, place) -> None:
     }
     assert counts("pairs") == {
         "added": {},
-        "removed": {"document gone from the sources": (1, ["q2:gone-text"]),
-                    "document near_duplicate": (1, ["q3:twin-text"])},
+        "removed": {
+            "document gone from the sources": (1, ["q2:gone-text"]),
+            "document near_duplicate": (1, ["q3:twin-text"]),
+        },
         "changed": {"rule": (1, ["q4:same-text"])},
     }
     assert counts("negatives") == {
         "added": {"new": (1, ["q1:fresh-text"])},
-        "removed": {"document near_duplicate": (1, ["q1:twin-text"]), "too_easy": (1, ["q4:freed-text"]),
-                    "not written again": (1, ["q4:by-the-model"])},
+        "removed": {
+            "document near_duplicate": (1, ["q1:twin-text"]),
+            "too_easy": (1, ["q4:freed-text"]),
+            "not written again": (1, ["q4:by-the-model"]),
+        },
         "changed": {},
     }
     assert diff["domains"] == {"added": {"new": 1}, "removed": {"old": 3}, "changed": {"grows": [4, 5]}}

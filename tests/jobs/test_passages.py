@@ -9,10 +9,10 @@ import pytest
 import yaml
 
 from jobs.engines.tokenizer import OpenCounter
-from jobs.explain import explain
-from jobs.stage_run import run_stage
-from jobs.stages import load_stage
-from jobs.workspace import Workspace
+from jobs.runtime.stage import load_stage
+from jobs.runtime.stage_run import run_stage
+from jobs.runtime.workspace import Workspace
+from jobs.views.explain import explain
 from pipeline.recipe import load_recipe
 from schemas.errors import EngineError, RecipeError
 
@@ -20,18 +20,27 @@ PART = "The secret of part {n} is told here, in {n} words or a few more than tha
 
 
 def build(spark, models, folder, **more):
-    lines = [{"id": "book", "title": "Book", "text": "\n\n".join(PART.format(n=n) * 2 for n in range(6))},
-             {"id": "note", "title": "Note", "text": "A note that is short enough to stay whole."}]
+    lines = [
+        {"id": "book", "title": "Book", "text": "\n\n".join(PART.format(n=n) * 2 for n in range(6))},
+        {"id": "note", "title": "Note", "text": "A note that is short enough to stay whole."},
+    ]
     (folder / "docs.jsonl").write_text("\n".join(map(json.dumps, lines)))
-    recipe = {"name": "r", "models": str(models), "sources": [{"name": "s", "format": "jsonl", "path": "docs.jsonl"}],
-              "passages": {"tokens": 64, "overlap": 16}, **more}
+    recipe = {
+        "name": "r",
+        "models": str(models),
+        "sources": [{"name": "s", "format": "jsonl", "path": "docs.jsonl"}],
+        "passages": {"tokens": 64, "overlap": 16},
+        **more,
+    }
     (folder / "r.yaml").write_text(yaml.safe_dump(recipe))
     place = Workspace.open(load_recipe(folder / "r.yaml"), folder / "w")
     place._spark = spark
     run_stage(load_stage("ingest"), place)
     (place.logs / "stages.json").write_text(json.dumps({"ingest": place.fingerprint("ingest")}))
-    return place, *(ds.dataset(place.open_output("ingest", name), format="parquet").to_table().to_pylist()
-                    for name in ("documents", "passages"))
+    return place, *(
+        ds.dataset(place.open_output("ingest", name), format="parquet").to_table().to_pylist()
+        for name in ("documents", "passages")
+    )
 
 
 @pytest.mark.engine
@@ -73,8 +82,10 @@ def test_a_model_says_where_a_passage_stands_and_an_erased_document_is_not_shown
         first = len(seen)
         again, *_ = build(spark, models, tmp_path, passages=asked | {"context_tokens": 200}, synthesise=at)
     assert first == len(set(seen)) // 2  # equal passages of a document are asked about once
-    contexts = {row["doc_id"]: row for row in ds.dataset(
-        place.open_output("ingest", "contexts"), format="parquet").to_table().to_pylist()}
+    contexts = {
+        row["doc_id"]: row
+        for row in ds.dataset(place.open_output("ingest", "contexts"), format="parquet").to_table().to_pylist()
+    }
     texts = {row["doc_id"]: row for row in documents}
     counter = OpenCounter(str(models / "all-MiniLM-L6-v2"))()
     for row in passages:
@@ -84,7 +95,8 @@ def test_a_model_says_where_a_passage_stands_and_an_erased_document_is_not_shown
         assert text["chars"] == len(text["text"])
     assert {row["drop_reason"] for row in contexts.values()} == {None, "text_too_short"}
     assert "not used: text_too_short" in explain(
-        place.path, next(doc for doc, row in contexts.items() if row["drop_reason"]))
+        place.path, next(doc for doc, row in contexts.items() if row["drop_reason"])
+    )
     assert again.fingerprint("ingest") != place.fingerprint("ingest")
 
     (tmp_path / "erased.txt").write_text("book")
@@ -97,8 +109,12 @@ def test_the_fingerprint_follows_passages_only_where_they_are_asked_for(models, 
     (tmp_path / "docs.jsonl").write_text('{"text": "x"}')
 
     def fingerprint(**more: object) -> str:
-        recipe = {"name": "r", "models": str(models), **more,
-                  "sources": [{"name": "s", "format": "jsonl", "path": "docs.jsonl"}]}
+        recipe = {
+            "name": "r",
+            "models": str(models),
+            **more,
+            "sources": [{"name": "s", "format": "jsonl", "path": "docs.jsonl"}],
+        }
         (tmp_path / "r.yaml").write_text(yaml.safe_dump(recipe))
         return Workspace.open(load_recipe(tmp_path / "r.yaml"), tmp_path / "w").fingerprint("ingest")
 

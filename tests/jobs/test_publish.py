@@ -15,10 +15,10 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from jobs.history import CURRENT, HISTORY
 from jobs.publish import is_sound, run
-from pipeline.assemble import AssembleConfig
-from pipeline.audit import AuditConfig
+from jobs.release.history import CURRENT, HISTORY
+from pipeline.assemble.config import AssembleConfig
+from pipeline.compare.drift import AuditConfig
 from schemas.documents import DOCUMENTS, EVAL_CORPUS, EVAL_QRELS, EVAL_QUERIES
 from schemas.errors import AuditError
 from schemas.mining import VERDICTS
@@ -29,19 +29,35 @@ from schemas.shards import EXAMPLES, INCOMPLETE_BATCH, PAIR_TASK, SHARDS, TRIPLE
 def example(stage, number, batch, position, **changed):
     negatives = [f"n{number}", f"m{number}"] if stage == 2 else []
     row = {
-        "stage": stage, "example_id": f"e{number}", "task": TRIPLET_TASK if stage == 2 else PAIR_TASK,
-        "domain": f"dom{batch}", "rule": "title", "query_id": f"q{number}", "query": f"query {number} | é中",
-        "positive_id": f"p{number}", "positive": f"positive {number}\nwith a second line", "negative_ids": negatives,
-        "negatives": [f"text of {one}" for one in negatives], "negative_fn": [0.1] * len(negatives),
-        "positive_teacher": None, "negative_teacher": [-1.0] * len(negatives), "known_ids": [f"p{number}"],
-        "batch": batch, "position": position, "drop_reason": None,
+        "stage": stage,
+        "example_id": f"e{number}",
+        "task": TRIPLET_TASK if stage == 2 else PAIR_TASK,
+        "domain": f"dom{batch}",
+        "rule": "title",
+        "query_id": f"q{number}",
+        "query": f"query {number} | é中",
+        "positive_id": f"p{number}",
+        "positive": f"positive {number}\nwith a second line",
+        "negative_ids": negatives,
+        "negatives": [f"text of {one}" for one in negatives],
+        "negative_fn": [0.1] * len(negatives),
+        "positive_teacher": None,
+        "negative_teacher": [-1.0] * len(negatives),
+        "known_ids": [f"p{number}"],
+        "batch": batch,
+        "position": position,
+        "drop_reason": None,
     }
     row.update(changed)
     return tuple(row[name] for name in EXAMPLES.names)
 
 
-EVERY = [example(stage, 3 * batch + position, batch, position)
-         for stage in (1, 2) for batch in range(4) for position in range(3)]
+EVERY = [
+    example(stage, 3 * batch + position, batch, position)
+    for stage in (1, 2)
+    for batch in range(4)
+    for position in range(3)
+]
 UNPLANNED = example(1, 99, None, None, drop_reason=INCOMPLETE_BATCH)
 EVERY_ROW = [*EVERY, UNPLANNED]
 
@@ -106,13 +122,18 @@ def publish(rows, spark, tmp_path):
         workspace = workspace or tmp_path
         tables = {
             EXAMPLES: rows(EXAMPLES, *examples),
-            DOCUMENTS: rows(DOCUMENTS, *[
-                (f"d{i}", "src", "f", i, None, "", "text", [], "d", "dom", "MIT" if i else None, 4, "h", None)
-                for i in range(3)]),
+            DOCUMENTS: rows(
+                DOCUMENTS,
+                *[
+                    (f"d{i}", "src", "f", i, None, "", "text", [], "d", "dom", "MIT" if i else None, 4, "h", None)
+                    for i in range(3)
+                ],
+            ),
             EVAL_CORPUS: rows(EVAL_CORPUS, *[("own", f"d{i}", f"text {i}", "dom", True) for i in (2, 0, 1)]),
             EVAL_QUERIES: rows(EVAL_QUERIES, ("own", "q1", "a query", "dom")),
             EVAL_QRELS: rows(EVAL_QRELS, ("own", "q1", "d2", 1)),
-            VERDICTS: rows(VERDICTS), REPLIES: rows(REPLIES, ("r", "text", "stop", "digest-of-llm")),
+            VERDICTS: rows(VERDICTS),
+            REPLIES: rows(REPLIES, ("r", "text", "stop", "digest-of-llm")),
         }
         frames = {table.name: frame.repartition(partitions) for table, frame in tables.items()}
         job = FakeRun(spark, workspace, frames)
@@ -170,10 +191,15 @@ def test_the_manifest_accounts_for_every_file_and_names_no_place(version):
     manifest = json.loads((version / "manifest.json").read_text())
 
     listed = {file["path"]: file["bytes"] for file in manifest["files"]}
-    assert listed == {path: len(raw) for path, raw in contents(version).items()
-                      if path not in ("manifest.json", "README.md", "croissant.json")}
+    assert listed == {
+        path: len(raw)
+        for path, raw in contents(version).items()
+        if path not in ("manifest.json", "README.md", "croissant.json")
+    }
     assert [(r["stage"], r["domain"], r["rows"], r["negatives"]) for r in manifest["rows"]][3:5] == [
-        (1, "dom3", 3, 0), (2, "dom0", 3, 6)]
+        (1, "dom3", 3, 0),
+        (2, "dom0", 3, 6),
+    ]
     assert manifest["models"]["writer"] == ["digest-of-llm"]
     for text in contents(version)["manifest.json"], contents(version)["README.md"]:
         assert b"/home/" not in text
@@ -280,8 +306,12 @@ def test_a_dataset_without_a_batch_is_not_published(publish):
 def test_a_version_far_from_the_last_one_is_not_published(publish):
     """A domain that vanished, half the rows gone, texts three times as long: each is named with what it was and is."""
     last = publish(EVERY_ROW)
-    changed = [example(stage, 3 * batch + position, batch, position, positive="long " * 20)
-               for stage in (1, 2) for batch in range(2) for position in range(3)]
+    changed = [
+        example(stage, 3 * batch + position, batch, position, positive="long " * 20)
+        for stage in (1, 2)
+        for batch in range(2)
+        for position in range(3)
+    ]
 
     with pytest.raises(AuditError) as caught:
         publish(changed)

@@ -8,16 +8,16 @@ from types import SimpleNamespace
 import pytest
 from pyspark.sql import functions as F
 
+import jobs.llm.generate as writer
 import jobs.synthesise as stage
-import jobs.writer as writer
+from jobs.cache.few_shots import SHOTS
 from jobs.engines.lucene import build_lucene, in_order
-from jobs.shots import SHOTS
-from jobs.stage_run import StageRun
+from jobs.runtime.stage_run import StageRun
 from pipeline.contract import frame_of
 from pipeline.guard.config import GuardConfig
 from pipeline.ids import hash_id
-from pipeline.mine.bm25 import IndexConfig
-from pipeline.pair import PairConfig
+from pipeline.pair.pairs import PairConfig
+from pipeline.search.bm25 import IndexConfig
 from pipeline.synthesise.config import SynthesiseConfig
 from pipeline.text import normal_form
 from schemas.documents import DOCUMENTS, DOMAINS, ERASED, EVAL_CORPUS, EVAL_QUERIES
@@ -93,8 +93,9 @@ class Run:
     def __init__(self, spark, home: Path, frames, **settings) -> None:
         self.spark, self.home, self.frames, self.notes = spark, home, frames, {}
         cfg = SynthesiseConfig(**{"shots": 1, "negative_shots": 1, "concurrency": 4} | settings)
-        self.recipe = SimpleNamespace(name="r", synthesise=cfg, guard=GuardConfig(), pair=PairConfig(), seed=7,
-                                      model_path=Path)
+        self.recipe = SimpleNamespace(
+            name="r", synthesise=cfg, guard=GuardConfig(), pair=PairConfig(), seed=7, model_path=Path
+        )
         self.digests = stage.writer_digest(self.recipe)
         self.cache_dir, self.log_dir, self.scratch = (
             home / "cache",
@@ -317,14 +318,17 @@ def test_without_a_model_the_gold_goes_on_alone_and_one_line_says_why(place, tmp
     assert run.rows(POSITIVES) == sorted(map(tuple, run.read(POSITIVES).collect()), key=str)
 
 
-@pytest.mark.parametrize(("cfg", "gpu", "available", "starts"), [
-    ({}, False, 9 << 30, True),
-    ({}, False, 8 << 30, False),
-    ({}, True, 99 << 30, False),
-    ({"enabled": False}, False, 99 << 30, False),
-    ({"url": "http://127.0.0.1:1/v1", "model_name": "m"}, False, 99 << 30, False),
-    ({"model": "missing"}, False, 99 << 30, False),
-])
+@pytest.mark.parametrize(
+    ("cfg", "gpu", "available", "starts"),
+    [
+        ({}, False, 9 << 30, True),
+        ({}, False, 8 << 30, False),
+        ({}, True, 99 << 30, False),
+        ({"enabled": False}, False, 99 << 30, False),
+        ({"url": "http://127.0.0.1:1/v1", "model_name": "m"}, False, 99 << 30, False),
+        ({"model": "missing"}, False, 99 << 30, False),
+    ],
+)
 def test_the_server_starts_ahead_where_there_is_room_for_it(tmp_path, monkeypatch, cfg, gpu, available, starts):
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "config.json").write_text("{}")
@@ -333,8 +337,9 @@ def test_the_server_starts_ahead_where_there_is_room_for_it(tmp_path, monkeypatc
     monkeypatch.setattr(writer, "has_gpu", lambda: gpu)
     monkeypatch.setattr(writer, "virtual_memory", lambda: SimpleNamespace(available=available))
     monkeypatch.setattr(writer.VllmServer, "start", lambda self: started.append(self.settings.model.name))
-    recipe = SimpleNamespace(synthesise=SynthesiseConfig(**{"model": "model", **cfg}),
-                             model_path=lambda name: tmp_path / name)
+    recipe = SimpleNamespace(
+        synthesise=SynthesiseConfig(**{"model": "model", **cfg}), model_path=lambda name: tmp_path / name
+    )
     workspace = SimpleNamespace(recipe=recipe, logs=tmp_path, server=None)
 
     writer.start_ahead(workspace)

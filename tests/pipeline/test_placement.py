@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from jobs.java import archive_flags, use_java
-from jobs.session import CONF_HOME, read_conf
+from jobs.spark.java import archive_flags, use_java
+from jobs.spark.session import CONF_HOME, read_conf
 from pipeline import placement
-from pipeline.mine.hits import spread
 from pipeline.placement import device_profile, spread_over_devices
+from pipeline.search.hits import spread
 
 ROOT = Path(__file__).resolve().parents[2]
 # Two workers of two cores; each says that it has two GPUs, which nobody touches.
@@ -20,7 +20,7 @@ import json, sys
 import numpy as np
 from pyspark import TaskContext
 from pyspark.sql import SparkSession
-from pipeline.mine.ann import encode_texts
+from pipeline.search.dense import encode_texts
 
 class Teller:
     digest = "d"
@@ -63,14 +63,23 @@ def test_a_task_that_encodes_has_a_gpu_of_its_own_and_the_others_have_none(tmp_p
     script.write_text('#!/bin/sh\necho \'{"name": "gpu", "addresses": ["0", "1"]}\'\n')
     script.chmod(0o755)
     brief = read_conf(CONF_HOME / "local.conf")["spark.driver.extraJavaOptions"]
-    settings = {"spark.driver.extraJavaOptions": f"{brief} {archive_flags(use_java())}",
-                "spark.executor.extraJavaOptions": brief, "spark.driver.host": "127.0.0.1",
-                "spark.ui.enabled": "false", "spark.log.level": "ERROR",
-                "spark.executor.memory": "512m", "spark.sql.shuffle.partitions": "2",
-                **{f"spark.{who}.resource.gpu.{what}": value for who in ("worker", "executor")
-                   for what, value in (("amount", "2"), ("discoveryScript", str(script)))}}
-    done = subprocess.run([sys.executable, "-c", CLUSTER, json.dumps(settings)], capture_output=True, text=True,
-                          check=False, cwd=ROOT)
+    settings = {
+        "spark.driver.extraJavaOptions": f"{brief} {archive_flags(use_java())}",
+        "spark.executor.extraJavaOptions": brief,
+        "spark.driver.host": "127.0.0.1",
+        "spark.ui.enabled": "false",
+        "spark.log.level": "ERROR",
+        "spark.executor.memory": "512m",
+        "spark.sql.shuffle.partitions": "2",
+        **{
+            f"spark.{who}.resource.gpu.{what}": value
+            for who in ("worker", "executor")
+            for what, value in (("amount", "2"), ("discoveryScript", str(script)))
+        },
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", CLUSTER, json.dumps(settings)], capture_output=True, text=True, check=False, cwd=ROOT
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     told = json.loads(done.stdout.splitlines()[-1])
     assert told == {"before": [], "vectors": [[1.0, 0.0], [1.0, 1.0]], "rows": 64}

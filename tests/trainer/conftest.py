@@ -20,8 +20,12 @@ from schemas.shards import SHARDS
 from trainer.shards import Example
 
 ARROW = {
-    "string": pa.string(), "integer": pa.int32(), "double": pa.float64(), "array<string>": pa.list_(pa.string()),
-    "array<double>": pa.list_(pa.float64())}
+    "string": pa.string(),
+    "integer": pa.int32(),
+    "double": pa.float64(),
+    "array<string>": pa.list_(pa.string()),
+    "array<double>": pa.list_(pa.float64()),
+}
 SCHEMA = pa.schema([(column.name, ARROW[column.type]) for column in SHARDS.columns])
 STDLIB = Path(sysconfig.get_paths()["stdlib"])
 
@@ -33,18 +37,36 @@ def digest(text):
 def shard_row(query, positive, negatives=(), **more):
     """A row of SHARDS with sensible rest."""
     return {
-        "batch": 0, "position": 0, "example_id": digest(query + positive), "domain": "d", "rule": "title",
-        "task": "negatives" if negatives else "pair", "query_id": digest(query), "query": query,
-        "positive_id": digest(positive), "positive": positive, "negative_ids": [digest(text) for text in negatives],
-        "negatives": list(negatives), "negative_fn": [0.0 for _ in negatives], "positive_teacher": None,
-        "negative_teacher": [-1.0 for _ in negatives], "known_ids": [digest(positive)], **more}
+        "batch": 0,
+        "position": 0,
+        "example_id": digest(query + positive),
+        "domain": "d",
+        "rule": "title",
+        "task": "negatives" if negatives else "pair",
+        "query_id": digest(query),
+        "query": query,
+        "positive_id": digest(positive),
+        "positive": positive,
+        "negative_ids": [digest(text) for text in negatives],
+        "negatives": list(negatives),
+        "negative_fn": [0.0 for _ in negatives],
+        "positive_teacher": None,
+        "negative_teacher": [-1.0 for _ in negatives],
+        "known_ids": [digest(positive)],
+        **more,
+    }
 
 
 def write_manifest(root):
     files = [
-        {"path": str(file.relative_to(root)), "rows": 0, "bytes": file.stat().st_size,
-         "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
-        for file in sorted(root.rglob("*.parquet"))]
+        {
+            "path": str(file.relative_to(root)),
+            "rows": 0,
+            "bytes": file.stat().st_size,
+            "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+        }
+        for file in sorted(root.rglob("*.parquet"))
+    ]
     (root / "manifest.json").write_text(json.dumps({"name": "toy", "version": "v1", "files": files}))
 
 
@@ -106,9 +128,15 @@ def dataset(tmp_path_factory, pairs):
     """Six batches of 8 for stage 1; the same with two negatives and teacher scores for stage 2."""
     rows = [shard_row(query, text) for _, query, text in pairs[:48]]
     hard = [
-        shard_row(query, text, [pairs[(at + 60) % 150][2], pairs[(at + 70) % 150][2]],
-                  positive_teacher=0.9, negative_teacher=[0.2, 0.1])
-        for at, (_, query, text) in enumerate(pairs[:48])]
+        shard_row(
+            query,
+            text,
+            [pairs[(at + 60) % 150][2], pairs[(at + 70) % 150][2]],
+            positive_teacher=0.9,
+            negative_teacher=[0.2, 0.1],
+        )
+        for at, (_, query, text) in enumerate(pairs[:48])
+    ]
     batches = {1: [rows[at : at + 8] for at in range(0, 48, 8)], 2: [hard[at : at + 8] for at in range(0, 48, 8)]}
     return write_dataset(tmp_path_factory.mktemp("dataset"), batches)
 
@@ -122,8 +150,14 @@ def tiny_model(tmp_path_factory, pairs):
     body = tmp_path_factory.mktemp("body")
     (body / "vocab.txt").write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words]))
     BertTokenizerFast(vocab=str(body / "vocab.txt")).save_pretrained(body)
-    config = BertConfig(vocab_size=len(words) + 5, hidden_size=32, num_hidden_layers=2, num_attention_heads=2,
-                        intermediate_size=64, max_position_embeddings=64)
+    config = BertConfig(
+        vocab_size=len(words) + 5,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=64,
+    )
     BertModel(config).save_pretrained(body)
     transformer = Transformer(str(body), max_seq_length=48)
     path = tmp_path_factory.mktemp("models") / "tiny"
@@ -165,9 +199,16 @@ def example():
     """Make an Example from ids; texts follow from them, those of the negatives unless given."""
 
     def make(query, positive, negatives=(), texts=None, **more):
-        return Example(example_id=f"{query}-{positive}", query_id=query, query=f"text {query}", positive_id=positive,
-                       positive=f"text {positive}", negative_ids=tuple(negatives),
-                       negatives=tuple(texts or (f"text {name}" for name in negatives)), **more)
+        return Example(
+            example_id=f"{query}-{positive}",
+            query_id=query,
+            query=f"text {query}",
+            positive_id=positive,
+            positive=f"text {positive}",
+            negative_ids=tuple(negatives),
+            negatives=tuple(texts or (f"text {name}" for name in negatives)),
+            **more,
+        )
 
     return make
 
@@ -178,8 +219,16 @@ def settings(tmp_path):
 
     def write(name="config.json", **changes):
         stage = {"epochs": 2, "learning_rate": 1e-3, "mini_batch": 8, "negatives": 2, **changes.pop("stage", {})}
-        plain = {"max_length": 32, "dimensions": [32, 16], "threads": 1, "precision": "fp32", "checkpoint_steps": 4,
-                 "stage1": stage, "stage2": stage, **changes}
+        plain = {
+            "max_length": 32,
+            "dimensions": [32, 16],
+            "threads": 1,
+            "precision": "fp32",
+            "checkpoint_steps": 4,
+            "stage1": stage,
+            "stage2": stage,
+            **changes,
+        }
         path = tmp_path / name
         path.write_text(json.dumps(plain))
         return path

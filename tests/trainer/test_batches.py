@@ -19,12 +19,18 @@ def test_known_documents_and_other_positives_of_the_query_are_no_negatives(examp
 
     assert batch.documents == ["text a", "text b", "text c", "text n"]
     assert batch.allowed.tolist() == [
-        [False, False, False, True], [False, False, True, True], [True, True, False, True]]
+        [False, False, False, True],
+        [False, False, True, True],
+        [True, True, False, True],
+    ]
 
 
 def test_a_document_known_under_another_id_with_the_same_text_is_no_negative(example):
-    rows = [example("q", "a", known_ids=frozenset({"twin"})), example("r", "b", ["twin"], texts=["text c"]),
-            example("s", "c")]
+    rows = [
+        example("q", "a", known_ids=frozenset({"twin"})),
+        example("r", "b", ["twin"], texts=["text c"]),
+        example("s", "c"),
+    ]
 
     batch = collate(rows, [[], [0], []])
 

@@ -14,13 +14,49 @@ def test_training_raises_ndcg_on_held_out_docstrings(minilm, pairs, publish, row
     dataset = publish(tmp_path / "dataset", {1: [rows[at : at + 32] for at in range(0, 160, 32)]})
     beir(tmp_path / "eval" / "held_out", held_out)
     config = settings(
-        max_length=48, dimensions=[384, 128], precision="auto", dropout=False,
-        stage={"epochs": 1, "learning_rate": 5e-5, "mini_batch": 64, "gradient_cache": False})
+        max_length=48,
+        dimensions=[384, 128],
+        precision="auto",
+        dropout=False,
+        stage={"epochs": 1, "learning_rate": 5e-5, "mini_batch": 64, "gradient_cache": False},
+    )
 
-    assert main(["train", "--dataset", str(dataset), "--stage", "1", "--model", str(minilm), "--config", str(config),
-                 "--out", str(tmp_path / "tuned")]) == 0
-    assert main(["evaluate", "--eval", str(tmp_path / "eval"), "--model", f"base={minilm}", "--model",
-                 f"tuned={tmp_path / 'tuned'}", "--out", str(tmp_path / "r.json"), "--max-length", "48"]) == 0
+    assert (
+        main(
+            [
+                "train",
+                "--dataset",
+                str(dataset),
+                "--stage",
+                "1",
+                "--model",
+                str(minilm),
+                "--config",
+                str(config),
+                "--out",
+                str(tmp_path / "tuned"),
+            ]
+        )
+        == 0
+    )
+    assert (
+        main(
+            [
+                "evaluate",
+                "--eval",
+                str(tmp_path / "eval"),
+                "--model",
+                f"base={minilm}",
+                "--model",
+                f"tuned={tmp_path / 'tuned'}",
+                "--out",
+                str(tmp_path / "r.json"),
+                "--max-length",
+                "48",
+            ]
+        )
+        == 0
+    )
 
     systems = json.loads((tmp_path / "r.json").read_text())["systems"]
     base, tuned = (systems[name]["held_out"]["all"]["ndcg@10"] for name in ("base", "tuned"))

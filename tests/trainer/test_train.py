@@ -22,8 +22,19 @@ REPOSITORY = Path(__file__).parents[2]
 
 
 def arguments(dataset, model, config, out, stage=1):
-    return ["train", "--dataset", str(dataset), "--stage", str(stage), "--model", str(model), "--config", str(config),
-            "--out", str(out)]
+    return [
+        "train",
+        "--dataset",
+        str(dataset),
+        "--stage",
+        str(stage),
+        "--model",
+        str(model),
+        "--config",
+        str(config),
+        "--out",
+        str(out),
+    ]
 
 
 @pytest.fixture(autouse=True)
@@ -89,8 +100,10 @@ def test_a_run_killed_and_resumed_gives_the_bytes_of_an_undisturbed_one(dataset,
 
     for name in ("model.safetensors", "README.md"):
         assert (cut / name).read_bytes() == (whole / name).read_bytes()
-    logs = [[{**json.loads(line), "seconds": 0} for line in (path / "training.jsonl").read_text().splitlines()]
-            for path in (whole, cut)]
+    logs = [
+        [{**json.loads(line), "seconds": 0} for line in (path / "training.jsonl").read_text().splitlines()]
+        for path in (whole, cut)
+    ]
     assert logs[0] == logs[1]
 
 
@@ -170,11 +183,17 @@ CASES = {
     "config is no JSON": (text_as_config, "--config must be a readable JSON file"),
     "unknown setting": (lambda given, tmp: {"config": given["settings"](speed=1)}, "speed must be one of the known"),
     "width": (
-        lambda given, tmp: {"config": given["settings"](dimensions=[64])}, "dimensions must be at most the model's 32"),
+        lambda given, tmp: {"config": given["settings"](dimensions=[64])},
+        "dimensions must be at most the model's 32",
+    ),
     "no epochs": (
-        lambda given, tmp: {"config": given["settings"](stage={"epochs": 0})}, "stage1.epochs must be at least 1"),
+        lambda given, tmp: {"config": given["settings"](stage={"epochs": 0})},
+        "stage1.epochs must be at least 1",
+    ),
     "no teacher": (
-        lambda given, tmp: {"config": given["settings"](stage={"loss": "margin_mse"})}, "must have teacher scores"),
+        lambda given, tmp: {"config": given["settings"](stage={"loss": "margin_mse"})},
+        "must have teacher scores",
+    ),
     "not a number": (model_of_nan, "loss nan, gradient norm nan at step 1 (batch "),
 }
 

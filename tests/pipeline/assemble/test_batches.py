@@ -8,23 +8,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.assemble import AssembleConfig
 from pipeline.assemble.batches import Slot, fill_batches, plan_batches
+from pipeline.assemble.config import AssembleConfig
 from schemas.documents import DUPLICATES, NEAR
 from schemas.errors import RecipeError
 from schemas.shards import EXAMPLES, INCOMPLETE_BATCH, NO_NEGATIVES, PAIR_TASK, TRIPLET_TASK
 
 _letters = st.sampled_from("abcdefgh")
 _slot = st.tuples(
-    st.sampled_from("uvwxyz"), _letters, st.lists(_letters, max_size=3).map(tuple), st.frozensets(_letters, max_size=3))
+    st.sampled_from("uvwxyz"), _letters, st.lists(_letters, max_size=3).map(tuple), st.frozensets(_letters, max_size=3)
+)
 
 
 def clashes(one, other):
     """The rule itself, pair by pair: what the planner's running sets must amount to. Rows are (slot, documents)."""
     (slot, documents), (rival, others) = one, other
     return bool(
-        slot.query_id == rival.query_id or set(documents) & set(others)
-        or slot.known & set(others) or rival.known & set(documents)
+        slot.query_id == rival.query_id
+        or set(documents) & set(others)
+        or slot.known & set(others)
+        or rival.known & set(documents)
     )
 
 
@@ -84,8 +87,11 @@ def test_a_placed_row_gives_up_a_negative_that_a_newcomer_knows_or_has_as_its_po
 
 
 def test_rows_go_to_batches_that_take_them_whole_before_any_is_trimmed():
-    pairs = [Slot(f"{n}{i}", f"q{n}{i}", f"d{n}{i}", ("shared" if i == 0 else f"n{n}{i}",), frozenset())
-             for n in "ab" for i in (0, 1)]
+    pairs = [
+        Slot(f"{n}{i}", f"q{n}{i}", f"d{n}{i}", ("shared" if i == 0 else f"n{n}{i}",), frozenset())
+        for n in "ab"
+        for i in (0, 1)
+    ]
 
     assert all(held == [0] for batch in batches_of(pairs, 2) for _, held in batch)
 
@@ -94,10 +100,24 @@ def example(i, *, stage=1, domain="d0", query=None, positive=None, negatives=(),
     positive = positive or f"p{i}"
     n = len(negatives)
     return (
-        stage, f"e{i}", PAIR_TASK if stage == 1 else TRIPLET_TASK, domain, "title", query or f"q{i}", f"query {i}",
-        positive, f"text of {positive}", list(negatives), [f"text of {one}" for one in negatives], [0.1] * n, None,
+        stage,
+        f"e{i}",
+        PAIR_TASK if stage == 1 else TRIPLET_TASK,
+        domain,
+        "title",
+        query or f"q{i}",
+        f"query {i}",
+        positive,
+        f"text of {positive}",
+        list(negatives),
+        [f"text of {one}" for one in negatives],
+        [0.1] * n,
+        None,
         [-1.0] * n,
-        sorted({positive, *known}), None, None, reason,
+        sorted({positive, *known}),
+        None,
+        None,
+        reason,
     )
 
 
@@ -116,9 +136,15 @@ def planned(frame):
 # d1, d2 and d3 are one duplicate cluster; the examples share queries, documents and knowledge.
 _TWINS = [("d2", "d1", NEAR, 0.9, None), ("d3", "d1", NEAR, 0.8, None)]
 _TANGLED = [
-    example(i, stage=1 + i % 2, domain=f"dom{i % 3}", query=f"q{i % 17}", positive=f"d{i % 11}",
-            negatives=[f"n{i % 13}", f"d{(i * 7) % 40 + 12}", f"d{(i * 3) % 29 + 12}"][: 3 * (i % 2)],
-            known=[f"d{(i * 5) % 9}"])
+    example(
+        i,
+        stage=1 + i % 2,
+        domain=f"dom{i % 3}",
+        query=f"q{i % 17}",
+        positive=f"d{i % 11}",
+        negatives=[f"n{i % 13}", f"d{(i * 7) % 40 + 12}", f"d{(i * 3) % 29 + 12}"][: 3 * (i % 2)],
+        known=[f"d{(i * 5) % 9}"],
+    )
     for i in range(150)
 ]
 _TIGHT = AssembleConfig(batch_stage1=6, batch_stage2=4, min_batch=2, window=5, block=100)
@@ -144,8 +170,7 @@ def test_batches_keep_every_rule_however_the_input_is_partitioned(rows, partitio
         assert len({r.query_id for r in batch}) == len(batch)
         for one, other in itertools.permutations(batch, 2):
             stand, known, others = (
-                {cluster.get(d, d) for d in ids}
-                for ids in (standing(one), one.known_ids, standing(other))
+                {cluster.get(d, d) for d in ids} for ids in (standing(one), one.known_ids, standing(other))
             )
             assert not stand & others
             assert not known & others

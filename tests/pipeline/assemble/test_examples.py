@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.assemble import AssembleConfig
+from pipeline.assemble.config import AssembleConfig
 from pipeline.assemble.examples import build_examples
 from pipeline.ids import hash_id
 from schemas.documents import DOCUMENTS, DOMAINS, DUPLICATES, NEAR
@@ -34,8 +34,11 @@ def negative(text_id, query_id, reason=None):
 def build(rows):
     def make(positives, verdicts=(), docs="abcdefgh", synthetics=(), duplicates=(), partitions=1, **settings):
         frames = (
-            rows(VERDICTS, *verdicts), rows(POSITIVES, *positives), rows(SYNTHETICS, *synthetics),
-            rows(DOCUMENTS, *[document(d) for d in docs]), rows(DOMAINS, *[(d, "dom") for d in docs]),
+            rows(VERDICTS, *verdicts),
+            rows(POSITIVES, *positives),
+            rows(SYNTHETICS, *synthetics),
+            rows(DOCUMENTS, *[document(d) for d in docs]),
+            rows(DOMAINS, *[(d, "dom") for d in docs]),
             rows(DUPLICATES, *duplicates),
         )
         frames = [frame.repartition(partitions) for frame in frames]
@@ -49,8 +52,13 @@ def build(rows):
 def test_a_pair_makes_one_row_a_stage_with_its_texts_and_hardest_negatives(build):
     got = build(
         [positive("q", "a")],
-        [verdict("q", "c", rank=2, teacher=0.3), verdict("q", "b", rank=1, fn=0.2), verdict("q", "d", rank=3),
-         verdict("q", "a", DROPPED, reason=POSITIVE, teacher=0.9), verdict("q", "e", DROPPED, reason=SURPLUS)],
+        [
+            verdict("q", "c", rank=2, teacher=0.3),
+            verdict("q", "b", rank=1, fn=0.2),
+            verdict("q", "d", rank=3),
+            verdict("q", "a", DROPPED, reason=POSITIVE, teacher=0.9),
+            verdict("q", "e", DROPPED, reason=SURPLUS),
+        ],
         negatives=2,
     )
 
@@ -91,15 +99,22 @@ def test_known_ids_are_positives_their_clusters_and_vetoed_candidates(build):
 
 
 def test_a_negative_that_the_query_knows_as_relevant_is_left_out(build):
-    got = build([positive("q", "a")], [verdict("q", "a2"), verdict("q", "b", rank=2)], docs=["a", "a2", "b"],
-                duplicates=[("a2", "a", NEAR, 0.9, None)])
+    got = build(
+        [positive("q", "a")],
+        [verdict("q", "a2"), verdict("q", "b", rank=2)],
+        docs=["a", "a2", "b"],
+        duplicates=[("a2", "a", NEAR, 0.9, None)],
+    )
 
     assert got[2, "q", "a"].negative_ids == ["b"]
 
 
 def test_written_negatives_bring_their_text(build):
-    got = build([positive("q", "a")], [verdict("q", "s"), verdict("q", "t", rank=2)],
-                synthetics=[negative("s", "q"), negative("s", "q2"), negative("t", "q")])
+    got = build(
+        [positive("q", "a")],
+        [verdict("q", "s"), verdict("q", "t", rank=2)],
+        synthetics=[negative("s", "q"), negative("s", "q2"), negative("t", "q")],
+    )
 
     assert got[2, "q", "a"].negatives == ["written s", "written t"]
 
@@ -120,7 +135,8 @@ def test_examples_do_not_depend_on_partitioning(build, partitions):
     verdicts = [verdict(f"q{i}", d, rank=1) for i in range(5) for d in "efgh"]
 
     assert build(pairs, verdicts, partitions=partitions, positives_per_query=2, negatives=2) == build(
-        pairs, verdicts, positives_per_query=2, negatives=2)
+        pairs, verdicts, positives_per_query=2, negatives=2
+    )
 
 
 def test_a_text_that_is_missing_is_empty_and_left_for_the_audit_to_find(build):

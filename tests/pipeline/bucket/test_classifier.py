@@ -6,7 +6,6 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline.bucket import BucketConfig, ClassifierConfig
 from pipeline.bucket.classifier import (
     believe_guesses,
     draw_lessons,
@@ -16,6 +15,7 @@ from pipeline.bucket.classifier import (
     softmax,
     train_classifier,
 )
+from pipeline.bucket.config import BucketConfig, ClassifierConfig
 from schemas.documents import DOCUMENTS
 from schemas.errors import RecipeError, ShardError
 
@@ -34,8 +34,22 @@ def text_of(subject: str, draw: random.Random) -> str:
 
 
 def document(number: int, domain: str, text: str, drop_reason: str | None = None) -> tuple[object, ...]:
-    return (f"d{number:04}", "web", "a", 1, None, "", text, [], f"f{number // 2}", domain, None, len(text), "h",
-            drop_reason)
+    return (
+        f"d{number:04}",
+        "web",
+        "a",
+        1,
+        None,
+        "",
+        text,
+        [],
+        f"f{number // 2}",
+        domain,
+        None,
+        len(text),
+        "h",
+        drop_reason,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -129,8 +143,14 @@ def test_a_domain_that_the_recipe_says_is_stated_though_it_is_the_source_name(tr
 
 
 def test_two_families_a_domain_cannot_be_measured():
-    rows = pa.table({"doc_id": list("abcd"), "family": ["f"] * 4, "domain": ["x", "x", "y", "y"],
-                     "text": ["one two", "one two", "three four", "three four"]})
+    rows = pa.table(
+        {
+            "doc_id": list("abcd"),
+            "family": ["f"] * 4,
+            "domain": ["x", "x", "y", "y"],
+            "text": ["one two", "one two", "three four", "three four"],
+        }
+    )
     with pytest.raises(RecipeError, match="families on both sides"):
         train_classifier(rows, ClassifierConfig(), 13)
 
@@ -149,8 +169,14 @@ def test_it_is_stored_as_plain_arrays_and_read_back(trained, tmp_path):
 
 def test_two_domains_are_told_apart_by_one_machine():
     texts = [f"red apple {i % 3}" for i in range(20)] + [f"blue sky {i % 3}" for i in range(20)]
-    rows = pa.table({"doc_id": [f"{i:02}" for i in range(40)], "family": [f"f{i}" for i in range(40)],
-                     "domain": ["apple"] * 20 + ["sky"] * 20, "text": texts})
+    rows = pa.table(
+        {
+            "doc_id": [f"{i:02}" for i in range(40)],
+            "family": [f"f{i}" for i in range(40)],
+            "domain": ["apple"] * 20 + ["sky"] * 20,
+            "text": texts,
+        }
+    )
     model, _ = train_classifier(rows, ClassifierConfig(), 13)
     best, chance = model.guess(pa.array(["an apple", "a sky"]))
     assert best.tolist() == [0, 1]

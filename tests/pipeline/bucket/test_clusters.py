@@ -5,7 +5,6 @@ import pyarrow as pa
 import pytest
 
 from jobs.engines.kmeans import FindCentres
-from pipeline.bucket import BucketConfig, ClusterConfig
 from pipeline.bucket.clusters import (
     count_clusters,
     count_groups,
@@ -14,10 +13,14 @@ from pipeline.bucket.clusters import (
     name_clusters,
     nearest,
 )
+from pipeline.bucket.config import BucketConfig, ClusterConfig
 from schemas.documents import DOCUMENTS
 
 SUBJECTS = {
-    "tea": "tea leaf pot", "wine": "wine grape bottle", "train": "train track rail", "plane": "plane wing cabin",
+    "tea": "tea leaf pot",
+    "wine": "wine grape bottle",
+    "train": "train track rail",
+    "plane": "plane wing cabin",
 }
 
 
@@ -82,11 +85,18 @@ def test_one_cluster_of_one_document_has_a_name():
     assert paths == ["pot-tea"]
 
 
-@pytest.mark.parametrize(("documents", "settings", "expected"), [
-    (10_000, {}, (20, 4)), (10, {}, (1, 1)), (10**7, {}, (256, 16)), (10_000, {"cluster": {"clusters": 9}}, (9, 3)),
-    (10_000, {"depth": 1}, (20, 1)), (10_000, {"cluster": {"clusters": 30, "groups": 7}}, (30, 7)),
-    (10_000, {"cluster": {"clusters": 30, "groups": 1}}, (30, 1)),
-])
+@pytest.mark.parametrize(
+    ("documents", "settings", "expected"),
+    [
+        (10_000, {}, (20, 4)),
+        (10, {}, (1, 1)),
+        (10**7, {}, (256, 16)),
+        (10_000, {"cluster": {"clusters": 9}}, (9, 3)),
+        (10_000, {"depth": 1}, (20, 1)),
+        (10_000, {"cluster": {"clusters": 30, "groups": 7}}, (30, 7)),
+        (10_000, {"cluster": {"clusters": 30, "groups": 1}}, (30, 1)),
+    ],
+)
 def test_how_many_clusters_and_groups_follow_from(documents, settings, expected):
     cfg = BucketConfig.from_mapping({"rule": "cluster", **settings})
     clusters = count_clusters(documents, cfg)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame
 
-from pipeline.bucket import BucketConfig
+from pipeline.bucket.config import BucketConfig
 from pipeline.bucket.taxonomy import assign_domains, lay_out_domains, merge_small, stated_domains
 from schemas.documents import DOCUMENTS, DOMAINS
 from schemas.errors import RecipeError
@@ -96,12 +96,19 @@ def test_any_taxonomy_is_merged_as_the_reference_says(spark, paths, depth, min_s
 
 @pytest.mark.parametrize(
     ("given", "fault"),
-    [({"other": "a/b"}, "other must be a name without /"), ({"min_size": 0}, "min_size must be at least 1"),
-     ({"rule": "magic"}, "rule must be one of source"), ({"size": 3}, "known settings"),
-     ({"classifier": {"lessons": 99}}, "classifier must be left out for rule source, got settings; try rule: classif"),
-     ({"rule": "classifier", "cluster": {"words": 2}}, "cluster must be left out for rule classifier"),
-     ({"rule": "cluster", "cluster": {"clusters": 5, "groups": 5}}, "cluster.groups must be fewer than clusters"),
-     ({"rule": "cluster", "cluster": {"clusters": 50, "lessons": 20}}, "cluster.clusters must be at most lessons")],
+    [
+        ({"other": "a/b"}, "other must be a name without /"),
+        ({"min_size": 0}, "min_size must be at least 1"),
+        ({"rule": "magic"}, "rule must be one of source"),
+        ({"size": 3}, "known settings"),
+        (
+            {"classifier": {"lessons": 99}},
+            "classifier must be left out for rule source, got settings; try rule: classif",
+        ),
+        ({"rule": "classifier", "cluster": {"words": 2}}, "cluster must be left out for rule classifier"),
+        ({"rule": "cluster", "cluster": {"clusters": 5, "groups": 5}}, "cluster.groups must be fewer than clusters"),
+        ({"rule": "cluster", "cluster": {"clusters": 50, "lessons": 20}}, "cluster.clusters must be at most lessons"),
+    ],
 )
 def test_impossible_settings_are_refused(given, fault):
     with pytest.raises(RecipeError, match=fault):

@@ -42,8 +42,13 @@ def circle(degrees: float) -> np.ndarray:
 
 
 def test_one_screen_example(rows, searched):
-    documents = rows(DOCUMENTS, document("a", "sum two"), document("b", "add up both"), document("c", "elsewhere"),
-                     document("x", "SUM two"))
+    documents = rows(
+        DOCUMENTS,
+        document("a", "sum two"),
+        document("b", "add up both"),
+        document("c", "elsewhere"),
+        document("x", "SUM two"),
+    )
     vectors, opener = searched({"a": circle(0), "b": circle(10), "c": circle(90)})  # x is a's copy, found before
     near = rows(DUPLICATES, ("x", "a", "exact", 1.0, None))
 
@@ -52,8 +57,10 @@ def test_one_screen_example(rows, searched):
 
     # The longer of a and b survives, and stands for a's copy too.
     found = {row.doc_id: (row.survivor_id, row.kind, row.jaccard, row.cosine) for row in mapped.collect()}
-    assert found == {"a": ("b", "semantic", None, pytest.approx(np.cos(np.radians(10)), abs=1e-6)),
-                     "x": ("b", "exact", 1.0, None)}
+    assert found == {
+        "a": ("b", "semantic", None, pytest.approx(np.cos(np.radians(10)), abs=1e-6)),
+        "x": ("b", "exact", 1.0, None),
+    }
     reasons = {row.doc_id: row.drop_reason for row in drop_duplicates(documents, mapped).collect()}
     assert reasons == {"a": "semantic_duplicate", "b": None, "c": None, "x": "exact_duplicate"}
 

@@ -14,7 +14,8 @@ TEXTS = {
     "a": "The quick brown fox jumps over the lazy dog, while seven wizards box quickly in the old stone yard.",
     "b": "The quick brown fox jumps over the lazy dog, while eight wizards box quickly in the old stone yard!",
     "c": "短叶水蜈蚣是莎草科水蜈蚣属的植物，多年生草本。",
-    "d": "two words", "e": "!!!",
+    "d": "two words",
+    "e": "!!!",
 }
 
 
@@ -25,8 +26,9 @@ def document(doc_id: str, text: str, drop_reason: str | None = None) -> tuple[ob
 @pytest.mark.parametrize(("ngram", "permutations", "seed"), [(5, 128, 13), (2, 16, 1)])
 def test_they_are_what_datasketch_makes_of_the_same_ngrams(rows, ngram, permutations, seed):
     cfg = DedupeConfig(ngram=ngram, permutations=permutations, seed=seed, threshold=0.5, recall=0.5)
-    documents = rows(DOCUMENTS, *[document(name, text) for name, text in TEXTS.items()],
-                     document("gone", TEXTS["a"], "too_short"))
+    documents = rows(
+        DOCUMENTS, *[document(name, text) for name, text in TEXTS.items()], document("gone", TEXTS["a"], "too_short")
+    )
 
     found = {row.doc_id: row.minhash for row in sign_as_datasketch(documents, cfg).collect()}
 

@@ -18,24 +18,45 @@ CFG = DedupeConfig(spans=3, span_words=5, prefer=())
 
 
 def document(doc_id: str, text: str, drop_reason: str | None = None) -> tuple[object, ...]:
-    return (doc_id, "docs", "a", 1, None, "", text, [], doc_id, "x", None, len(text), hash_id(normal_form(text)),
-            drop_reason)
+    return (
+        doc_id,
+        "docs",
+        "a",
+        1,
+        None,
+        "",
+        text,
+        [],
+        doc_id,
+        "x",
+        None,
+        len(text),
+        hash_id(normal_form(text)),
+        drop_reason,
+    )
 
 
 def test_one_screen_example(rows):
     mine = "Cats sleep most of the day, says everyone."
     documents = rows(
-        DOCUMENTS, document("a", f"{NOTICE} {mine}"),
+        DOCUMENTS,
+        document("a", f"{NOTICE} {mine}"),
         document("b", f"Dogs do not sleep as much. {NOTICE.upper()}\n\nEnd."),
-        document("c", f"{NOTICE} Yes."), document("d", NOTICE, "too_short"))
+        document("c", f"{NOTICE} Yes."),
+        document("d", NOTICE, "too_short"),
+    )
 
     repeats = find_repeats(documents, CFG).localCheckpoint()
     cut = {row.doc_id: (row.text, row.drop_reason) for row in cut_repeats(documents, repeats, CFG).collect()}
 
     # a comes first; b loses the notice in capitals; c has nothing left but one word; d was dropped before.
     assert {(row.doc_id, row.start, row.kept_id) for row in repeats.collect()} == {("b", 27, "a"), ("c", 0, "a")}
-    assert cut == {"a": (f"{NOTICE} {mine}", None), "b": ("Dogs do not sleep as much. End.", None),
-                   "c": (f"{NOTICE} Yes.", "repeated_spans"), "d": (NOTICE, "too_short")}
+    assert cut == {
+        "a": (f"{NOTICE} {mine}", None),
+        "b": ("Dogs do not sleep as much. End.", None),
+        "c": (f"{NOTICE} Yes.", "repeated_spans"),
+        "d": (NOTICE, "too_short"),
+    }
 
 
 def test_chinese_sentences_are_runs_as_well(rows):

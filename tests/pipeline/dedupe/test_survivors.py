@@ -21,10 +21,12 @@ from pipeline.text import normal_form, shingles
 from schemas.documents import DOCUMENTS, DUPLICATES
 from schemas.errors import ContractError, RecipeError
 
-LOREM = ("The quick brown fox jumps over the lazy dog while seven wizards box quickly in the old stone yard behind "
-         "the mill")
-WAYS = pytest.mark.parametrize("way", [{}, {"one_pass": -1}, {"one_pass": -1, "one_task": -1}],
-                               ids=["one pass", "one task", "shuffled"])
+LOREM = (
+    "The quick brown fox jumps over the lazy dog while seven wizards box quickly in the old stone yard behind the mill"
+)
+WAYS = pytest.mark.parametrize(
+    "way", [{}, {"one_pass": -1}, {"one_pass": -1, "one_task": -1}], ids=["one pass", "one task", "shuffled"]
+)
 
 
 def document(doc_id: str, text: str, source: str = "docs", drop_reason: str | None = None) -> tuple[object, ...]:
@@ -49,8 +51,13 @@ def corpus(chain) -> list[tuple[object, ...]]:
 
 def test_one_screen_example(rows):
     documents = rows(
-        DOCUMENTS, document("a", LOREM), document("b", f"{LOREM.upper()}!"), document("c", LOREM + " again"),
-        document("d", "something else"), document("e", LOREM, drop_reason="too_short"))
+        DOCUMENTS,
+        document("a", LOREM),
+        document("b", f"{LOREM.upper()}!"),
+        document("c", LOREM + " again"),
+        document("d", "something else"),
+        document("e", LOREM, drop_reason="too_short"),
+    )
     duplicates = find_duplicates(documents, DedupeConfig()).localCheckpoint()
 
     # The longest survives: b stands for a, which has the same words, and c for b. e was dropped before.
@@ -105,12 +112,22 @@ def test_every_duplicate_points_to_a_kept_document(rows, corpus):
 
 @pytest.mark.parametrize(
     ("prefer", "sources", "survivor"),
-    [(("longest",), (), "c"), (("shortest",), (), "b"), (("source", "longest"), ("web", "books"), "a"),
-     (("source",), ("books",), "b"), ((), (), "a")],
+    [
+        (("longest",), (), "c"),
+        (("shortest",), (), "b"),
+        (("source", "longest"), ("web", "books"), "a"),
+        (("source",), ("books",), "b"),
+        ((), (), "a"),
+    ],
 )
 def test_the_recipe_says_who_survives(rows, prefer, sources, survivor):
-    documents = rows(DOCUMENTS, document("a", LOREM + " x", "web"), document("b", LOREM, "books"),
-                     document("c", LOREM + " more", "news"), document("d", LOREM, "books"))
+    documents = rows(
+        DOCUMENTS,
+        document("a", LOREM + " x", "web"),
+        document("b", LOREM, "books"),
+        document("c", LOREM + " more", "news"),
+        document("d", LOREM, "books"),
+    )
 
     got = mapping(find_duplicates(documents, DedupeConfig(prefer=prefer, sources=sources)))
 
@@ -118,24 +135,32 @@ def test_the_recipe_says_who_survives(rows, prefer, sources, survivor):
     assert len(got) == 3
 
 
-CHINESE = ("茶树原产于中国西南部，后来传到日本、印度和欧洲。人们采摘嫩叶，经过杀青、揉捻和干燥，制成绿茶；"
-           "若先让叶子氧化，便得到红茶。泡茶的水温与时间，决定了茶汤的香气和滋味。")
+CHINESE = (
+    "茶树原产于中国西南部，后来传到日本、印度和欧洲。人们采摘嫩叶，经过杀青、揉捻和干燥，制成绿茶；"
+    "若先让叶子氧化，便得到红茶。泡茶的水温与时间，决定了茶汤的香气和滋味。"
+)
 
 
 def test_chinese_near_duplicates_are_found_as_english_ones_are(rows):
     """A shingle is five characters there: one of 70 replaced changes five of 66."""
     documents = rows(
-        DOCUMENTS, document("a", CHINESE), document("b", CHINESE.replace("印度", "印尼")),
-        document("c", CHINESE.replace("，", " ")), document("d", CHINESE[::-1]),
-        document("e", "".join(sorted(CHINESE))))
+        DOCUMENTS,
+        document("a", CHINESE),
+        document("b", CHINESE.replace("印度", "印尼")),
+        document("c", CHINESE.replace("，", " ")),
+        document("d", CHINESE[::-1]),
+        document("e", "".join(sorted(CHINESE))),
+    )
 
     got = mapping(find_duplicates(documents, DedupeConfig()))
 
     assert {name: kind for name, (_, kind, _) in got.items()} == {"b": "near", "c": "exact"}
     assert {survivor for survivor, _, _ in got.values()} == {"a"}
-    assert got["b"][2] == pytest.approx(len(shingles(CHINESE, 5) & shingles(CHINESE.replace("印度", "印尼"), 5))
-                                        / len(shingles(CHINESE, 5) | shingles(CHINESE.replace("印度", "印尼"), 5)),
-                                        abs=1e-6)
+    assert got["b"][2] == pytest.approx(
+        len(shingles(CHINESE, 5) & shingles(CHINESE.replace("印度", "印尼"), 5))
+        / len(shingles(CHINESE, 5) | shingles(CHINESE.replace("印度", "印尼"), 5)),
+        abs=1e-6,
+    )
 
 
 @WAYS
@@ -173,11 +198,14 @@ def test_a_table_that_is_not_documents_is_refused(spark, rows):
 
 @pytest.mark.parametrize(
     ("given", "fault"),
-    [({"bands": 4}, "bands must be given together with rows"),
-     ({"bands": 40, "rows": 8}, "at least bands x rows = 320, got 128"),
-     ({"threshold": 0.1, "permutations": 8}, "permutations must be enough for recall 0.995 at threshold 0.1"),
-     ({"threshold": 1.5}, "between 0.05 and 1"),
-     ({"prefer": ["newest"]}, "one of longest, shortest, source"), ({"shingle": 3}, "known settings")],
+    [
+        ({"bands": 4}, "bands must be given together with rows"),
+        ({"bands": 40, "rows": 8}, "at least bands x rows = 320, got 128"),
+        ({"threshold": 0.1, "permutations": 8}, "permutations must be enough for recall 0.995 at threshold 0.1"),
+        ({"threshold": 1.5}, "between 0.05 and 1"),
+        ({"prefer": ["newest"]}, "one of longest, shortest, source"),
+        ({"shingle": 3}, "known settings"),
+    ],
 )
 def test_impossible_settings_are_refused(given, fault):
     with pytest.raises(RecipeError, match=fault):

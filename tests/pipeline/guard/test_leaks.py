@@ -28,8 +28,10 @@ from pipeline.text import normal_form, words
 from schemas.documents import DOCUMENTS, DUPLICATES, EVAL_CORPUS, EVAL_QUERIES, LEAKS
 from schemas.errors import ContractError, RecipeError
 
-TESTED = ("Glaciers are rivers of ice that carve valleys as they creep downhill under their own weight, dragging rock "
-          "along the bed and polishing it to a mirror over thousands of winters")
+TESTED = (
+    "Glaciers are rivers of ice that carve valleys as they creep downhill under their own weight, dragging rock "
+    "along the bed and polishing it to a mirror over thousands of winters"
+)
 TEXTS, PROTECTED = "text_id string, text string", "eval_name string, eval_id string, role string, text string"
 QUESTION = "how do glaciers carve deep valleys while they creep downhill under their own enormous weight"
 OTHER = "Bakers fold butter into dough again and again until hundreds of thin layers puff up in a hot oven"
@@ -63,31 +65,55 @@ def test_one_screen_example(rows, protected):
     middle = TESTED.split()[5:25]
     documents = rows(
         DOCUMENTS,
-        document("copy", TESTED.upper()), document("near", f"{TESTED} and more"),
-        document("holds", f"{OTHER}. {TESTED}. {OTHER.upper()} once more"), document("passage", " ".join(middle)),
-        document("asks", f"People wonder {QUESTION}, and so do I"), document("short", "Tell me, what is ice made of?"),
-        document("clean", OTHER), document("gone", TESTED, "too_long"))
+        document("copy", TESTED.upper()),
+        document("near", f"{TESTED} and more"),
+        document("holds", f"{OTHER}. {TESTED}. {OTHER.upper()} once more"),
+        document("passage", " ".join(middle)),
+        document("asks", f"People wonder {QUESTION}, and so do I"),
+        document("short", "Tell me, what is ice made of?"),
+        document("clean", OTHER),
+        document("gone", TESTED, "too_long"),
+    )
 
     leaks = find_leaks(documents, rows(DUPLICATES), protected, GuardConfig()).localCheckpoint()
 
     assert sorted((r.doc_id, r.eval_id, r.kind, r.overlap) for r in leaks.collect()) == [
-        ("asks", "q1", "contained", 1.0), ("copy", "e1", "exact", 1.0), ("holds", "e1", "contained", 1.0),
-        ("near", "e1", "near", 0.935484), ("passage", "e1", "contained", 1.0)]
+        ("asks", "q1", "contained", 1.0),
+        ("copy", "e1", "exact", 1.0),
+        ("holds", "e1", "contained", 1.0),
+        ("near", "e1", "near", 0.935484),
+        ("passage", "e1", "contained", 1.0),
+    ]
     dropped = {r.doc_id: r.drop_reason for r in drop_leaks(documents, leaks).collect()}
-    assert dropped == {"copy": "leak", "near": "leak", "holds": "leak", "passage": "leak", "asks": "leak",
-                       "short": None, "clean": None, "gone": "too_long"}
+    assert dropped == {
+        "copy": "leak",
+        "near": "leak",
+        "holds": "leak",
+        "passage": "leak",
+        "asks": "leak",
+        "short": None,
+        "clean": None,
+        "gone": "too_long",
+    }
 
 
 def test_a_cluster_goes_when_a_dropped_member_of_it_leaks(rows, protected):
-    documents = rows(DOCUMENTS, document("survivor", OTHER), document("member", TESTED, "near_duplicate"),
-                     document("held", OTHER + " x", "held_out"), document("twin", TESTED + " x", "near_duplicate"))
+    documents = rows(
+        DOCUMENTS,
+        document("survivor", OTHER),
+        document("member", TESTED, "near_duplicate"),
+        document("held", OTHER + " x", "held_out"),
+        document("twin", TESTED + " x", "near_duplicate"),
+    )
     duplicates = rows(DUPLICATES, ("member", "survivor", "near", 0.9, None), ("twin", "held", "near", 0.9, None))
 
     leaks = find_leaks(documents, duplicates, protected, GuardConfig()).localCheckpoint()
 
     # The twin's survivor is itself held out: nothing of that cluster could be trained on.
     assert sorted((r.doc_id, r.eval_id, r.kind) for r in leaks.collect()) == [
-        ("member", "e1", "exact"), ("survivor", "e1", "exact")]
+        ("member", "e1", "exact"),
+        ("survivor", "e1", "exact"),
+    ]
     dropped = {r.doc_id: r.drop_reason for r in drop_leaks(documents, leaks).collect()}
     assert (dropped["survivor"], dropped["member"]) == ("leak", "near_duplicate")
 
@@ -159,8 +185,7 @@ def test_results_do_not_depend_on_partitioning_nor_on_the_way(spark, protected, 
     cfg = GuardConfig(common=100)
     expected = sorted(flag_leaks(frame.coalesce(1), protected.coalesce(1), cfg).collect())
 
-    got = sorted(flag_leaks(frame.repartition(partitions), protected.repartition(partitions), cfg,
-                            **way).collect())
+    got = sorted(flag_leaks(frame.repartition(partitions), protected.repartition(partitions), cfg, **way).collect())
 
     assert got == expected
     assert 10 < len(got) < 30
@@ -195,8 +220,9 @@ def test_an_overlap_is_rounded_the_same_way(spark, way):
     """9 of 128 n-grams are 0.0703125: the seventh place is a tie."""
     held = [f"h{i}" for i in range(9)]
     texts = spark.createDataFrame([("a", " ".join([*held, *(f"a{i}" for i in range(119))]))], TEXTS)
-    protected = spark.createDataFrame([("exam", "e", "document", " ".join([*held, *(f"b{i}" for i in range(119))]))],
-                                      PROTECTED)
+    protected = spark.createDataFrame(
+        [("exam", "e", "document", " ".join([*held, *(f"b{i}" for i in range(119))]))], PROTECTED
+    )
     cfg = GuardConfig(ngram=1, containment=0.05)
 
     [row] = flag_leaks(texts, protected, cfg, **way).collect()
@@ -239,9 +265,12 @@ def test_words_are_held_when_they_stand_in_a_row(text, wanted):
 
 @pytest.mark.parametrize(
     ("given", "fault"),
-    [({"query_words": 2}, r"query_words must be at least ngram \(3\)"),
-     ({"containment": 0}, "containment must be between"),
-     ({"threshold": 0.1, "permutations": 4}, "permutations must be enough"), ({"jaccard": 1}, "known settings")],
+    [
+        ({"query_words": 2}, r"query_words must be at least ngram \(3\)"),
+        ({"containment": 0}, "containment must be between"),
+        ({"threshold": 0.1, "permutations": 4}, "permutations must be enough"),
+        ({"jaccard": 1}, "known settings"),
+    ],
 )
 def test_impossible_settings_are_refused(given, fault):
     with pytest.raises(RecipeError, match=fault):
@@ -249,8 +278,13 @@ def test_impossible_settings_are_refused(given, fault):
 
 
 def test_the_report_says_what_was_cut_and_why_under_checksums(rows, protected):
-    documents = rows(DOCUMENTS, document("copy", TESTED.upper()), document("near", f"{TESTED} and more"),
-                     document("asks", f"People wonder {QUESTION}, and so do I"), document("clean", OTHER))
+    documents = rows(
+        DOCUMENTS,
+        document("copy", TESTED.upper()),
+        document("near", f"{TESTED} and more"),
+        document("asks", f"People wonder {QUESTION}, and so do I"),
+        document("clean", OTHER),
+    )
     leaks = find_leaks(documents, rows(DUPLICATES), protected, GuardConfig()).localCheckpoint()
 
     [guarded] = describe_protected(protected.repartition(3)).collect()
@@ -260,13 +294,17 @@ def test_the_report_says_what_was_cut_and_why_under_checksums(rows, protected):
     texts = [("e1", "document", TESTED), ("q1", "query", QUESTION), ("q2", "query", "what is ice")]
     assert guarded.sha256 == sorted_sha256([{"eval_id": e, "role": role, "text": text} for e, role, text in texts])
     assert {kind: (row.documents, row.least) for kind, row in told.items()} == {
-        "exact": (1, 1.0), "near": (1, 0.935484), "contained": (1, 1.0)}
+        "exact": (1, 1.0),
+        "near": (1, 0.935484),
+        "contained": (1, 1.0),
+    }
     [cut] = [row.asDict() for row in leaks.collect() if row.kind == "near"]
     assert told["near"].sha256 == sorted_sha256([cut])
 
 
 def sorted_sha256(rows: list[dict[str, object]]) -> str:
     """Return the checksum that the report promises, as anybody would compute it."""
+
     def sha256(text: str) -> str:
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -279,12 +317,20 @@ def test_a_table_that_is_not_documents_is_refused(spark, rows):
 
 
 def test_the_job_says_so_when_nothing_is_protected(spark, rows):
-    tables = {DOCUMENTS: rows(DOCUMENTS, document("a", TESTED)), DUPLICATES: rows(DUPLICATES),
-              EVAL_CORPUS: rows(EVAL_CORPUS, ("exam", "e1", TESTED, "ice", False)), EVAL_QUERIES: rows(EVAL_QUERIES)}
+    tables = {
+        DOCUMENTS: rows(DOCUMENTS, document("a", TESTED)),
+        DUPLICATES: rows(DUPLICATES),
+        EVAL_CORPUS: rows(EVAL_CORPUS, ("exam", "e1", TESTED, "ice", False)),
+        EVAL_QUERIES: rows(EVAL_QUERIES),
+    }
     written, notes = {}, {}
     run = SimpleNamespace(
-        recipe=SimpleNamespace(guard=GuardConfig()), read=tables.__getitem__, written=written.__getitem__,
-        write=lambda frame, table: written.update({table: frame.localCheckpoint()}), note=notes.update)
+        recipe=SimpleNamespace(guard=GuardConfig()),
+        read=tables.__getitem__,
+        written=written.__getitem__,
+        write=lambda frame, table: written.update({table: frame.localCheckpoint()}),
+        note=notes.update,
+    )
 
     job.run(run)
 

@@ -11,15 +11,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.ingest.readers import READERS
-from pipeline.ingest.sources import SourceConfig, digest_source, list_files, resolve_sources
+from pipeline.ingest.config import SourceConfig, digest_source, list_files, resolve_sources
 from pipeline.ingest.tables import read_records
 from pipeline.ingest.units import plan_units, unit_frame
 from pipeline.locations import open_location
+from pipeline.readers.registry import READERS
 from schemas.errors import EngineError, RecipeError
 
-LINES = [json.dumps({"id": f"d{row}", "title": f"title {row}", "text": f"the text of document {row} " * 5})
-         for row in range(200)]
+LINES = [
+    json.dumps({"id": f"d{row}", "title": f"title {row}", "text": f"the text of document {row} " * 5})
+    for row in range(200)
+]
 
 
 @pytest.fixture
@@ -45,8 +47,14 @@ def paths(form, path):
 
 
 def test_a_folder_a_glob_and_a_file_name_what_they_name_on_a_remote(place):
-    put(place, in__b_DOT_jsonl="{}", in__a__c_DOT_jsonl_DOT_gz=b"x", in___SUCCESS="", in__notes_DOT_txt="x",
-        in__z_DOT_log="x")
+    put(
+        place,
+        in__b_DOT_jsonl="{}",
+        in__a__c_DOT_jsonl_DOT_gz=b"x",
+        in___SUCCESS="",
+        in__notes_DOT_txt="x",
+        in__z_DOT_log="x",
+    )
     assert paths("jsonl", f"{place}/in") == ["a/c.jsonl.gz", "b.jsonl"]
     assert paths("jsonl", f"{place}/in/") == ["a/c.jsonl.gz", "b.jsonl"]
     assert paths("text", f"{place}/in/*.log") == ["z.log"]
@@ -60,16 +68,22 @@ def test_a_folder_of_a_fixed_layout_is_found_packed_or_plain(place):
     put(place, set__corpus_DOT_jsonl_DOT_gz=b"x", set__queries_DOT_jsonl="{}", set__qrels__test_DOT_tsv="q\td\t1")
     found = list_files(source("beir", f"{place}/set", split="test"))
     assert [(file.role, file.path) for file in found] == [
-        ("documents", "corpus.jsonl.gz"), ("queries", "queries.jsonl"), ("qrels", "qrels/test.tsv")]
+        ("documents", "corpus.jsonl.gz"),
+        ("queries", "queries.jsonl"),
+        ("qrels", "qrels/test.tsv"),
+    ]
     with pytest.raises(RecipeError, match=r"without qrels/train.tsv; try to check the path and the split"):
         list_files(source("beir", f"{place}/set"))
 
 
-@pytest.mark.parametrize(("path", "error", "said"), [
-    ("/none.jsonl", RecipeError, "which does not exist"),
-    ("/in", RecipeError, "which holds no file ending in .jsonl"),
-    ("/in/*.jsonl", RecipeError, "which does not exist"),
-])
+@pytest.mark.parametrize(
+    ("path", "error", "said"),
+    [
+        ("/none.jsonl", RecipeError, "which does not exist"),
+        ("/in", RecipeError, "which holds no file ending in .jsonl"),
+        ("/in/*.jsonl", RecipeError, "which does not exist"),
+    ],
+)
 def test_what_is_missing_on_a_remote_is_said(place, path, error, said):
     put(place, in__notes_DOT_txt="x")
     with pytest.raises(error, match=re.escape(said)):
@@ -119,8 +133,17 @@ def corpus(folder):
     return folder
 
 
-FORMS = {"a.jsonl": "jsonl", "b.jsonl.gz": "jsonl", "c.jsonl.zst": "jsonl", "d.json": "json", "e.csv": "csv",
-         "f.html": "html", "g.txt": "text", "h.pdf": "pdf", "i.parquet": "parquet"}
+FORMS = {
+    "a.jsonl": "jsonl",
+    "b.jsonl.gz": "jsonl",
+    "c.jsonl.zst": "jsonl",
+    "d.json": "json",
+    "e.csv": "csv",
+    "f.html": "html",
+    "g.txt": "text",
+    "h.pdf": "pdf",
+    "i.parquet": "parquet",
+}
 
 
 def records(form, path):

@@ -6,9 +6,8 @@ import pytest
 from pyspark.sql import functions as F
 
 from pipeline.ids import hash_id
-from pipeline.ingest.links import nearest
-from pipeline.ingest.quality import CleanConfig
-from pipeline.ingest.sources import SourceConfig
+from pipeline.ingest.clean.rules import CleanConfig
+from pipeline.ingest.config import SourceConfig
 from pipeline.ingest.tables import (
     name_targets,
     read_records,
@@ -18,6 +17,7 @@ from pipeline.ingest.tables import (
     select_rejects,
 )
 from pipeline.ingest.units import plan_units, unit_frame
+from pipeline.readers.pydocs.links import nearest
 
 PANDAS = [
     "pandas.core.frame.DataFrame.join",
@@ -156,9 +156,9 @@ def split(a):
 
     More about splitting things, at length. More about splitting things."""
 ''')
-    monkeypatch.setattr("pipeline.ingest.packages._installed", lambda: {"pkg": tmp_path})
+    monkeypatch.setattr("pipeline.readers.pydocs.packages._installed", lambda: {"pkg": tmp_path})
     monkeypatch.setattr(
-        "pipeline.ingest.packages._walk_python",
+        "pipeline.readers.pydocs.packages._walk_python",
         lambda *_: [("pkg/core.py", str(tmp_path / "core.py"), (tmp_path / "core.py").stat().st_size)],
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipeline.mine.candidates import MineConfig, choose_negatives, choose_queries, mine_candidates, score_negatives
-from pipeline.mine.hits import HITS
+from pipeline.search.hits import HITS
 from schemas.errors import RecipeError
 from schemas.mining import TEXT_EMBEDDINGS
 from schemas.pairs import POSITIVES, SYNTHETICS
@@ -43,8 +43,13 @@ def test_the_draw_is_the_same_on_any_partitioning_and_another_for_another_seed(r
 
 
 def test_synthetic_negatives_of_mined_queries_are_taken_once(rows, spark):
-    synthetics = rows(SYNTHETICS, synthetic("n1", "q1"), synthetic("n2", "q9"), synthetic("n3", None, "query"),
-                      ("r2", "negative", "n1", "text of n1", "d2", "q1", None, None))
+    synthetics = rows(
+        SYNTHETICS,
+        synthetic("n1", "q1"),
+        synthetic("n2", "q9"),
+        synthetic("n3", None, "query"),
+        ("r2", "negative", "n1", "text of n1", "d2", "q1", None, None),
+    )
     queries = spark.createDataFrame([("q1", "x")], "query_id string, query string")
 
     assert [tuple(row) for row in choose_negatives(synthetics, queries).collect()] == [("q1", "n1", "text of n1")]
@@ -67,7 +72,9 @@ def test_a_document_found_by_two_retrievers_keeps_both_rows(spark):
     got = mine_candidates([("bm25", lexical), ("ann", dense), ("synthetic", written)], MineConfig()).collect()
 
     assert sorted(tuple(row) for row in got) == [
-        ("q", "d1", "ann", 1, 0.7), ("q", "d1", "bm25", 1, 12.5), ("q", "d2", "bm25", 2, 3.0),
+        ("q", "d1", "ann", 1, 0.7),
+        ("q", "d1", "bm25", 1, 12.5),
+        ("q", "d2", "bm25", 2, 3.0),
         ("q", "n1", "synthetic", 1, 0.5),
     ]
 
@@ -78,7 +85,10 @@ def test_skipped_ranks_leave_synthetic_negatives_alone(spark):
     got = mine_candidates([("bm25", hits), ("synthetic", hits)], MineConfig(skip_ranks=2)).collect()
 
     assert sorted((row.retriever, row["rank"]) for row in got) == [
-        ("bm25", 3), ("synthetic", 1), ("synthetic", 2), ("synthetic", 3),
+        ("bm25", 3),
+        ("synthetic", 1),
+        ("synthetic", 2),
+        ("synthetic", 3),
     ]
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.mine.ann import EncoderConfig, embed_documents, embed_texts, encode_texts, retrieve_nearest
-from pipeline.mine.bm25 import retrieve_bm25
-from pipeline.mine.hits import ranked
 from pipeline.ports import Hit
+from pipeline.search.bm25 import retrieve_bm25
+from pipeline.search.dense import EncoderConfig, embed_documents, embed_texts, encode_texts, retrieve_nearest
+from pipeline.search.hits import ranked
 from schemas.documents import DOCUMENTS
 
 
@@ -74,7 +74,10 @@ def test_hits_become_rows_and_engines_are_closed(spark, tmp_path):
     got = retrieve_bm25(queries, opener, 2).collect()
 
     assert sorted(tuple(row) for row in got) == [
-        ("q1", "d1", 1, 2.0), ("q1", "d2", 2, 2.0), ("q2", "d1", 1, 0.0), ("q2", "d2", 2, 0.0),
+        ("q1", "d1", 1, 2.0),
+        ("q1", "d2", 2, 2.0),
+        ("q2", "d1", 1, 0.0),
+        ("q2", "d2", 2, 0.0),
     ]
     assert closed.exists()
 
@@ -91,7 +94,8 @@ def test_vectors_reach_the_index_as_they_were(spark):
 
     frame = spark.createDataFrame([("q1", [0.25, 1.0]), ("q2", [0.5, 0.0])], "query_id string, vector array<float>")
     assert sorted((row.query_id, row.score) for row in retrieve_nearest(frame, opener, 1).collect()) == [
-        ("q1", 0.25), ("q2", 0.5),
+        ("q1", 0.25),
+        ("q2", 0.5),
     ]
 
 

@@ -12,8 +12,10 @@ from schemas.documents import ERASED
 from schemas.pairs import POSITIVES, SURPLUS_PAIR
 
 SEED = 7
-SHOTS = ("domain string, place int, query_id string, query string, doc_id string, text string, negative_id string, "
-         "negative string")
+SHOTS = (
+    "domain string, place int, query_id string, query string, doc_id string, text string, negative_id string, "
+    "negative string"
+)
 
 
 def asked(doc):
@@ -22,16 +24,28 @@ def asked(doc):
 
 def corpus_of(corpus, *domains):
     """Four gold pairs a domain, x1 to x4, and x0 of no query: the negative of every shot."""
-    return corpus(*[(f"{each}{i}", each, asked(f"{each}{i}") if i else None, None) for each in domains
-                    for i in range(5)])
+    return corpus(
+        *[(f"{each}{i}", each, asked(f"{each}{i}") if i else None, None) for each in domains for i in range(5)]
+    )
 
 
 def shots_of(spark, documents, chosen):
     """The shots that show these documents, by domain."""
     texts = {row.doc_id: row.text for row in documents.collect()}
-    rows = [(domain, place, hash_id(normal_form(asked(doc))), asked(doc), doc, texts[doc], f"{domain}0",
-             texts[f"{domain}0"])
-            for domain, docs in chosen.items() for place, doc in enumerate(docs, start=1)]
+    rows = [
+        (
+            domain,
+            place,
+            hash_id(normal_form(asked(doc))),
+            asked(doc),
+            doc,
+            texts[doc],
+            f"{domain}0",
+            texts[f"{domain}0"],
+        )
+        for domain, docs in chosen.items()
+        for place, doc in enumerate(docs, start=1)
+    ]
     return spark.createDataFrame(rows, SHOTS)
 
 
@@ -65,17 +79,32 @@ def test_a_new_document_changes_no_old_prompt_when_shots_are_kept_and_all_of_its
 
 def after(documents, positives, rows):
     """Tonight's tables: to each domain but the last has happened what its name says."""
-    is_doc = {name: F.col("doc_id") == name for name in ("edited1", "editednegative0", "erased1", "erasednegative0",
-                                                         "gone1", "pairdropped1", "otherquery1", "newpositive1")}
+    is_doc = {
+        name: F.col("doc_id") == name
+        for name in (
+            "edited1",
+            "editednegative0",
+            "erased1",
+            "erasednegative0",
+            "gone1",
+            "pairdropped1",
+            "otherquery1",
+            "newpositive1",
+        )
+    }
     other, erased = F.lit("other words"), F.lit(ERASED)
-    documents = documents.withColumns({
-        "text": F.when(is_doc["edited1"] | is_doc["editednegative0"], other).otherwise(F.col("text")),
-        "drop_reason": F.when(is_doc["erased1"] | is_doc["erasednegative0"], erased),
-    }).where(~is_doc["gone1"])
-    positives = positives.withColumns({
-        "query": F.when(is_doc["otherquery1"], F.upper("query")).otherwise(F.col("query")),
-        "drop_reason": F.when(is_doc["pairdropped1"], F.lit(SURPLUS_PAIR)),
-    })
+    documents = documents.withColumns(
+        {
+            "text": F.when(is_doc["edited1"] | is_doc["editednegative0"], other).otherwise(F.col("text")),
+            "drop_reason": F.when(is_doc["erased1"] | is_doc["erasednegative0"], erased),
+        }
+    ).where(~is_doc["gone1"])
+    positives = positives.withColumns(
+        {
+            "query": F.when(is_doc["otherquery1"], F.upper("query")).otherwise(F.col("query")),
+            "drop_reason": F.when(is_doc["pairdropped1"], F.lit(SURPLUS_PAIR)),
+        }
+    )
     query = asked("newpositive1")
     known = (hash_id(normal_form(query)), query, "newpositive0", "links", 1.0, "newpositive", SURPLUS_PAIR)
     return documents, positives.unionByName(rows(POSITIVES, known))
@@ -83,8 +112,16 @@ def after(documents, positives, rows):
 
 @pytest.mark.parametrize("partitions", [1, 7])
 def test_a_shot_that_does_not_hold_has_its_domain_chosen_anew_and_no_other(spark, corpus, rows, partitions):
-    changed = ["edited", "editednegative", "erased", "erasednegative", "gone", "pairdropped", "otherquery",
-               "newpositive"]
+    changed = [
+        "edited",
+        "editednegative",
+        "erased",
+        "erasednegative",
+        "gone",
+        "pairdropped",
+        "otherquery",
+        "newpositive",
+    ]
     documents, _, positives = corpus_of(corpus, *changed, "holds")
     then = {each: [f"{each}{i}" for i in (1, 2)] for each in [*changed, "holds"]}
     now = {each: [f"{each}{i}" for i in (3, 4)] for each in [*changed, "holds"]}
@@ -109,7 +146,8 @@ def test_shots_are_chosen_anew_when_more_than_the_share_would_be_others(spark, c
     then = {"a": ["a1", "a2", "a3"], "b": ["b1", "b2", "b3"], "c": ["c1"], "d": ["d1", "d2", "d3"]}
     now = {"a": ["a4", "a2", "a3"], "b": ["b4", "b2", "b1"], "c": ["c1", "c2", "c3"], "e": ["e1", "e2", "e3"]}
     moved = shots_of(spark, documents, now).withColumn(  # another negative is another shot
-        "negative_id", F.when(F.col("doc_id") == "b2", F.lit("a0")).otherwise(F.col("negative_id")))
+        "negative_id", F.when(F.col("doc_id") == "b2", F.lit("a0")).otherwise(F.col("negative_id"))
+    )
     cfg = SynthesiseConfig(refresh=0.34)
     got = shown(keep_shots(moved, describe_shots(shots_of(spark, documents, then)), documents, positives, cfg))
     # One of three; two of three; too few of them; a domain that is gone; a new one.

@@ -1,0 +1,1 @@
+"""Costly results, kept by content."""

@@ -1,0 +1,254 @@
+"""One step alone: ``pairwright clean|passages|dedupe|guard|bucket PATH --out DIR``, for whoever wants only that step.
+
+The step is the stage of the build, run over PATH instead of a workspace's tables: the same code, the same settings.
+PATH is whatever a source may be, or a folder that an earlier step wrote, whose dropped rows stay dropped. The folder
+``--out`` appears whole or not at all:
+
+    <out>/documents/     every document, with the reason where it was dropped; after bucket in folders by domain
+    <out>/<table>/       duplicates, leaks, domains, guesses, passages, annotations, rejects: what the step has to say
+    <out>/_manifest.json counts by reason, settings, seconds, checksums of every file
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import yaml
+
+from jobs.runtime.entry import add_spark, spark_settings
+from pipeline.ingest.config import BEIR, FORMATS, MSMARCO, PYDOCS, formats_in
+from pipeline.recipe import Recipe, resolve_recipe
+from schemas.documents import (
+    ANNOTATIONS,
+    DOCUMENTS,
+    DOMAINS,
+    DUPLICATES,
+    GUESSES,
+    LEAKS,
+    PASSAGES,
+    REPEATS,
+    SIGNATURES,
+)
+from schemas.errors import RecipeError, rule
+from schemas.table import Table
+
+
+@dataclass(frozen=True)
+class Step:
+    """One command: what it says of itself, the stages that it runs, the sections of a recipe that it takes.
+
+    ``tables`` are what it writes besides documents and rejects; ``preset`` are settings other than the defaults.
+    """
+
+    text: str
+    example: str
+    stages: tuple[str, ...]
+    sections: tuple[str, ...]
+    tables: tuple[Table, ...]
+    preset: Mapping[str, Any]
+
+
+STEPS = {
+    "clean": Step(
+        "read documents and mark, with the reason, those that are no text worth training on; mojibake is repaired and "
+        "the rules are on unless --set clean.rules=false",
+        "pairwright clean crawl/ --out cleaned --set clean.languages=[en,de] --set clean.pii=redact",
+        ("ingest",),
+        ("clean", "source", "seed"),
+        (ANNOTATIONS,),
+        {"clean": {"repair": True, "rules": True}},
+    ),
+    "passages": Step(
+        "cut long documents into passages by structure and token budget (256 tokens unless --set passages.tokens=N)",
+        "pairwright passages books/ --out passages --set passages.tokens=128 --set passages.overlap=16",
+        ("ingest",),
+        ("passages", "source", "train", "models", "seed"),
+        (PASSAGES,),
+        {"passages": {"tokens": 256}},
+    ),
+    "dedupe": Step(
+        "find exact and near-duplicates, and keep one document of each cluster",
+        "pairwright dedupe 'crawl/*.jsonl.zst' --out deduped --set dedupe.threshold=0.7 --set source.fields.text=body",
+        ("ingest", "dedupe"),
+        ("dedupe", "source", "encoder", "models", "seed"),
+        (DUPLICATES, REPEATS, SIGNATURES),
+        {},
+    ),
+    "guard": Step(
+        "cut the documents that overlap evaluation sets (BEIR folders, --against)",
+        "pairwright guard deduped --out guarded --against beir/scifact --against beir/nfcorpus",
+        ("ingest", "holdout", "guard"),
+        ("guard", "source", "seed"),
+        (LEAKS,),
+        {},
+    ),
+    "bucket": Step(
+        "part the documents into domains: by their source, by a classifier, or by clusters of embeddings",
+        "pairwright bucket deduped --out bucketed --set bucket.rule=cluster --set bucket.min_size=50",
+        ("ingest", "bucket"),
+        ("bucket", "source", "encoder", "models", "seed"),
+        (DOMAINS, GUESSES),
+        {},
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """A step that was asked for; ``table`` is the folder of DOCUMENTS where an earlier step wrote what it reads."""
+
+    name: str
+    step: Step
+    recipe: Recipe
+    table: Path | None
+    out: Path
+    force: bool
+
+
+Add = Callable[[str, Callable[[argparse.Namespace], int], str, str], argparse.ArgumentParser]
+
+
+def add_steps(add: Add) -> None:
+    """Declare the commands; ``add`` takes a name, what runs, a text and an example."""
+    for name, step in STEPS.items():
+        command = add(name, _run_step, step.text, step.example)
+        command.set_defaults(step=name)
+        command.add_argument(
+            "path", help="file, folder or glob; for pydocs packages, parted by commas; or an earlier step's --out"
+        )
+        command.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write")
+        command.add_argument("--format", choices=FORMATS, help="how PATH is read (default: by the names of its files)")
+        command.add_argument(
+            "--set",
+            action="append",
+            default=[],
+            metavar="KEY=VALUE",
+            dest="settings",
+            help=f"a setting, of: {', '.join(step.sections)}; repeatable",
+        )
+        command.add_argument("--config", type=Path, metavar="FILE", help="the same settings as YAML; --set goes before")
+        command.add_argument("--force", action="store_true", help="replace DIR if it is there")
+        add_spark(command)
+        if name == "guard":
+            command.add_argument(
+                "--against",
+                action="append",
+                required=True,
+                metavar="FOLDER",
+                help="evaluation set as a BEIR folder; repeatable",
+            )
+            command.add_argument("--split", default="test", help="its qrels/<split>.tsv (default: test)")
+
+
+def read_settings(step: Step, config: Path | None, given: Sequence[str]) -> dict[str, Any]:
+    """Return the settings of a step as nested plain data: its own first ones, then the file's, then --set.
+
+    Raises: RecipeError for a file that is no YAML, a --set without =, a section that the step does not read.
+    """
+    found: dict[str, Any] = {name: dict(section) for name, section in step.preset.items()}
+    faults = []
+    if config is not None:
+        try:
+            held = yaml.safe_load(config.read_text(encoding="utf-8")) or {}
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise RecipeError(f"--config {config} must be YAML in UTF-8: {' '.join(str(error).split())}") from error
+        if not isinstance(held, dict):
+            raise RecipeError(rule("--config", "a mapping of sections", held))
+        _merge(found, held)
+    for each in given:
+        key, equals, value = each.partition("=")
+        try:
+            nested: Any = yaml.safe_load(value)
+        except yaml.YAMLError:
+            nested = value
+        if not equals or not key:
+            faults.append(f"--set must be KEY=VALUE, got {each!r}; try --set {step.sections[0]}.NAME=VALUE")
+            continue
+        for name in reversed(key.split(".")):
+            nested = {name: nested}
+        _merge(found, nested)
+    faults += [
+        rule("--set", f"a setting of {', '.join(step.sections)}", name) for name in found if name not in step.sections
+    ]
+    if faults:
+        raise RecipeError(faults)
+    return found
+
+
+def _merge(found: dict[str, Any], more: Mapping[str, Any]) -> None:
+    for name, value in more.items():
+        if isinstance(value, dict) and isinstance(found.get(name), dict):
+            _merge(found[name], value)
+        else:
+            found[name] = value
+
+
+def make_recipe(args: argparse.Namespace) -> tuple[Recipe, Path | None]:
+    """Return what the arguments say as a recipe, and the folder of DOCUMENTS where PATH is an earlier step's.
+
+    Raises: RecipeError with every fault at once.
+    """
+    step = STEPS[args.step]
+    settings = read_settings(step, args.config, args.settings)
+    table = None if args.format else find_documents(Path(args.path))
+    if table is not None and args.step == "clean":
+        raise RecipeError(
+            f"clean must read raw files, got {args.path}, which an earlier step wrote; "
+            "try the files that it was made of"
+        )
+    source = settings.pop("source", {})
+    if "clean" in settings:
+        source["clean"] = settings.pop("clean")
+    sources = [{**each, **source} for each in ([_STAND_IN] if table else _sources_of(args.path, args.format))]
+    evaluation = [
+        {"name": Path(each).resolve().name, "path": each, "split": args.split} for each in getattr(args, "against", [])
+    ]
+    given = {**settings, "name": args.step, "sources": sources, "evaluation": evaluation}
+    return resolve_recipe(Recipe.from_mapping(given), Path.cwd()), table
+
+
+_STAND_IN = {"name": "documents", "format": "parquet", "path": "."}  # a recipe has a source; this one is not read
+
+
+def _sources_of(path: str, wanted: str | None) -> list[dict[str, Any]]:
+    if wanted == PYDOCS:
+        return [{"name": PYDOCS, "format": PYDOCS, "packages": path.split(",")}]
+    formats = [wanted] if wanted else formats_in(path)
+    stem = Path(path).resolve().name.partition(".")[0].strip("*?[]") or "documents"
+    return [
+        {
+            "name": stem if len(formats) == 1 else f"{stem}-{each}",
+            "format": each,
+            "path": path,
+            **({"split": None} if each in (BEIR, MSMARCO) else {}),
+        }
+        for each in formats
+    ]
+
+
+def find_documents(path: Path) -> Path | None:
+    """Return the folder of DOCUMENTS that an earlier step, or a stage, wrote at a path; None for anything else."""
+    for folder in (path / DOCUMENTS.name, path):
+        first = next(iter(sorted(folder.rglob("*.parquet"))), None) if folder.is_dir() else None
+        if first is not None:
+            try:
+                names = set(pq.read_schema(first).names)
+            except (OSError, ValueError):
+                return None
+            if set(DOCUMENTS.names) - {"domain"} <= names:  # in folders by domain, that column is their name
+                return folder
+    return None
+
+
+def _run_step(args: argparse.Namespace) -> int:
+    from jobs.runtime.step import run_step
+
+    recipe, table = make_recipe(args)
+    job = Job(args.step, STEPS[args.step], recipe, table, args.out, force=args.force)
+    print(run_step(job, args.spark_conf, spark_settings(args.conf)))
+    return 0

@@ -1,0 +1,115 @@
+"""The suites that the tables of ``schemas/`` stand for, held against what a stage has written.
+
+A *boundary that leaves the house* is a stage whose tables others than its successors read: what is published, what is
+sent to a language model and comes back, and the ledger that people ask for reasons. Its stage says ``leaves=True``, and
+its outputs pass their suites before they exist for anyone. All other tables pass the schema check (``conform``) alone;
+what is wrong in them shows at the next boundary, since references lead there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from jobs.contracts.checkpoint import FOLDER, Suite, run_checkpoint
+from jobs.runtime.stage_run import StageRun
+from pipeline.contract import spark_schema
+from schemas.table import Column, Reference, Table
+
+_FEW_ROWS, _FEW_BYTES = 50_000, 1 << 27
+
+
+def check_outputs(run: StageRun) -> int:
+    """Hold the tables that a stage has written against their contracts; return how many expectations held.
+
+    Cost:   a Spark pass over each table, one over its key and one over its references.
+    Raises: AuditError that names what does not hold.
+    """
+    tables, suites = run.tables(), []
+    for table in run.stage.outputs:
+        few = is_few(run.place_of(table))
+        suites.append(Suite(table.name, table.key, run.as_written(table), expectations_of(table), few=few))
+        suites += references_of(table, run.written(table), tables)
+    return run_checkpoint(run.stage.name, suites, run.log_dir / FOLDER)
+
+
+def is_few(folder: Path) -> bool:
+    """Return whether the rows of a folder of Parquet files fit this process many times over."""
+    footers = [pq.read_metadata(path) for path in sorted(folder.glob("*.parquet"))]
+    size = sum(each.row_group(place).total_byte_size for each in footers for place in range(each.num_row_groups))
+    return bool(sum(each.num_rows for each in footers) <= _FEW_ROWS and size <= _FEW_BYTES)
+
+
+def expectations_of(table: Table, within: tuple[str, ...] = ()) -> list[Any]:
+    """Return what a table's contract expects of its rows; ``within`` are more columns, which belong to the key."""
+    import great_expectations.expectations as gxe
+
+    names, key = [*table.names, *within], [*within, *table.key]
+    unique = (
+        gxe.ExpectCompoundColumnsToBeUnique(column_list=key)
+        if len(key) > 1
+        else gxe.ExpectColumnValuesToBeUnique(column=key[0])
+    )
+    kinds = {field.name: type(field.dataType).__name__ for field in spark_schema(table).fields}
+    found: list[Any] = [gxe.ExpectTableColumnsToMatchSet(column_set=names, exact_match=True), unique]
+    for column in table.columns:
+        found.append(gxe.ExpectColumnValuesToBeOfType(column=column.name, type_=kinds[column.name]))
+        found += _of_values(column, table.reasons if column.name == "drop_reason" else column.choices)
+    return found
+
+
+def _of_values(column: Column, choices: tuple[str, ...]) -> Iterator[Any]:
+    import great_expectations.expectations as gxe
+
+    if not column.nullable:
+        yield gxe.ExpectColumnValuesToNotBeNull(column=column.name)
+    if choices:
+        yield gxe.ExpectColumnValuesToBeInSet(column=column.name, value_set=list(choices))
+    if column.low is not None or column.high is not None:
+        yield gxe.ExpectColumnValuesToBeBetween(column=column.name, min_value=column.low, max_value=column.high)
+    if column.filled:
+        yield gxe.ExpectColumnValueLengthsToBeBetween(column=column.name, min_value=1)
+
+
+def references_of(table: Table, frame: DataFrame, tables: Mapping[str, Callable[[], DataFrame]]) -> list[Suite]:
+    """Return the suite of a table's references, none where it has none; ``tables`` opens those that it may refer to.
+
+    The frame has the key, and for each reference whether it is met; texts are never shuffled.
+    """
+    import great_expectations.expectations as gxe
+
+    if not table.references:
+        return []
+    columns = dict.fromkeys([*table.key, *(name for each in table.references for name in each.columns)])
+    narrow = frame.select(*columns)
+    for reference in table.references:
+        narrow = _mark(narrow, reference, tables)
+    return [
+        Suite(
+            f"{table.name} references",
+            table.key,
+            narrow,
+            [gxe.ExpectColumnValuesToBeInSet(column=each.name, value_set=[True]) for each in table.references],
+        )
+    ]
+
+
+def _mark(frame: DataFrame, reference: Reference, tables: Mapping[str, Callable[[], DataFrame]]) -> DataFrame:
+    """Add whether a reference is met; null where there is none."""
+    found = None
+    for table, columns in reference.to:
+        targets = tables[table]().select(
+            *[F.col(there).alias(here) for there, here in zip(columns, reference.columns, strict=True)]
+        )
+        found = targets if found is None else found.unionByName(targets)
+    assert found is not None
+    marked = frame.join(found.distinct().withColumn("_found", F.lit(True)), [*reference.columns], how="left")
+    is_given = F.lit(True)
+    for name in reference.columns:
+        is_given = is_given & F.col(name).isNotNull()
+    return marked.withColumn(reference.name, F.when(is_given, F.coalesce("_found", F.lit(False)))).drop("_found")

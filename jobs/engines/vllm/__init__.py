@@ -1,0 +1,1 @@
+"""The vLLM server and its client."""

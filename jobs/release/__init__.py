@@ -1,0 +1,1 @@
+"""Versions of a dataset: published, described, compared, rolled back."""

@@ -1,0 +1,217 @@
+"""The dataset card: what a version is made of, how its negatives were judged, how to load it, what it cannot do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from schemas.shards import SHARDS
+
+_DOMAINS = 30  # rows of the table of domains; the rest is summed up
+
+_TEMPLATE = """---
+pretty_name: {name}
+tags:
+- pairwright
+- sentence-transformers
+- text-embeddings
+task_categories:
+- sentence-similarity
+- text-retrieval
+size_categories:
+- {size}
+configs:
+{configs}
+---
+
+# {name}
+
+Training data for text-embedding models, made by pairwright. Version `{version}`: the name is the digest of the
+contents, so equal versions are equal data.
+
+{counts}
+
+A row is a query with one document that answers it and, in stage 2, documents that look alike but do not answer it. A
+Parquet **row group is one planned batch**: one task{homogeneous}, no query and no document (or duplicate of it) twice,
+and no row's known answers among the other rows.
+
+## Load it
+
+```python
+from datasets import load_dataset
+
+pairs = load_dataset("path/to/this/directory", "stage1", split="train")
+negatives = load_dataset("parquet", data_files="path/to/this/directory/stage2/*.parquet", split="train")
+```
+
+A batch as planned: `pyarrow.parquet.ParquetFile(file).read_row_group(i)`. The evaluation sets under `eval/` have the
+layout of BEIR (`corpus.jsonl`, `queries.jsonl`, `qrels/test.tsv`); `manifest.json` has the SHA-256 of every file.
+
+## Columns
+
+{columns}
+
+## Where it comes from
+
+{sources}
+
+## From documents to examples
+
+Rows are never removed without a reason. Counts by reason, stage by stage:
+
+{funnel}
+
+## How the negatives were judged
+
+Candidates come from BM25 and from the nearest neighbours of an embedding model, up to the depth that the recipe names;
+a language model may have written more. Each has a probability of being a *false negative* (an answer that nobody
+labelled), estimated from its signals by a fusion calibrated on held-out labelled pairs; where those were too few, by
+its distance to the positive's score. Candidates above the tolerated rate were vetoed and stand in `known_ids`; the
+hardest of the others are the negatives, with that probability in `negative_fn`. A document that several rows of a batch
+would bring is brought by one of them: it stands against the others all the same. A teacher's score, where one was
+asked, is in `negative_teacher` (-1 = not asked).
+
+{judged}
+
+## Domains
+
+{domains}
+
+## Known limits
+
+- Unlabelled answers remain: the judge tolerates a rate of false negatives, it does not exclude them.
+- Positives taken from structure (titles, links) say what a text is about, not what a user would ask.
+- Texts written by a language model (rule `synthetic`, and negatives without a document) may be wrong or odd.
+- Near-duplicates are found by word overlap: paraphrases and translations of one text may both be here.
+- The texts keep the licences of their sources. Check them before you publish a model or this data.
+
+## Recipe
+
+Seed {seed}. Models, by digest: {models}.
+
+```json
+{recipe}
+```
+"""
+
+
+def write_card(path: Path, manifest: Mapping[str, Any]) -> None:
+    """Write the card from the manifest alone: equal versions have equal cards."""
+    rows = manifest["rows"]
+    stages = sorted({row["stage"] for row in rows})
+    path.write_text(
+        _TEMPLATE.format(
+            name=manifest["name"],
+            version=manifest["version"],
+            seed=manifest["seed"],
+            size=_size(sum(row["rows"] for row in rows)),
+            configs="\n".join(_configs(stages)),
+            counts=_counts(rows),
+            homogeneous=_homogeneous(manifest["recipe"]["assemble"]),
+            columns=_table(["column", "type", "meaning"], ([f"`{c.name}`", c.type, c.doc] for c in SHARDS.columns)),
+            sources=_table(
+                ["source", "licence", "documents", "characters"],
+                (
+                    [row["source"], row["license"], f"{row['documents']:,}", f"{row['characters']:,}"]
+                    for row in manifest["sources"]
+                ),
+            ),
+            funnel=_funnel(manifest["funnel"]),
+            judged=_judged(manifest["funnel"]),
+            domains=_domains(rows),
+            models=", ".join(_models(manifest["models"])),
+            recipe=json.dumps(manifest["recipe"], indent=1, sort_keys=True),
+        ),
+        encoding="utf-8",
+    )
+
+
+def _size(rows: int) -> str:
+    """Return the size category of the Hugging Face hub."""
+    steps = (
+        (1_000, "n<1K"),
+        (10_000, "1K<n<10K"),
+        (100_000, "10K<n<100K"),
+        (1_000_000, "100K<n<1M"),
+        (10_000_000, "1M<n<10M"),
+    )
+    return next((name for limit, name in steps if rows < limit), "n>10M")
+
+
+def _configs(stages: Sequence[int]) -> Iterable[str]:
+    for stage in stages:
+        yield f"- config_name: stage{stage}"
+        yield from ["  default: true"] if stage == stages[0] else []
+        yield f"  data_files:\n  - split: train\n    path: stage{stage}/*.parquet"
+
+
+def _counts(rows: Sequence[Mapping[str, Any]]) -> str:
+    tasks = {1: "pairs, negatives from the batch", 2: "pairs with judged negatives"}
+    lines = []
+    for stage, task in tasks.items():
+        part = [row for row in rows if row["stage"] == stage]
+        total, batches, negatives = (sum(row[key] for row in part) for key in ("rows", "batches", "negatives"))
+        lines.append([str(stage), task, f"{total:,}", f"{batches:,}", f"{negatives:,}"])
+    return _table(["stage", "task", "examples", "batches", "negatives"], lines)
+
+
+def _homogeneous(assemble: Mapping[str, Any]) -> str:
+    both = assemble["homogeneous_stage1"], assemble["homogeneous_stage2"]
+    if all(both):
+        return ", one domain"
+    return f", one domain in stage {1 if both[0] else 2}" if any(both) else ""
+
+
+def _funnel(funnel: Mapping[str, Any]) -> str:
+    return _table(
+        ["stage", "table", "rows", "kept", "dropped, by reason"],
+        (
+            [
+                stage,
+                table,
+                f"{sum(reasons.values()):,}",
+                f"{reasons.get('kept', 0):,}",
+                ", ".join(f"{reason} {count:,}" for reason, count in sorted(reasons.items()) if reason != "kept")
+                or "none",
+            ]
+            for stage, tables in funnel.items()
+            for table, reasons in tables.items()
+        ),
+    )
+
+
+def _judged(funnel: Mapping[str, Any]) -> str:
+    reasons = funnel.get("judge", {}).get("verdicts", {})
+    if not reasons:
+        return "No candidate was judged in this version."
+    words = ", ".join(f"{count:,} {reason}" for reason, count in sorted(reasons.items()))
+    return f"Of {sum(reasons.values()):,} candidates: {words}."
+
+
+def _domains(rows: Sequence[Mapping[str, Any]]) -> str:
+    sums: dict[str, list[int]] = {}
+    for row in rows:
+        sums.setdefault(row["domain"], [0, 0])[row["stage"] - 1] += row["rows"]
+    largest = sorted(sums.items(), key=lambda item: (-sum(item[1]), item[0]))
+    lines = [[name, *(f"{count:,}" for count in counts)] for name, counts in largest[:_DOMAINS]]
+    if rest := largest[_DOMAINS:]:
+        lines.append([f"{len(rest)} more", *(f"{sum(counts[i] for _, counts in rest):,}" for i in (0, 1))])
+    return _table(["domain", "examples in stage 1", "in stage 2"], lines)
+
+
+def _models(models: Mapping[str, Any]) -> Iterable[str]:
+    for role, digests in models.items():
+        each = [digests] if isinstance(digests, str) else digests
+        yield f"{role} {', '.join(f'`{digest}`' for digest in each) or 'none'}"
+
+
+def _table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a Markdown table; what would end a cell or a line is made harmless."""
+    lines = [heading, ["---"] * len(heading), *rows]
+    return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return " ".join(str(text).replace("|", "\\|").replace("<", "&lt;").split())

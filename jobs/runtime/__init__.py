@@ -1,0 +1,1 @@
+"""A stage, a run, a workspace."""

@@ -1,0 +1,159 @@
+"""A recipe and the place where it is built: what each stage's output is called there, and where it lies.
+
+A stage's *fingerprint* is the hash of its name and code version, the recipe sections that decide its result, digests
+of what it reads from outside (source files, model files) and the fingerprints of its inputs. An output that is
+complete under its fingerprint is never built twice: that is resume, and that is what makes a second build cheap.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jobs.runtime.stage import load_stage, name_of, stages_until
+from jobs.spark.session import start_session, stop_session
+from jobs.store.lease import Lease
+from jobs.store.mirror import open_store
+from jobs.store.object_store import MIRRORS
+from jobs.store.tables import Store, digest_of
+from pipeline.recipe import Recipe
+from schemas.errors import RecipeError
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from jobs.engines.vllm.server import VllmServer
+
+
+@dataclass
+class Workspace:
+    """A recipe and the place where it is built: fingerprints, sessions and folders of one run."""
+
+    recipe: Recipe
+    store: Store
+    conf: Path | None = None
+    spark_settings: Mapping[str, str] = field(default_factory=dict)
+    _fingerprints: dict[str, str] = field(default_factory=dict)
+    _digests: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    _spark: Any = None
+    server: VllmServer | None = None  # started ahead, while earlier stages run
+
+    @classmethod
+    def open(
+        cls, recipe: Recipe, place: Path | str, conf: Path | None = None, settings: Mapping[str, str] | None = None
+    ) -> Workspace:
+        """Open the workspace at a path or a URI, making it if need be."""
+        try:
+            store = open_store(place)
+            (store.workspace / "runs").mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RecipeError(
+                f"workspace {place} cannot be written ({error.strerror}); try another --workspace"
+            ) from error
+        return cls(recipe, store, conf, settings or {})
+
+    @property
+    def path(self) -> Path:
+        """The folder of the workspace."""
+        return self.store.workspace
+
+    @property
+    def uri(self) -> str:
+        """The name of the workspace: a URI."""
+        return self.store.mirror.uri if self.store.mirror else self.path.as_uri()
+
+    @contextmanager
+    def held(self, command: str) -> Iterator[None]:
+        """Hold the lease of the workspace while ``command`` writes to it. Raises: EngineError that says who has it."""
+        with self.store.mirror.held(command) if self.store.mirror else Lease(self.path, command):
+            yield
+
+    def place_of(self, path: Path) -> str:
+        """Return where something of the workspace is, for a person: on the remote, where there is one."""
+        if self.store.mirror is None:
+            return str(path)
+        return "/".join([self.uri, *path.relative_to(self.path).parts])
+
+    @property
+    def logs(self) -> Path:
+        """The folder of this recipe's runs: logs, and which fingerprint each stage has."""
+        return made(self.path / "runs" / self.recipe.name)
+
+    def fingerprint(self, name: str) -> str:
+        """Return the fingerprint of a stage's output under this recipe."""
+        if name not in self._fingerprints:
+            stage = load_stage(name)
+            self._fingerprints[name] = digest_of(
+                {
+                    "stage": stage.name,
+                    "version": stage.version,
+                    "seed": self.recipe.seed,
+                    "settings": {section: self.recipe.section(section) for section in stage.settings},
+                    "inputs": {name_of(what): self.fingerprint(maker) for what, maker in stage.inputs.items()},
+                    "external": self._digests.setdefault(name, stage.digests(self.recipe)),
+                }
+            )
+        return self._fingerprints[name]
+
+    def fingerprints(self, until: str) -> dict[str, str]:
+        """Return the fingerprints of the stages up to and including one; of all stages for any other name."""
+        return {name: self.fingerprint(name) for name in stages_until(until)}
+
+    def digests(self, name: str) -> Mapping[str, str]:
+        """Return the digests of what a stage reads from outside that its fingerprint stands for."""
+        self.fingerprint(name)
+        return self._digests[name]
+
+    def manifest(self, name: str) -> dict[str, Any] | None:
+        """Return the manifest of a stage's output, None when it is not built."""
+        return self.store.manifest(name, self.fingerprint(name))
+
+    def complete(self, name: str) -> dict[str, Any]:
+        """Return the manifest of a stage's output. Raises: RecipeError when it is not built."""
+        found = self.manifest(name)
+        if found is None:
+            raise RecipeError(
+                f"stage {name} is not built for recipe {self.recipe.name}; try: pairwright stage {name} RECIPE"
+            )
+        return found
+
+    def open_output(self, stage: str, name: str) -> Path:
+        """Return the directory of a complete output."""
+        return self.store.open(stage, self.fingerprint(stage), name)
+
+    def spark(self) -> SparkSession:
+        """Return the Spark session, started at the first call."""
+        if self._spark is None:
+            self._spark = start_session(self.recipe.name, self.logs / "spark.log", self.conf, self.spark_settings)
+            self._check_mirror(self._spark.sparkContext.master)
+        session: SparkSession = self._spark
+        return session
+
+    def _check_mirror(self, master: str) -> None:
+        if self.store.mirror and not master.startswith("local") and MIRRORS not in os.environ:
+            raise RecipeError(
+                f"the mirror of {self.uri} must be a folder that every executor of {master} mounts, got {self.path}; "
+                f"try setting {MIRRORS}, or a --workspace on a shared file system"
+            )
+
+    def stop_spark(self) -> None:
+        """Stop Spark, so that its memory is free for a trainer or a server."""
+        if self._spark is not None:
+            stop_session(self._spark)
+            self._spark = None
+
+    def stop_server(self) -> None:
+        """Stop the language model's server, where one was started ahead."""
+        if self.server is not None:
+            self.server.stop()
+            self.server = None
+
+
+def made(path: Path) -> Path:
+    """Return a folder, made if need be."""
+    path.mkdir(parents=True, exist_ok=True)
+    return path

@@ -1,0 +1,1 @@
+"""Spark's session, Java, and Python workers."""

@@ -1,0 +1,1 @@
+"""Files, tables, the lease, the mirror of a remote workspace."""

@@ -1,0 +1,206 @@
+"""What no current build and no kept version needs is removed, and what that frees is said.
+
+Kept are: the stage outputs of the latest build of every recipe in the workspace (``runs/<recipe>/stages.json``), those
+that the given recipes would use as they stand now, the latest versions of each given recipe's dataset, every version of
+any other dataset, and the stage outputs that made those versions. The caller holds the workspace's lease, so whatever
+is unfinished is dead.
+
+The caches then forget the texts that no stage output holds any more (``jobs/upkeep/prune_caches.py``): with
+``--keep 1`` nothing of an erased document is left.
+
+A stage output loses its manifest before its files, a version is renamed before it is deleted: no reader sees a part.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jobs.cache.few_shots import SHOTS
+from jobs.cache.parts import SCORES, VECTORS
+from jobs.cache.teachers import TEACHERS
+from jobs.release.history import current_version, read_history, write_history
+from jobs.runtime.workspace import Workspace
+from jobs.store.mirror import Mirror
+from jobs.store.tables import MANIFEST
+from jobs.upkeep.prune_caches import prune_caches
+from schemas.errors import EngineError, RecipeError, rule
+
+KEEP = 7
+REPLIES = "replies"  # the journal's folder
+VERSION, OUTPUT, LEFTOVER = "versions", "stage outputs", "leftovers"
+_LEFT_BY_PUBLISH = (".partial-*", ".damaged-*", ".removed-*", ".CURRENT.*")
+
+
+@dataclass(frozen=True)
+class Garbage:
+    """A file or a directory that nothing needs."""
+
+    kind: str
+    path: Path
+    files: int
+    bytes: int
+
+
+def find_garbage(workspaces: Sequence[Workspace], keep: int = KEEP) -> list[Garbage]:
+    """Return what can go from the workspace that the recipes share; ``keep`` versions a recipe stay, and CURRENT.
+
+    Raises: RecipeError when ``keep`` is below 1.
+    """
+    if keep < 1:
+        raise RecipeError(rule("--keep", "at least 1", keep))
+    root, mirror = workspaces[0].path, workspaces[0].store.mirror
+    builds = [*_latest_builds(root), *(place.fingerprints("evaluate") for place in workspaces)]
+    needed = {version for build in builds if (version := _version_of(root, build))}
+    old: set[Path] = set()
+    for place in workspaces:
+        old |= set(_old_versions(root / "datasets" / place.recipe.name, keep)) - needed
+    for home in sorted((root / "datasets").glob("*/")):
+        builds += [entry.stages for entry in read_history(home) if home / entry.version not in old]
+    kept = {(stage, fingerprint) for build in builds for stage, fingerprint in build.items()}
+    unfinished = [] if mirror is None else [path for path in mirror.orphans() if not path.exists()]
+    return [
+        _measured(kind, path, mirror)
+        for kind, path in [
+            *((VERSION, path) for path in sorted(old)),
+            *((OUTPUT, path) for path in _outputs(root) if (path.parent.name, path.name) not in kept),
+            *((LEFTOVER, path) for path in [*_leftovers(root, kept), *unfinished]),
+        ]
+    ]
+
+
+def remove_garbage(found: Iterable[Garbage], mirror: Mirror | None = None) -> None:
+    """Delete it. Raises: EngineError when the file system refuses; what is left is found again the next time."""
+    for each in found:
+        try:
+            if mirror is not None:
+                mirror.delete(each.path)
+            _remove(each)
+        except OSError as error:
+            raise EngineError(f"cannot delete {each.path}: {error.strerror}; try again as its owner") from error
+
+
+def said(found: Sequence[Garbage], root: Path, dry: bool) -> list[str]:
+    """Return the lines for the terminal: one for each thing, then the sum."""
+    lines = [
+        f"{each.kind:<14} {each.path.relative_to(root)}  {size_text(each.bytes)}, {each.files} files" for each in found
+    ]
+    kinds = [
+        f"{kind} {count}" for kind in (VERSION, OUTPUT, LEFTOVER) if (count := sum(each.kind == kind for each in found))
+    ]
+    what = f" ({', '.join(kinds)}; {sum(each.files for each in found):,} files)" if kinds else ""
+    return [*lines, f"{'would free' if dry else 'freed'} {size_text(sum(each.bytes for each in found))}{what}"]
+
+
+def size_text(size: float) -> str:
+    """Return a number of bytes for a person."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:,.0f} {unit}" if unit == "B" else f"{size:,.1f} {unit}"
+        size /= 1000
+    return f"{size:,.1f} TB"
+
+
+def _latest_builds(root: Path) -> Iterator[Mapping[str, str]]:
+    for path in sorted((root / "runs").glob("*/stages.json")):
+        try:
+            yield json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise EngineError(f"{path} is damaged ({error}); try building that recipe again, or deleting it") from error
+
+
+def _version_of(root: Path, build: Mapping[str, str]) -> Path | None:
+    """Return the directory of the version that a build made, None when it made none."""
+    pointer = root / "tables" / "publish" / build.get("publish", "none") / "dataset" / "dataset.json"
+    if not pointer.is_file():
+        return None
+    found = json.loads(pointer.read_text(encoding="utf-8"))
+    return root / "datasets" / str(found["name"]) / str(found["version"])
+
+
+def _old_versions(home: Path, keep: int) -> list[Path]:
+    """Return the versions beyond the ``keep`` latest, never CURRENT; one of no history is older than those in it."""
+    order = [entry.version for entry in read_history(home)]
+    there = [path for path in home.glob("[!.]*/") if (path / "manifest.json").is_file()]
+    latest_first = sorted(
+        there, key=lambda path: (order.index(path.name) if path.name in order else -1, path.name), reverse=True
+    )
+    current = current_version(home)
+    others = [path for path in latest_first if path.name != current]
+    return others[keep - (len(others) < len(there)) :]
+
+
+def _outputs(root: Path) -> list[Path]:
+    return sorted(path for path in (root / "tables").glob("*/*/"))
+
+
+def _leftovers(root: Path, kept: set[tuple[str, str]]) -> list[Path]:
+    """Return what unfinished work left: of stages, of publishing, of training, of files that were being replaced."""
+    fingerprints = {fingerprint for _, fingerprint in kept}
+    return sorted(
+        [
+            *(
+                path
+                for path in _outputs(root)
+                if (path.parent.name, path.name) in kept and not (path / MANIFEST).is_file()
+            ),
+            *(root / "scratch").glob("*"),
+            *(
+                path
+                for kind in (VECTORS, SCORES, REPLIES, TEACHERS, SHOTS)
+                for pattern in (".*", "*/.*")
+                for path in (root / "cache" / kind).glob(pattern)
+            ),
+            *(path for name in _LEFT_BY_PUBLISH for path in (root / "datasets").glob(f"*/{name}")),
+            *(path for path in (root / "cache" / "training").glob("*") if path.name not in fingerprints),
+            *(path for name in (".*.json.*", "*/.*.json.*") for path in (root / "runs").glob(name)),
+        ]
+    )
+
+
+def _measured(kind: str, path: Path, mirror: Mirror | None) -> Garbage:
+    there = (0, 0) if mirror is None else mirror.measured(path)
+    if there[0]:
+        return Garbage(kind, path, *there)
+    files = [file for file in path.rglob("*") if file.is_file()] if path.is_dir() else [path]
+    return Garbage(kind, path, len(files), sum(file.lstat().st_size for file in files))
+
+
+def _remove(each: Garbage) -> None:
+    path = each.path
+    if each.kind == VERSION and path.exists():
+        home, version = path.parent, path.name
+        path = path.replace(home / f".removed-{version}")
+        write_history(home, [entry for entry in read_history(home) if entry.version != version])
+    if not path.exists() and not path.is_symlink():
+        return  # it was on the remote alone
+    if path.is_dir() and not path.is_symlink():
+        (path / MANIFEST).unlink(missing_ok=True)
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+
+
+def run_gc(workspaces: Sequence[Workspace], args: argparse.Namespace) -> list[str]:
+    """Do what the command line asks for and return the lines to print."""
+    found, root = find_garbage(workspaces, args.keep), workspaces[0].path
+    if not args.dry_run:
+        remove_garbage(found, workspaces[0].store.mirror)
+    return [*_pruned(workspaces, {each.path for each in found}, args.dry_run), *said(found, root, args.dry_run)]
+
+
+def _pruned(workspaces: Sequence[Workspace], gone: set[Path], dry: bool) -> list[str]:
+    """Prune the caches, unless a build that may go on has filled them for tables that are still to come."""
+    store, root = workspaces[0].store, workspaces[0].path
+    if store.mirror:
+        store.mirror.pull_caches()
+    if not any((root / "cache" / kind).is_dir() for kind in (VECTORS, SCORES, REPLIES)):
+        return []
+    open_builds = [place.recipe.name for place in workspaces if place.manifest("publish") is None]
+    if open_builds:
+        return [f"the caches are left as they are: {', '.join(open_builds)} is not built as the recipe stands now"]
+    return prune_caches(workspaces[0].spark(), store, gone, dry)

@@ -1,0 +1,1 @@
+"""What people read: stories, differences, the report."""

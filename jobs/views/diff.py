@@ -1,0 +1,149 @@
+"""What a new version changed: documents, pairs, negatives and domains added, removed and changed since the last one.
+
+Compares the tables behind both versions, whole, in Spark; keeps counts by reason and a few ids, never a text.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from jobs.release.history import Publication
+from jobs.runtime.workspace import Workspace
+from pipeline.compare.changes import ADDED, CHANGED, REMOVED, compare_documents, compare_pairs, count_changes
+from pipeline.contract import frame_of, spark_schema
+from schemas.documents import DOCUMENTS
+from schemas.errors import ShardError
+from schemas.mining import VERDICTS
+from schemas.pairs import POSITIVES
+from schemas.table import Table
+
+_KINDS = (ADDED, REMOVED, CHANGED)
+_MARKS = {ADDED: "+", REMOVED: "-", CHANGED: "~"}
+_WHYS = 4  # reasons shown on the terminal
+
+
+def diff_versions(place: Workspace, before: Publication | None, after: Publication) -> dict[str, Any]:
+    """Return what changed from one version to the other; without an earlier one everything is added."""
+    home = place.path / "datasets" / place.recipe.name
+    stages = dict(before.stages) if before else {}
+    note = None
+    if before and not all(place.store.manifest(stage, stages.get(stage, "none")) for stage in _TABLES.values()):
+        note, stages = f"the tables behind {before.version} are gone, so rows are not compared", {}
+    found: dict[str, Any] = {"from": before.version if before else None, "to": after.version, "note": note}
+    if note is None:
+        found |= _rows(place, stages, dict(after.stages))
+    return {**found, **_manifests(home / before.version if before else None, home / after.version)}
+
+
+_TABLES: dict[Table, str] = {DOCUMENTS: "guard", POSITIVES: "synthesise", VERDICTS: "judge"}
+
+
+def _rows(place: Workspace, before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, Any]:
+    old = {table.name: _read(place, table, before.get(stage)) for table, stage in _TABLES.items()}
+    new = {table.name: _read(place, table, after[stage]) for table, stage in _TABLES.items()}
+    documents, facts = (old[DOCUMENTS.name], new[DOCUMENTS.name]), ("rule", "grade", "domain")
+    pair = ("query_id", "doc_id", "drop_reason")
+    pairs, pairs_now = (side[POSITIVES.name].select(*pair, *facts) for side in (old, new))
+    negatives, negatives_now = (side[VERDICTS.name].where("not is_positive").select(*pair) for side in (old, new))
+    return {
+        "documents": _described(*documents, compare_documents(*documents)),
+        "pairs": _described(pairs, pairs_now, compare_pairs(pairs, pairs_now, documents, facts)),
+        "negatives": _described(negatives, negatives_now, compare_pairs(negatives, negatives_now, documents)),
+    }
+
+
+def _read(place: Workspace, table: Table, fingerprint: str | None) -> DataFrame:
+    if fingerprint is None:
+        return frame_of(place.spark(), table, [])
+    path = place.store.open(_TABLES[table], fingerprint, table.name)
+    return place.spark().read.schema(spark_schema(table)).parquet(str(path))
+
+
+def _described(before: DataFrame, after: DataFrame, changes: DataFrame) -> dict[str, Any]:
+    found: dict[str, Any] = {kind: {} for kind in _KINDS}
+    for row in count_changes(changes).collect():
+        found[row["change"]][row["why"]] = {"count": row["count"], "samples": row["samples"]}
+    sizes = [frame.where(F.col("drop_reason").isNull()).count() for frame in (before, after)]
+    return {"before": sizes[0], "after": sizes[1], **found}
+
+
+def _manifests(before: Path | None, after: Path) -> dict[str, Any]:
+    """Compare what the versions say of themselves: rows a domain, and counts by drop_reason."""
+    old, new = (_manifest(path) if path else {"rows": [], "funnel": {}} for path in (before, after))
+    domains = [_domains(each["rows"]) for each in (old, new)]
+    reasons = [_reasons(each["funnel"]) for each in (old, new)]
+    return {"domains": _counts(*domains), "reasons": _counts(*reasons)}
+
+
+def _manifest(version: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads((version / "manifest.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ShardError(f"{version} is damaged ({error}); try deleting it and building again") from error
+    return found
+
+
+def _domains(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """Return the pairs of stage 1 by domain."""
+    found: dict[str, int] = {}
+    for row in rows:
+        if row["stage"] == 1:
+            found[row["domain"]] = found.get(row["domain"], 0) + row["rows"]
+    return found
+
+
+def _reasons(funnel: Mapping[str, Mapping[str, Mapping[str, int]]]) -> dict[str, int]:
+    return {
+        f"{stage}.{table}.{reason}": count
+        for stage, tables in funnel.items()
+        for table, reasons in tables.items()
+        for reason, count in reasons.items()
+    }
+
+
+def _counts(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, Any]:
+    names = sorted({*before, *after})
+    return {
+        ADDED: {name: after[name] for name in names if name not in before},
+        REMOVED: {name: before[name] for name in names if name not in after},
+        CHANGED: {
+            name: [before[name], after[name]]
+            for name in names
+            if name in before and name in after and before[name] != after[name]
+        },
+    }
+
+
+def diff_lines(diff: Mapping[str, Any]) -> list[str]:
+    """Return the block for the terminal."""
+    lines = [f"changes     {diff['from'] or 'nothing'} -> {diff['to']}"]
+    if diff["note"]:
+        lines.append(f"  {diff['note']}")
+    for what in ("documents", "pairs", "negatives"):
+        if what in diff:
+            lines += _lines_of(what, diff[what])
+    domains = diff["domains"]
+    moved = [f"{_MARKS[kind]} {name} ({count:,})" for kind in (ADDED, REMOVED) for name, count in domains[kind].items()]
+    moved += [f"~ {name} ({old:,} -> {new:,})" for name, (old, new) in domains[CHANGED].items()]
+    return [*lines, f"  {'domains':<10} {', '.join(moved) or 'as before'}"]
+
+
+def _lines_of(what: str, diff: Mapping[str, Any]) -> list[str]:
+    sums = {kind: sum(each["count"] for each in diff[kind].values()) for kind in _KINDS}
+    lines = [
+        f"  {what:<10} {diff['before']:,} -> {diff['after']:,}   "
+        + "  ".join(f"{_MARKS[kind]}{sums[kind]:,}" for kind in _KINDS)
+    ]
+    for kind in _KINDS:
+        most = sorted(diff[kind].items(), key=lambda each: (-each[1]["count"], each[0]))
+        said = [f"{why} {facts['count']:,}" for why, facts in most[:_WHYS]]
+        said += [f"{len(most) - _WHYS} more reasons"] if len(most) > _WHYS else []
+        if said:
+            lines.append(f"  {'':<10} {kind}: {', '.join(said)}")
+    return lines

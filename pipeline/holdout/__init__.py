@@ -1,0 +1,1 @@
+"""The evaluation set cut from the sources."""

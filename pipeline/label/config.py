@@ -1,0 +1,52 @@
+"""Signals of every candidate, and a teacher: a cross-encoder made from the gold pairs (Augmented SBERT, steps 1-3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from schemas.config import Config, setting
+
+
+@dataclass(frozen=True)
+class LabelConfig(Config):
+    """How the teacher is made, and how many pairs it scores."""
+
+    enabled: bool = setting(True, "whether a teacher is trained and asked; without it the judge has the other signals")
+    base: str = setting("all-MiniLM-L6-v2", "model that the cross-encoder starts from, by path or name")
+    gold_queries: int = setting(600, "most gold queries that the teacher learns from", low=1)
+    mined_negatives: int = setting(2, "mined negatives a gold query", low=0, high=100)
+    random_negatives: int = setting(1, "positives of other queries taken as negatives, a gold query", low=0, high=100)
+    refresh: float = setting(
+        0.0,
+        "share of the lessons that may change before a new teacher is trained; 0 always "
+        "trains one; above 0 a nightly keeps its teacher in the cache, and with it the scores",
+        low=0.0,
+        high=1.0,
+    )
+    margin: float = setting(
+        0.05, "a mined negative for teaching must score this share below the query's positive", low=0.0, high=1.0
+    )
+    held_out: float = setting(
+        0.3, "share of the gold queries that the teacher never sees, to measure it", low=0.0, high=0.9
+    )
+    measure_queries: int = setting(100, "held-out gold queries that the teacher is measured on", low=0)
+    measure_depth: int = setting(20, "of each of them, the hardest candidates scored whatever the cap", low=1)
+    cap: int = setting(
+        8_000,
+        "most pairs scored; measured queries first, then positives, then the hardest candidates of every query in turn",
+        low=0,
+    )
+    epochs: int = setting(1, "passes over the teaching pairs", low=1, high=100)
+    learning_rate: float = setting(1e-4, "peak learning rate of AdamW; it falls linearly to 0", low=0.0, high=1.0)
+    warmup: float = setting(0.1, "share of the steps with rising learning rate", low=0.0, high=1.0)
+    max_length: int = setting(128, "tokens of query and document together that the teacher reads", low=16, high=8192)
+    batch: int = setting(32, "pairs a training step, and a scoring pass", low=1, high=4096)
+    threads: int = setting(
+        2, "CPU threads while training; part of the result: another number rounds otherwise", low=1, high=256
+    )
+
+    def faults(self) -> list[str]:
+        """Refuse a teacher that has nothing to tell apart."""
+        if self.mined_negatives + self.random_negatives == 0:
+            return ["mined_negatives and random_negatives must not both be 0; try random_negatives: 1"]
+        return []

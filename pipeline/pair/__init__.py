@@ -1,0 +1,1 @@
+"""Positives from structure and judgements."""

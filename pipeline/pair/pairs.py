@@ -1,0 +1,248 @@
+"""Positives: which query a document is known to answer, from titles, links and judgements.
+
+    title   summary line, heading or question -> the text under it
+    links   what "See Also" says about a symbol -> that symbol, and
+            "see also <symbol>: <its title>" -> the symbol and each one named there
+    qrels   the queries that a source judges -> the documents it judges them by
+
+The second form of ``links`` asks for relatives, so it says so and cannot be confused with a title, which asks for one
+text. The symbol itself is among its positives: else it would be mined as their hardest negative. Known weakness: a
+title is what its author wrote, no more of a question than that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+from pyspark.sql.pandas.functions import pandas_udf
+from pyspark.sql.types import StringType
+
+from pipeline.contract import conform, kept
+from pipeline.ids import hash_column, unit_column
+from pipeline.ingest.tables import SEE_ALSO_MARK
+from pipeline.plans import Cut, cut_lineage
+from pipeline.similarity.queries import are_alike, find_protected, word_set
+from pipeline.text import normal_form
+from schemas.config import Config, setting
+from schemas.documents import DUPLICATE_ID
+from schemas.pairs import (
+    DUPLICATE_PAIR,
+    LINKS,
+    POSITIVES,
+    PROTECTED_QUERY,
+    QRELS,
+    QUERY_IN_TEXT,
+    QUERY_TOO_COMMON,
+    QUERY_TOO_LONG,
+    QUERY_TOO_SHORT,
+    SURPLUS_PAIR,
+    TITLE,
+)
+
+RULES = (TITLE, LINKS, QRELS)
+
+
+@dataclass(frozen=True)
+class PairConfig(Config):
+    """Where positives come from, and which queries are fit to be one."""
+
+    rules: tuple[str, ...] = setting(RULES, "rules that make positives", choices=RULES)
+    min_words: int = setting(3, "words a title or link query must have; judged queries need one", low=1)
+    max_words: int = setting(40, "words a query may have", low=1)
+    max_chars: int = setting(512, "characters a query may have", low=8)
+    max_docs_per_query: int = setting(3, "documents that one title may stand for; more = query_too_common", low=1)
+    max_per_rule: int | None = setting(None, "pairs of one domain and rule, drawn by hash; null = all", low=1)
+    protect_similarity: float = setting(
+        0.8, "Jaccard similarity of words from which a query is too near a protected one", low=0.1, high=1.0
+    )
+    pair_similarity: float = setting(
+        0.9, "Jaccard similarity of words from which two queries of one document make one pair", low=0.1, high=1.0
+    )
+
+    def faults(self) -> list[str]:
+        """At least one rule; lengths in order."""
+        found = [] if self.rules else ["rules must be one or more of title, links, qrels, got none"]
+        if self.min_words > self.max_words:
+            found.append(f"min_words must be at most max_words ({self.max_words}), got {self.min_words}")
+        return found
+
+
+def pair_documents(
+    documents: DataFrame,
+    domains: DataFrame,
+    judgements: DataFrame,
+    duplicates: DataFrame,
+    eval_queries: DataFrame,
+    cfg: PairConfig,
+    seed: int,
+    cut: Cut = cut_lineage,
+) -> DataFrame:
+    """Make positives by every rule of the config, and say which of them are not fit to train on.
+
+    In:    DOCUMENTS (all rows: links and judgements of dropped duplicates go to their survivors), DOMAINS, JUDGEMENTS,
+           DUPLICATES, EVAL_QUERIES.
+    Out:   POSITIVES, one row per query and kept document.
+    Drops: query_too_short, query_too_long, query_in_text (not for judged queries), query_too_common, protected_query,
+           duplicate_pair, surplus_pair; the first that applies.
+    Cost:  runs one job, which ``cut`` keeps.
+    Ties:  a pair that several rules make belongs to qrels, then title, then links; of spellings the smallest is kept.
+           Of pairs of one document (a cluster of duplicates has one) whose queries are nearly the same the one of the
+           better rule stays, then that of more words, then of the smaller query_id.
+    """
+    texts = kept(documents).select("doc_id", "text").join(domains, "doc_id", how="inner")
+    makers = {
+        TITLE: lambda: title_pairs(documents),
+        LINKS: lambda: _described(documents, duplicates, judgements).unionByName(_related(documents, duplicates)),
+        QRELS: lambda: _judged(documents, duplicates, judgements),
+    }
+    made = [makers[rule]() for rule in RULES if rule in cfg.rules]
+    pairs = made[0]
+    for more in made[1:]:
+        pairs = pairs.unionByName(more)
+    # Read twice below; the texts are normalised once.
+    unique = cut(_merge(measure_queries(pairs.join(texts, "doc_id", how="inner"))))
+    asked, guarded = unique.select("query_id", "form").distinct(), eval_queries.select(form_of("query").alias("form"))
+    protected = find_protected(asked, guarded, cfg.protect_similarity)
+    flagged = unique.join(protected.withColumn("is_protected", F.lit(True)), "query_id", how="left")
+    return conform(_drop_surplus(_drop_twins(_drop_unfit(flagged, cfg), cfg), cfg, seed), POSITIVES)
+
+
+def title_pairs(documents: DataFrame) -> DataFrame:
+    """Return (query, doc_id, rule, common, grade): the title of each kept document."""
+    return kept(documents).where(F.col("title") != "").select(*_pair(F.col("title"), TITLE, counts=True))
+
+
+def _pair(query: Column, rule: str, *, counts: bool, grade: Column | None = None) -> list[Column]:
+    """Return the columns of a pair; ``counts`` says whether the query may be too common."""
+    return [
+        query.alias("query"),
+        F.col("doc_id"),
+        F.lit(rule).alias("rule"),
+        F.lit(counts).alias("counts"),
+        (F.lit(1.0) if grade is None else grade).alias("grade"),
+    ]
+
+
+def _targets(documents: DataFrame, duplicates: DataFrame) -> DataFrame:
+    """Return (source, native, doc_id): the document that stands for a native id, its survivor where it was dropped."""
+    named = documents.where(F.col("native_id").isNotNull() & ~F.col("drop_reason").eqNullSafe(DUPLICATE_ID))
+    heirs = named.join(duplicates.select("doc_id", "survivor_id"), "doc_id", how="left")
+    heir = F.coalesce("survivor_id", "doc_id").alias("doc_id")
+    return heirs.select("source", F.col("native_id").alias("native"), heir)
+
+
+def _judged(documents: DataFrame, duplicates: DataFrame, judgements: DataFrame) -> DataFrame:
+    is_qrel = ~F.contains("query_native_id", F.lit(SEE_ALSO_MARK))
+    found = judgements.where(is_qrel).withColumnRenamed("doc_native_id", "native")
+    resolved = found.join(_targets(documents, duplicates), ["source", "native"], how="inner")
+    return resolved.select(*_pair(F.col("query"), QRELS, counts=False, grade=F.col("grade")))
+
+
+def _described(documents: DataFrame, duplicates: DataFrame, judgements: DataFrame) -> DataFrame:
+    said = judgements.where(F.contains("query_native_id", F.lit(SEE_ALSO_MARK)))
+    named = said.withColumnRenamed("doc_native_id", "native")
+    resolved = named.join(_targets(documents, duplicates), ["source", "native"], how="inner")
+    return resolved.select(*_pair(F.col("query"), LINKS, counts=True))
+
+
+def _related(documents: DataFrame, duplicates: DataFrame) -> DataFrame:
+    named = kept(documents).where(F.col("native_id").isNotNull() & (F.col("title") != ""))
+    links = named.select(
+        "source", "native_id", "title", F.col("doc_id").alias("from_id"), F.explode("links").alias("native")
+    )
+    resolved = links.join(_targets(documents, duplicates), ["source", "native"], how="inner")
+    living = resolved.join(kept(documents).select("doc_id"), "doc_id", how="left_semi")
+    others = living.where(F.col("from_id") != F.col("doc_id"))
+    query = F.concat(F.lit("see also "), F.substring_index("native_id", ".", -1), F.lit(": "), F.col("title"))
+    asked = others.select(query.alias("query"), F.explode(F.array("from_id", "doc_id")).alias("doc_id"))
+    return asked.select(*_pair(F.col("query"), LINKS, counts=False))
+
+
+@pandas_udf(StringType())  # type: ignore[call-overload, untyped-decorator]
+def _forms(texts: pd.Series) -> pd.Series:
+    return texts.map(normal_form)
+
+
+def form_of(column: str) -> Column:
+    """Return a column of normal forms."""
+    found: Column = _forms(F.col(column))
+    return found
+
+
+def measure_queries(pairs: DataFrame) -> DataFrame:
+    """Add the normal form and id of each query, its number of words, and whether the text holds it word for word.
+
+    In:  ``query`` and ``text``, besides others, which stay; ``text`` goes.
+    Out: form, query_id, words, in_text.
+    """
+    formed = pairs.withColumns({"form": form_of("query"), "_text": form_of("text")})
+    padded = [F.concat(F.lit(" "), F.col(name), F.lit(" ")) for name in ("_text", "form")]
+    words = F.when(F.col("form") == "", 0).otherwise(F.size(F.split("form", " ")))
+    return formed.withColumns(
+        {
+            "query_id": hash_column(F.col("form")),
+            "words": words,
+            "in_text": F.contains(*padded),
+        }
+    ).drop("_text", "text")
+
+
+def _merge(pairs: DataFrame) -> DataFrame:
+    """Keep one row per query and document, and one spelling per query."""
+    best = F.min_by("rule", _priority()).alias("rule")
+    merged = pairs.groupBy("query_id", "form", "doc_id", "domain").agg(
+        best,
+        F.min("query").alias("query"),
+        F.max("grade").alias("grade"),
+        F.first("words").alias("words"),
+        F.bool_or("in_text").alias("in_text"),
+        F.bool_or("counts").alias("counts"),
+    )
+    return merged.withColumn("query", F.min("query").over(Window.partitionBy("query_id")))
+
+
+def _drop_unfit(pairs: DataFrame, cfg: PairConfig) -> DataFrame:
+    structural = F.col("rule") != QRELS
+    is_short = F.col("words") < F.when(structural, cfg.min_words).otherwise(1)
+    is_long = (F.col("words") > cfg.max_words) | (F.length("query") > cfg.max_chars)
+    holders = F.sum(F.col("counts").cast("int")).over(Window.partitionBy("query_id"))
+    is_common = structural & F.col("counts") & (holders > cfg.max_docs_per_query)
+    reason = (
+        F.when(is_short, QUERY_TOO_SHORT)
+        .when(is_long, QUERY_TOO_LONG)
+        .when(structural & F.col("in_text"), QUERY_IN_TEXT)
+        .when(is_common, QUERY_TOO_COMMON)
+        .when(F.col("is_protected"), PROTECTED_QUERY)
+    )
+    return pairs.withColumn("drop_reason", reason)
+
+
+def _priority() -> Column:
+    """Return the place of a pair's rule, the best first."""
+    return F.array_position(F.array(F.lit(QRELS), F.lit(TITLE), F.lit(LINKS)), F.col("rule"))
+
+
+def _drop_twins(pairs: DataFrame, cfg: PairConfig) -> DataFrame:
+    """Drop a pair when a better one of its document asks in nearly the same words."""
+    place = F.struct(_priority(), -F.col("words"), "query_id")
+    fit = pairs.where(F.col("drop_reason").isNull()).select(
+        "doc_id", "query_id", place.alias("place"), word_set("form").alias("asked")
+    )
+    better = fit.select("doc_id", F.col("place").alias("better"), F.col("asked").alias("said"))
+    met = fit.join(better, "doc_id", how="inner").where(F.col("better") < F.col("place"))
+    twins = met.where(are_alike("asked", "said", cfg.pair_similarity)).select("query_id", "doc_id").distinct()
+    marked = pairs.join(twins.withColumn("twin", F.lit(DUPLICATE_PAIR)), ["query_id", "doc_id"], how="left")
+    return marked.withColumn("drop_reason", F.coalesce("drop_reason", "twin"))
+
+
+def _drop_surplus(pairs: DataFrame, cfg: PairConfig, seed: int) -> DataFrame:
+    if cfg.max_per_rule is None:
+        return pairs
+    drawn = Window.partitionBy("domain", "rule", "drop_reason").orderBy(
+        unit_column(seed, F.col("query_id"), F.col("doc_id")), "query_id", "doc_id"
+    )
+    is_surplus = F.col("drop_reason").isNull() & (F.row_number().over(drawn) > cfg.max_per_rule)
+    return pairs.withColumn("drop_reason", F.when(is_surplus, SURPLUS_PAIR).otherwise(F.col("drop_reason")))

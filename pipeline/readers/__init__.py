@@ -1,0 +1,1 @@
+"""What a source is read with: a file a format."""

@@ -1,0 +1,77 @@
+"""A row with the user's names becomes a record; a row that cannot is rejected with what was wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.ingest.config import SourceConfig
+from pipeline.readers.records import DOCUMENT, MISSING_FIELD, WRONG_TYPE, Record, reject
+
+# Tried in this order where the recipe names no field.
+_DEFAULTS = {"id": ("_id", "id"), "links": ("links",)}
+
+
+def names_of(source: SourceConfig, field: str) -> tuple[str, ...]:
+    """Return the names under which a field is looked for, first match wins."""
+    return (source.fields[field],) if field in source.fields else _DEFAULTS.get(field, (field,))
+
+
+def read_row(row: Mapping[str, Any], source: SourceConfig, path: str, line: int, raw: bytes) -> Record:
+    """Return the document of a row, or the reject that says which field is missing or of the wrong type."""
+    wrong: list[str] = []
+    text = _string(row, source, "text", wrong)
+    if text is None and not wrong:
+        has = ", ".join(sorted(map(str, row))[:20])
+        detail = f"no field {names_of(source, 'text')[0]!r}; the row has: {has}; try sources.{source.name}.fields.text"
+        return reject(path, line, MISSING_FIELD, detail, raw)
+    record = Record(
+        DOCUMENT,
+        path,
+        line,
+        native_id=_identifier(row, source, wrong),
+        title=_string(row, source, "title", wrong) or "",
+        text=text or "",
+        links=_links(row, source, wrong),
+        family=_string(row, source, "family", wrong),
+        domain=_string(row, source, "domain", wrong),
+        license=_string(row, source, "license", wrong),
+    )
+    return reject(path, line, WRONG_TYPE, "; ".join(wrong), raw) if wrong else record
+
+
+def _value(row: Mapping[str, Any], source: SourceConfig, field: str) -> tuple[str, Any]:
+    names = names_of(source, field)
+    for name in names:
+        if row.get(name) is not None:
+            return name, row[name]
+    return names[0], None
+
+
+def _string(row: Mapping[str, Any], source: SourceConfig, field: str, wrong: list[str]) -> str | None:
+    name, value = _value(row, source, field)
+    if value is None or isinstance(value, str):
+        return value
+    wrong.append(f"field {name!r} must be a string, got {type(value).__name__}")
+    return None
+
+
+def _identifier(row: Mapping[str, Any], source: SourceConfig, wrong: list[str]) -> str | None:
+    """Ids are strings or whole numbers; an empty one is none."""
+    name, value = _value(row, source, "id")
+    if isinstance(value, bool) or not isinstance(value, str | int | None):
+        wrong.append(f"field {name!r} must be a string or a whole number, got {type(value).__name__}")
+        return None
+    return None if value is None or value == "" else str(value)
+
+
+def _links(row: Mapping[str, Any], source: SourceConfig, wrong: list[str]) -> list[str]:
+    name, value = _value(row, source, "links")
+    if value is None:
+        return []
+    if isinstance(value, str | int):
+        value = [value]
+    if isinstance(value, list) and all(isinstance(each, str | int) for each in value):
+        return [str(each) for each in value]
+    wrong.append(f"field {name!r} must be a list of ids, got {type(value).__name__}")
+    return []

@@ -1,0 +1,187 @@
+"""The readers of HTML files and WARC archives: main text with its headings, by trafilatura.
+
+Headings keep Markdown's marks (``## ``), list items a dash, so that passages can be cut by structure. An archive's
+records that are no pages (requests, metadata) are passed over; pages that give no text are rejected with the reason.
+Known weakness: what a browser's scripts would write is not seen.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from pipeline.ingest.config import SourceConfig
+from pipeline.ingest.units import Unit
+from pipeline.readers.compression import PackError, open_unit
+from pipeline.readers.records import (
+    BROKEN_PAGE,
+    CUT_RECORD,
+    DOCUMENT,
+    EMPTY_FILE,
+    HTTP_STATUS,
+    NO_MAIN_TEXT,
+    NOT_A_PAGE,
+    NOT_WARC,
+    Record,
+    reject,
+)
+from pipeline.readers.rejects import too_large, unreadable
+from pipeline.readers.whole_files import read_whole
+from pipeline.text import one_line
+
+_PAGES = ("text/html", "application/xhtml+xml")
+_CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w:-]+)", re.IGNORECASE)
+_PRESCAN = 2048
+_BLOCKS = frozenset({"head", "p", "list", "table", "quote", "code", "div"})
+
+
+class Page(NamedTuple):
+    """What is kept of a page."""
+
+    title: str
+    text: str
+    license: str | None
+
+
+def read_html(unit: Unit, source: SourceConfig) -> Iterator[Record]:
+    """Yield the document of an HTML file, named by its path."""
+    raw = read_whole(unit, source)
+    yield raw if isinstance(raw, Record) else _page_record(raw, "", unit.path, unit.path, 1)
+
+
+def _page_record(raw: bytes, content_type: str, native: str, path: str, line: int) -> Record:
+    try:
+        page = extract_page(decode_page(raw, content_type))
+    except Exception as error:  # noqa: BLE001 -- parsers of other people's pages break in ways of their own
+        return reject(path, line, BROKEN_PAGE, f"{type(error).__name__}: {error}", raw)
+    if page is None:
+        detail = "no main text was found; is it a list of links, or made by scripts?"
+        return reject(path, line, NO_MAIN_TEXT, detail, raw)
+    return Record(DOCUMENT, path, line, native_id=native, title=page.title, text=page.text, license=page.license)
+
+
+def decode_page(raw: bytes, content_type: str) -> str | bytes:
+    """Return the page in the character set that the server or the page itself tells; else its bytes, to be guessed.
+
+    The extractor alone would guess whatever is told, and reads short Japanese pages as Korean.
+    """
+    for told in (content_type, raw[:_PRESCAN].decode("latin-1")):
+        named = _CHARSET.search(told)
+        try:
+            if named:
+                return raw.decode(named[1])
+        except (LookupError, UnicodeError):  # a wrong name, or another one than it says
+            continue
+    return raw
+
+
+def extract_page(html: str | bytes) -> Page | None:
+    """Return title and main text of a page, or None when it has none.
+
+    Source: trafilatura (Barbaresi 2021), without comments and links.
+    """
+    import trafilatura  # slow to load, and most recipes read no pages
+
+    logging.getLogger("trafilatura").setLevel(logging.CRITICAL)
+    found = trafilatura.bare_extraction(
+        html, include_comments=False, with_metadata=True, date_extraction_params={"extensive_search": False}
+    )
+    if found is None or isinstance(found, dict):
+        return None
+    blocks = [block for block in _blocks(found.body) if block.strip()]
+    title = one_line(found.title or "")
+    if blocks and blocks[0].startswith("#"):
+        heading = blocks[0].lstrip("#").strip()
+        title = title or heading
+        blocks = blocks[1:] if heading == title else blocks  # a text that repeats its title teaches nothing
+    return Page(title, "\n\n".join(blocks), found.license) if blocks else None
+
+
+def _blocks(element: Any) -> Iterator[str]:
+    """Yield the blocks of trafilatura's tree as Markdown."""
+    tag = element.tag
+    if tag == "head":
+        level = element.get("rend", "h2")[1:]
+        yield f"{'#' * int(level) if level.isdigit() else '##'} {_inline(element)}"
+    elif tag == "list":
+        yield "\n".join(f"- {_inline(item)}" for item in element.iter("item"))
+    elif tag == "table":
+        yield "\n".join(" | ".join(_inline(cell) for cell in row.iter("cell")) for row in element.iter("row"))
+    elif tag == "code":
+        yield "".join(element.itertext()).strip("\n")
+    elif any(child.tag in _BLOCKS for child in element):
+        yield one_line(element.text or "")
+        for child in element:
+            yield from _blocks(child)
+            yield one_line(child.tail or "")
+    else:
+        yield _inline(element)
+
+
+def _inline(element: Any) -> str:
+    return one_line("".join(element.itertext()))
+
+
+def read_warc(unit: Unit, source: SourceConfig) -> Iterator[Record]:
+    """Yield the pages of an archive: responses by their URL, and the texts of WET files; records are counted from 1."""
+    from warcio.archiveiterator import ArchiveIterator
+    from warcio.exceptions import ArchiveLoadFailed
+
+    number = 0
+    if unit.size == 0:
+        yield reject(unit.path, 0, EMPTY_FILE, "the file is empty")
+        return
+    try:
+        with open_unit(unit, source) as handle:
+            begin = handle.read(5)
+            if begin != b"WARC/":
+                yield reject(unit.path, 0, NOT_WARC, "the file must begin with WARC/", begin)
+                return
+            for number, record in enumerate(ArchiveIterator(_Rejoined(begin, handle)), 1):
+                yield from _archived(record, unit.path, number, source)
+    except ArchiveLoadFailed as error:
+        yield reject(unit.path, number + 1, NOT_WARC, f"{one_line(str(error))}; {number} records were read before")
+    except PackError as error:
+        detail = f"{error}; {number} records were read before the break"
+        yield reject(unit.path, number + 1, error.reason, detail)
+    except OSError as error:
+        yield unreadable(unit.path, number + 1, error)
+
+
+class _Rejoined:
+    """A stream whose first bytes were read already."""
+
+    def __init__(self, begin: bytes, rest: Any) -> None:
+        self._begin, self._rest = begin, rest
+
+    def read(self, size: int) -> bytes:
+        """Return the first bytes, then the rest."""
+        begin, self._begin = self._begin, b""
+        found: bytes = begin or self._rest.read1(size)  # read() would lose what comes before a break
+        return found
+
+
+def _archived(record: Any, path: str, number: int, source: SourceConfig) -> Iterator[Record]:
+    """Yield the document of a response or of a WET record, or why there is none; other records give nothing."""
+    native = record.rec_headers.get_header("WARC-Target-URI")
+    is_page, is_text = record.rec_type == "response", record.rec_type == "conversion"
+    if not native or not (is_page or is_text):
+        return
+    kind = (record.http_headers.get_header("Content-Type") or "") if is_page and record.http_headers else ""
+    status = record.http_headers.get_statuscode() if is_page and record.http_headers else "200"
+    if status != "200":
+        yield reject(path, number, HTTP_STATUS, f"{native}: the server answered {status}, not 200")
+    elif is_page and not kind.lower().startswith(_PAGES):
+        yield reject(path, number, NOT_A_PAGE, f"{native}: content type {kind or 'unknown'}, not HTML")
+    else:
+        raw = record.content_stream().read(source.max_bytes + 1)
+        if len(raw) > source.max_bytes:
+            yield too_large(path, number, source, raw)
+        elif getattr(record.raw_stream, "limit", 0) > 0:
+            yield reject(path, number, CUT_RECORD, f"{native}: the file ends within the record", raw)
+        elif is_text:
+            yield Record(DOCUMENT, path, number, native_id=native, text=raw.decode("utf-8", "replace"))
+        else:
+            yield _page_record(raw, kind, native, path, number)

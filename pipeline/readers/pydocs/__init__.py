@@ -1,0 +1,1 @@
+"""Docstrings of installed packages."""

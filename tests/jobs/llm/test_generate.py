@@ -1,0 +1,101 @@
+"""Prompts lie on disk in the order in which they are asked, and each is asked once."""
+
+from contextlib import nullcontext
+from types import SimpleNamespace
+
+import pyarrow.parquet as pq
+import pytest
+
+import jobs.llm.generate as writer
+from jobs.llm.generate import StoredRequests, fetch_replies, read_prompts, store_prompts
+from pipeline.ports import GenerationReply
+from pipeline.synthesise.config import SynthesiseConfig
+from schemas.pairs import NEGATIVE, QUERY
+
+ASKED = [
+    ("3", QUERY, "b"),
+    ("1", QUERY, "c"),
+    ("2", NEGATIVE, "a\n=>"),
+    ("9", QUERY, "a"),
+    ("4", QUERY, "b"),
+    ("5", QUERY, "\U0001f41d"),
+]
+IN_ORDER = ["9", "2", "3", "4", "1", "5"]  # of the prompts, then of the ids
+
+
+class Model:
+    """Answers a prompt with itself; what it was asked is noted as it is asked."""
+
+    def __init__(self):
+        self.seen, self.counted = [], []
+
+    def complete(self, requests, **settings):
+        self.counted.append(len(requests))
+        for each in requests:
+            self.seen.append(each.request_id)
+            yield GenerationReply(each.request_id, f"re {each.prompt}", "stop")
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Give a run over plain folders, with a model in place of vLLM."""
+    home = SimpleNamespace(
+        scratch=tmp_path / "scratch",
+        cache_dir=tmp_path / "cache",
+        notes={},
+        model=Model(),
+        recipe=SimpleNamespace(synthesise=SynthesiseConfig(), seed=7),
+        progress=lambda *_: None,
+    )
+    home.note = lambda **told: home.notes.update(told)
+    home.timed = lambda _: nullcontext()
+    monkeypatch.setattr(writer, "generators_for", lambda run: nullcontext({QUERY: run.model, NEGATIVE: run.model}))
+    return home
+
+
+def stored(spark, run, asked=ASKED):
+    return store_prompts(spark.createDataFrame(asked, "request_id string, kind string, prompt string"), run)
+
+
+def test_prompts_are_read_in_their_order_a_part_at_a_time(spark, run, monkeypatch):
+    folder = stored(spark, run)
+    monkeypatch.setattr(writer, "_ROWS", 2)
+    sizes = []
+    whole = pq.ParquetFile.iter_batches
+
+    def watched(self, **settings):
+        for batch in whole(self, **settings):
+            sizes.append(batch.num_rows)
+            yield batch
+
+    monkeypatch.setattr(pq.ParquetFile, "iter_batches", watched)
+    assert [each[0] for each in read_prompts(folder)] == IN_ORDER
+    assert sizes == [2, 2, 2]
+    chosen = StoredRequests(folder, frozenset({"1", "9"}))
+    assert [each.request_id for each in chosen] == [each.request_id for each in chosen] == ["9", "1"]
+    assert len(chosen) == 2
+
+
+def test_equal_prompts_are_asked_once_and_a_second_time_none(spark, run):
+    folder = stored(spark, run)
+    got = fetch_replies(folder, run, "m")
+    assert list(got) == ["1", "2", "3", "4", "5", "9"]
+    assert {request: got[request].reply for request, _, _ in ASKED} == {
+        request: f"re {prompt}" for request, _, prompt in ASKED
+    }
+    assert run.model.seen == ["9", "3", "1", "5", "2"]  # 4 asks what 3 does; negatives follow the queries
+    assert run.model.counted == [4, 1]
+    assert (run.notes["asked"], run.notes["remembered"], run.notes["refused"]) == (5, 1, 0)
+    assert fetch_replies(folder, run, "m") == got
+    assert len(run.model.seen) == 5
+    assert run.notes["remembered"] == 6
+
+
+def test_nothing_asked_is_nothing_got(spark, run):
+    assert fetch_replies(stored(spark, run, []), run, "m") == {}
+    assert run.model.counted == []
+
+
+def test_for_a_kind_that_nobody_asks_no_prompt_is_read(spark, run):
+    fetch_replies(stored(spark, run, [each for each in ASKED if each[1] == QUERY]), run, "m")
+    assert run.model.counted == [4]

@@ -1,0 +1,139 @@
+"""Stages: complete or invisible, one clear line for every failure, a fingerprint that sees what matters."""
+
+import ast
+import errno
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from jobs.runtime import stage as stages
+from jobs.runtime.exit_status import AUDIT_FAILED
+from jobs.runtime.failures import house_error
+from jobs.runtime.stage import STAGES, Stage
+from jobs.runtime.stage_run import StageRun, run_stage
+from jobs.runtime.workspace import Workspace
+from pipeline.recipe import load_recipe
+from schemas.errors import ContractError, EngineError, PairwrightError, RecipeError
+
+
+def recipe(folder: Path, extra: str = "") -> Path:
+    (folder / "docs.jsonl").write_text(json.dumps({"title": "a", "text": "b"}) + "\n")
+    path = folder / "r.yaml"
+    path.write_text(f"name: r\nsources:\n  - {{name: s, format: jsonl, path: docs.jsonl}}\n{extra}")
+    return path
+
+
+def make_stage(run: Callable[[StageRun], None], name: str = "ingest") -> Stage:
+    return Stage(name=name, version=1, settings=("dedupe",), inputs={}, run=run, artefacts=("out",))
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    place = Workspace.open(load_recipe(recipe(tmp_path)), tmp_path / "w")
+    monkeypatch.setattr("jobs.runtime.workspace.load_stage", lambda _: make_stage(lambda _: None))
+    return place
+
+
+def good(run: StageRun) -> None:
+    (run.artefact("out") / "x").write_text("x")
+    (run.scratch / "temporary").write_text("y")
+    run.note(answer=42)
+
+
+def test_a_stage_is_complete_with_its_notes_and_leaves_no_scratch(workspace: Workspace) -> None:
+    manifest = run_stage(make_stage(good), workspace)
+    assert manifest["notes"] == {"answer": 42}
+    assert workspace.open_output("ingest", "out").joinpath("x").read_text() == "x"
+    assert list((workspace.path / "scratch").iterdir()) == []
+
+
+def fails(error: Exception) -> Callable[[StageRun], None]:
+    def run(run: StageRun) -> None:
+        (run.artefact("out") / "half").write_text("x")
+        raise error
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "line"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), EngineError, "the disk is full; try freeing space"),
+        (RuntimeError("java.lang.OutOfMemoryError: heap"), EngineError, "Java ran out of memory"),
+        (ValueError("odd"), EngineError, "stage ingest failed: ValueError: odd"),
+        (RecipeError("model must be an existing directory"), RecipeError, "model must be an existing directory"),
+        (
+            RuntimeError("PythonException:\nschemas.errors.ContractError: a key is null\n"),
+            ContractError,
+            "a key is null",
+        ),
+    ],
+)
+def test_a_failed_stage_says_one_line_and_leaves_nothing(
+    workspace: Workspace, error: Exception, kind: type[PairwrightError], line: str
+) -> None:
+    with pytest.raises(kind, match=line) as caught:
+        run_stage(make_stage(fails(error)), workspace)
+    assert "\n" not in str(caught.value)
+    assert workspace.manifest("ingest") is None
+    assert not list((workspace.path / "tables").rglob("half"))
+
+
+def test_a_stage_that_forgets_an_output_fails(workspace: Workspace) -> None:
+    with pytest.raises(EngineError, match="wrote no out"):
+        run_stage(make_stage(lambda _: None), workspace)
+
+
+def test_an_interrupted_stage_leaves_nothing(workspace: Workspace) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run_stage(make_stage(fails(KeyboardInterrupt())), workspace)  # type: ignore[arg-type]
+    assert workspace.manifest("ingest") is None
+
+
+def test_an_input_that_is_not_built_is_named(tmp_path: Path) -> None:
+    place = Workspace.open(load_recipe(recipe(tmp_path)), tmp_path / "w")
+    with pytest.raises(RecipeError, match="stage ingest is not built"):
+        run_stage(stages.load_stage("dedupe"), place)
+
+
+def test_the_fingerprint_sees_settings_seed_and_source_bytes_and_nothing_else(tmp_path: Path) -> None:
+    def prints(extra: str = "") -> dict[str, str]:
+        place = Workspace.open(load_recipe(recipe(tmp_path, extra)), tmp_path / "w")
+        return {name: place.fingerprint(name) for name in ("ingest", "dedupe", "bucket")}
+
+    first = prints()
+    assert prints("judge: {tolerance: 0.2}\n") == first
+    near = prints("dedupe: {threshold: 0.7}\n")
+    assert near["ingest"] == first["ingest"]
+    assert near["dedupe"] != first["dedupe"]
+    assert near["bucket"] != first["bucket"]  # downstream of dedupe
+    assert prints("seed: 14\n")["ingest"] != first["ingest"]
+    (tmp_path / "docs.jsonl").write_text("{}\n")
+    place = Workspace.open(load_recipe(tmp_path / "r.yaml"), tmp_path / "w")
+    assert place.fingerprint("ingest") != prints()["ingest"]
+
+
+def test_the_airflow_dag_has_a_task_for_every_stage_in_the_order_of_the_build() -> None:
+    source = (Path(stages.__file__).parents[1] / "schedule" / "pairwright_nightly.py").read_text()
+    given = {
+        target.id: each.value
+        for each in ast.parse(source).body
+        if isinstance(each, ast.Assign)
+        for target in each.targets
+        if isinstance(target, ast.Name)
+    }
+    dataset, model = ast.literal_eval(given["DATASET"]), ast.literal_eval(given["MODEL"])
+    assert [*dataset, *model] == list(STAGES)
+    assert dataset[-1] == "publish"
+    assert ast.literal_eval(given["AUDIT_FAILED"]) == AUDIT_FAILED
+
+
+def test_no_error_is_read_into_a_text_that_names_none() -> None:
+    assert house_error("java.lang.IllegalStateException: EngineErrors happen") is None
+
+
+def test_a_missing_model_is_a_recipe_error_that_names_the_way_out(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"model must be an existing directory.*make setup"):
+        load_recipe(recipe(tmp_path)).model_path("no-such-model")

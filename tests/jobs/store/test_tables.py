@@ -1,0 +1,97 @@
+"""The store: an output exists when its manifest does, and a damaged file is never read."""
+
+import shutil
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from jobs.store.tables import Store, count_rows, digest_of, directory_digest, write_json
+from schemas.errors import EngineError, ShardError
+
+
+def write_table(home: Path) -> None:
+    (home / "t").mkdir()
+    pq.write_table(pa.table({"a": [1, 2, 3], "drop_reason": [None, "x", None]}), home / "t" / "part-0.parquet")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path)
+
+
+def test_nothing_is_there_before_the_manifest(store: Store) -> None:
+    write_table(store.begin("s", "f"))
+    assert store.manifest("s", "f") is None
+    with pytest.raises(ShardError, match="is not built"):
+        store.open("s", "f", "t")
+
+
+def test_a_broken_run_is_cleared_by_the_next(store: Store) -> None:
+    (store.begin("s", "f") / "half").write_text("x")
+    home = store.begin("s", "f")
+    assert list(home.iterdir()) == []
+    store.abandon("s", "f")
+    assert not home.exists()
+
+
+def test_a_committed_output_is_opened_and_counted(store: Store) -> None:
+    home = store.begin("s", "f")
+    write_table(home)
+    store.commit("s", "f", {"t": count_rows(home / "t", with_reasons=True)}, {"notes": {}})
+    store.abandon("s", "f")  # must not touch what is complete
+    assert store.open("s", "f", "t") == home / "t"
+    manifest = store.manifest("s", "f")
+    assert manifest is not None
+    assert manifest["outputs"]["t"]["reasons"] == {"kept": 2, "x": 1}
+
+
+@pytest.mark.parametrize("harm", ["truncate", "flip", "delete"])
+def test_a_damaged_file_is_an_error_that_names_it(store: Store, harm: str) -> None:
+    home = store.begin("s", "f")
+    write_table(home)
+    store.commit("s", "f", {"t": {}}, {})
+    file = home / "t" / "part-0.parquet"
+    data = file.read_bytes()
+    if harm == "delete":
+        file.unlink()
+    else:
+        file.write_bytes(data[:-1] if harm == "truncate" else bytes([data[0] ^ 1]) + data[1:])
+    with pytest.raises(ShardError, match=r"part-0\.parquet is damaged"):
+        store.open("s", "f", "t")
+
+
+def test_a_damaged_manifest_is_an_error_that_names_it(store: Store) -> None:
+    (store.begin("s", "f") / "_manifest.json").write_text('{"stage": ')
+    with pytest.raises(ShardError, match=r"_manifest\.json is damaged"):
+        store.manifest("s", "f")
+
+
+def test_a_workspace_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "tables").write_text("a file where a folder should be")
+    with pytest.raises(EngineError, match="try another --workspace"):
+        Store(tmp_path).begin("s", "f")
+
+
+def test_digests_see_contents_and_names_not_order(tmp_path: Path) -> None:
+    assert digest_of({"a": 1, "b": 2}) == digest_of({"b": 2, "a": 1})
+    (tmp_path / "m").mkdir()
+    write_json(tmp_path / "m" / "config.json", {"a": 1})
+    first = directory_digest(tmp_path / "m")
+    write_json(tmp_path / "m" / "config.json", {"a": 2})
+    assert directory_digest(tmp_path / "m") != first
+
+
+def test_a_model_is_read_once_until_a_file_is_replaced_even_by_one_of_the_same_size_and_time(tmp_path, monkeypatch):
+    model, other = tmp_path / "m" / "weights.safetensors", tmp_path / "other"
+    model.parent.mkdir()
+    model.write_bytes(b"abc")
+    first = directory_digest(model.parent)
+    with monkeypatch.context() as patch:
+        patch.setattr("jobs.store.tables.file_sha256", lambda path: pytest.fail(f"{path} was read again"))
+        assert directory_digest(model.parent) == first
+    other.write_bytes(b"abd")
+    shutil.copystat(model, other)
+    other.replace(model)
+    assert directory_digest(model.parent) != first

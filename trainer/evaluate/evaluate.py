@@ -1,0 +1,215 @@
+"""Systems on evaluation sets: models by exact search, others by their TREC runs; tables and paired differences."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from schemas.errors import RecipeError
+from schemas.training import EvaluateConfig
+from trainer.evaluate.evalsets import EvalSet, find_sets, read_run
+from trainer.evaluate.metrics import METRICS, Floats, bootstrap_interval, score_query
+from trainer.evaluate.search import top_k
+from trainer.models.bi_encoder import DOCUMENT, QUERY, encode, load_model, pick_device, set_threads, uses_bf16
+
+Emit = Callable[[dict[str, Any]], None]
+Scores = dict[str, dict[str, Floats]]  # system -> evaluation set -> (N, M) metrics of its queries
+
+
+@dataclass(frozen=True)
+class Request:
+    """One call: where the sets lie, the systems, and which of them the others are compared with."""
+
+    evals: str
+    models: Mapping[str, str]
+    runs: Mapping[str, str] = field(default_factory=dict)
+    dimensions: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    baseline: str | None = None
+    max_length: int | None = None
+    config: EvaluateConfig = field(default_factory=EvaluateConfig)
+
+    def check(self) -> str:
+        """Return the baseline's name. Raises: RecipeError when the names do not fit together."""
+        names = [*self.models, *self.runs]
+        strangers, twins = self.dimensions.keys() - self.models.keys(), self.runs.keys() & self.models.keys()
+        faults = [f"--dimensions must name a --model, got {name!r}" for name in sorted(strangers)]
+        faults += [f"systems must have names of their own, got {name!r} twice" for name in sorted(twins)]
+        if not names:
+            faults.append("at least one --model or --run must be given, got none")
+        elif self.baseline is not None and self.baseline not in names:
+            faults.append(f"--baseline must be one of {', '.join(names)}, got {self.baseline!r}")
+        if self.max_length is not None and self.max_length < 8:
+            faults.append(f"--max-length must be at least 8, got {self.max_length}")
+        if faults:
+            raise RecipeError(faults)
+        return self.baseline or names[0]
+
+
+def evaluate(request: Request, emit: Emit) -> dict[str, Any]:
+    """Measure every system on every set; ``emit`` gets one record per system and set.
+
+    Returns {"systems": {name: {set: {"all": {metric: value}, "domains": {domain: {...}}}}}, "differences": [...],
+    "queries": {set: {...}}, "baseline": name, "config": {...}}.
+    """
+    baseline = request.check()
+    sets = find_sets(request.evals)
+    scores: Scores = {}
+    for name, path in request.models.items():
+        scores.update(_score_model(name, path, sets, request, emit))
+    for name, path in request.runs.items():
+        run = read_run(path)
+        scores[name] = {each.name: _score_run(each, run, request.config.depth) for each in sets}
+        emit({"system": name, "sets": len(sets)})
+    return {
+        "systems": {name: {s.name: _summarise(s, scores[name][s.name]) for s in sets} for name in scores},
+        "differences": [
+            row
+            for name in scores
+            if name != baseline
+            for s in sets
+            for row in _differences(s, name, baseline, scores, request.config)
+        ],
+        "queries": {
+            s.name: {"queries": len(s.query_ids), "documents": len(s.doc_ids), "unjudged": s.unjudged} for s in sets
+        },
+        "baseline": baseline,
+        "config": {**request.config.to_mapping(), "max_length": request.max_length},
+    }
+
+
+def _score_model(name: str, path: str, sets: Sequence[EvalSet], request: Request, emit: Emit) -> Scores:
+    set_threads(0)
+    model = load_model(path, pick_device())
+    bf16 = uses_bf16(request.config.precision, model.device)
+    if request.max_length is not None:
+        model.max_seq_length = min(request.max_length, model.max_seq_length or request.max_length)
+    width = model.get_embedding_dimension() or 0
+    cuts = {name: width} | {f"{name}@{cut}": cut for cut in request.dimensions.get(name, ()) if cut < width}
+    scores: Scores = {cut: {} for cut in cuts}
+    for each in sets:
+        started = time.monotonic()
+        documents = encode(model, each.doc_texts, DOCUMENT, bf16=bf16)
+        queries = encode(model, each.query_texts, QUERY, bf16=bf16)
+        seconds = time.monotonic() - started
+        for system, dimension in cuts.items():
+            nearest = top_k(
+                _cut(queries, dimension), _cut(documents, dimension), request.config.depth, device=model.device
+            )
+            hits = [[each.doc_ids[number] for number in row] for row in nearest]
+            scores[system][each.name] = _score_hits(each, hits)
+        emit(
+            {
+                "system": name,
+                "eval": each.name,
+                "queries": len(queries),
+                "documents": len(documents),
+                "seconds": round(seconds, 3),
+            }
+        )
+    return scores
+
+
+def _cut(vectors: npt.NDArray[np.float32], dimension: int) -> npt.NDArray[np.float32]:
+    """Return the first values of each vector, scaled to unit length again."""
+    part = vectors[:, :dimension]
+    norms = np.linalg.norm(part, axis=1, keepdims=True)
+    return np.ascontiguousarray(part / np.maximum(norms, 1e-12), dtype=np.float32)
+
+
+def _score_run(each: EvalSet, run: Mapping[str, Sequence[tuple[str, float]]], depth: int) -> Floats:
+    return _score_hits(each, [[doc for doc, _ in run.get(query, ())][:depth] for query in each.query_ids])
+
+
+def _score_hits(each: EvalSet, hits: Sequence[Sequence[str]]) -> Floats:
+    """Return (N, M) metrics of the queries, in their order."""
+    return np.array([score_query(found, each.qrels[query]) for query, found in zip(each.query_ids, hits, strict=True)])
+
+
+def _summarise(each: EvalSet, scores: Floats) -> dict[str, Any]:
+    """Return the means over all queries and per domain."""
+    domains = np.array(each.query_domains)
+    names = sorted(set(each.query_domains) - {""})
+    return {"all": _means(scores), "domains": {name: _means(scores[domains == name]) for name in names}}
+
+
+def _means(scores: Floats) -> dict[str, float]:
+    means = scores.mean(axis=0)
+    return {
+        **{metric: round(float(mean), 6) for metric, mean in zip(METRICS, means, strict=True)},
+        "queries": len(scores),
+    }
+
+
+def _differences(
+    each: EvalSet, system: str, baseline: str, scores: Scores, config: EvaluateConfig
+) -> list[dict[str, Any]]:
+    """Return system minus baseline per metric with its 95 % interval, over all queries and per domain."""
+    gaps = scores[system][each.name] - scores[baseline][each.name]
+    domains = np.array(each.query_domains)
+    rows: list[dict[str, Any]] = []
+    for domain in ["", *sorted(set(each.query_domains) - {""})]:
+        part = gaps[domains == domain] if domain else gaps
+        low, high = bootstrap_interval(part, config.resamples, config.seed)
+        rows.extend(
+            {
+                "system": system,
+                "baseline": baseline,
+                "eval": each.name,
+                "domain": domain or "all",
+                "metric": metric,
+                "difference": round(float(part[:, at].mean()), 6),
+                "low": round(float(low[at]), 6),
+                "high": round(float(high[at]), 6),
+                "queries": len(part),
+            }
+            for at, metric in enumerate(METRICS)
+        )
+    return rows
+
+
+def format_table(result: Mapping[str, Any]) -> str:
+    """Return the result for a terminal: per set all systems, then nDCG@10 per domain."""
+    lines: list[str] = []
+    for name, size in result["queries"].items():
+        lines += [f"{name}: {size['queries']} queries, {size['documents']} documents", ""]
+        lines += [*_overall(result, name), "", *_per_domain(result, name), ""]
+    return "\n".join(lines).rstrip()
+
+
+def _overall(result: Mapping[str, Any], name: str) -> list[str]:
+    gaps = {
+        row["system"]: row
+        for row in result["differences"]
+        if (row["eval"], row["domain"], row["metric"]) == (name, "all", METRICS[0])
+    }
+    rows = [["system", *METRICS, f"{METRICS[0]} - {result['baseline']} [95 %]"]]
+    for system, sets in result["systems"].items():
+        gap = gaps.get(system)
+        text = f"{gap['difference']:+.4f} [{gap['low']:+.4f}, {gap['high']:+.4f}]" if gap else ""
+        rows.append([system, *(f"{sets[name]['all'][metric]:.4f}" for metric in METRICS), text])
+    return _align(rows)
+
+
+def _per_domain(result: Mapping[str, Any], name: str) -> list[str]:
+    systems = list(result["systems"])
+    domains = result["systems"][systems[0]][name]["domains"]
+    rows = [[f"{METRICS[0]} per domain", "queries", *systems]]
+    for domain, means in domains.items():
+        values = (result["systems"][system][name]["domains"][domain][METRICS[0]] for system in systems)
+        rows.append([domain, str(means["queries"]), *(f"{value:.4f}" for value in values)])
+    return _align(rows) if len(rows) > 1 else []
+
+
+def _align(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return rows as lines: the first column to the left, the others to the right."""
+    widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
+    lines: list[str] = []
+    for row in rows:
+        cells = [cell.rjust(width) for cell, width in zip(row, widths, strict=True)]
+        lines.append("  ".join([row[0].ljust(widths[0]), *cells[1:]]).rstrip())
+    return lines

@@ -1,0 +1,167 @@
+"""The encoder: loading, precision, and embedding many texts without wasted padding.
+
+Texts are tokenised once, then cut into mini batches of like length, each trimmed to its longest text; the embeddings
+come back in the order of the texts. Any sentence-transformers model with one tower works; its prompts named ``query``
+and ``document`` are used where it has them.
+
+Known weakness: models with a Router (a different tower for queries and documents) always take their default route.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.base.modules import Normalize
+from torch import Tensor
+
+from schemas.errors import EngineError, RecipeError
+
+QUERY, DOCUMENT = "query", "document"
+Features = dict[str, Any]
+_TOKENISED_AT_ONCE = 1024
+_DIGESTED = (".json", ".safetensors", ".txt", ".model")
+
+
+def load_model(path: str | Path, device: torch.device) -> SentenceTransformer:
+    """Load a sentence-transformers model directory; never asks the network.
+
+    Raises: RecipeError when there is none; EngineError when it cannot be loaded.
+    """
+    directory = Path(path)
+    if not (directory / "modules.json").is_file():
+        raise RecipeError(
+            f"model must be a directory of a sentence-transformers model (with modules.json), got {str(path)!r}; "
+            "try `make setup`, which puts the demo's models in place"
+        )
+    _quieten()
+    try:
+        model = SentenceTransformer(str(directory), device=str(device), local_files_only=True)
+    except Exception as error:  # the loader raises whatever its parts raise
+        first = (str(error).splitlines() or [""])[0]
+        raise EngineError(
+            f"model {path} cannot be loaded ({type(error).__name__}: {first}); try fetching it again"
+        ) from error
+    if not isinstance(model[-1], Normalize):
+        # Training and search compare cosines, so what is saved must give unit vectors too.
+        model.append(Normalize())
+    return model
+
+
+def _quieten() -> None:
+    """Keep the progress bars and hints of the libraries out of the terminal."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    logging.getLogger("sentence_transformers").setLevel(logging.ERROR)
+    logging.getLogger("transformers").setLevel(logging.ERROR)
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()
+
+
+def digest_model(path: str | Path) -> str:
+    """Return the SHA-256 over the names and bytes of a model's weights, tokeniser and configuration."""
+    digest = hashlib.sha256()
+    root = Path(path)
+    for file in sorted(root.rglob("*")):
+        if file.is_file() and file.suffix in _DIGESTED and file.name != "training.json":  # that one holds seconds
+            digest.update(str(file.relative_to(root)).encode())
+            with file.open("rb") as stream:
+                digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()
+
+
+def pick_device() -> torch.device:
+    """Return the GPU where there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def uses_bf16(precision: str, device: torch.device) -> bool:
+    """Say whether the matrix products run in bfloat16: ``auto`` means where the hardware computes in it.
+
+    A CPU without such instructions emulates bfloat16 and is slower than in float32.
+    """
+    if precision != "auto":
+        return precision == "bf16"
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    cpu = torch.cpu
+    return bool(cpu._is_avx512_bf16_supported() or cpu._is_amx_tile_supported())
+
+
+def set_threads(threads: int) -> int:
+    """Use so many CPU threads (0 = all cores given to this process); return the number."""
+    count = threads or len(os.sched_getaffinity(0))
+    torch.set_num_threads(count)
+    return count
+
+
+def autocast(device: torch.device, bf16: bool) -> AbstractContextManager[Any]:
+    """Return the context in which matrix products run in bfloat16, or do not."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=bf16)
+
+
+def tokenise(model: SentenceTransformer, texts: Sequence[str], role: str) -> Features:
+    """Return the model's features of N texts, padded to the longest: tensors of shape (N, L), on the CPU."""
+    features: Features = model.preprocess(list(texts), prompt=model.prompts.get(role) or None)
+    return features
+
+
+def split_by_length(features: Mapping[str, Any], size: int) -> Iterator[tuple[Tensor, Features]]:
+    """Yield (row numbers (n,), their features (n, l)), longest texts first, n <= size, no column of padding only.
+
+    Longest first, so that too large a mini batch runs out of memory at once and not after an hour.
+    """
+    mask: Tensor = features["attention_mask"]
+    order = torch.argsort(mask.sum(dim=1), descending=True, stable=True)
+    for start in range(0, len(order), size):
+        rows = order[start : start + size]
+        used = mask[rows].any(dim=0)
+        yield (
+            rows,
+            {
+                name: value[rows][:, used]
+                if isinstance(value, Tensor) and value.shape == mask.shape
+                else value[rows]
+                if isinstance(value, Tensor) and value.dim() and len(value) == len(mask)
+                else value
+                for name, value in features.items()
+            },
+        )
+
+
+def embed(model: SentenceTransformer, features: Features) -> Tensor:
+    """Return the embeddings (n, H) of one mini batch, in float32."""
+    device = model.device
+    moved = {name: value.to(device) if isinstance(value, Tensor) else value for name, value in features.items()}
+    embedding: Tensor = model(moved)["sentence_embedding"]
+    return embedding.float()
+
+
+def encode(
+    model: SentenceTransformer, texts: Sequence[str], role: str, *, bf16: bool, mini_batch: int = 64
+) -> npt.NDArray[np.float32]:
+    """Return the unit-length embeddings (N, H) of N texts, in their order.
+
+    Cost: each distinct text is embedded once; token ids of 1,024 texts are held at a time.
+    """
+    distinct = {text: number for number, text in enumerate(dict.fromkeys(texts))}
+    unique = sorted(distinct, key=len, reverse=True)  # like lengths share a tokeniser call
+    found = np.zeros((len(unique), model.get_embedding_dimension() or 0), dtype=np.float32)
+    model.eval()
+    with torch.inference_mode(), autocast(model.device, bf16):
+        for start in range(0, len(unique), _TOKENISED_AT_ONCE):
+            part = unique[start : start + _TOKENISED_AT_ONCE]
+            places = np.array([distinct[text] for text in part])
+            for rows, features in split_by_length(tokenise(model, part, role), mini_batch):
+                found[places[rows.numpy()]] = embed(model, features).cpu().numpy()
+    return found[[distinct[text] for text in texts]]
