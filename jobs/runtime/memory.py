@@ -6,20 +6,8 @@ import ctypes
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 
 import psutil
-
-
-def _proportional_kb(pid: int) -> int:
-    """Return the proportional set size in KiB (shared pages counted once over their sharers), 0 when unknown."""
-    try:
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines():
-            if line.startswith("Pss:"):
-                return int(line.split()[1])
-    except (OSError, ValueError):
-        pass
-    return 0
 
 
 def tree_mb() -> float:
@@ -36,11 +24,16 @@ def _sum_mb(*, descendants: bool) -> float:
     me = psutil.Process()
     total = 0.0
     for process in [me, *me.children(recursive=descendants)]:
-        try:
-            total += _proportional_kb(process.pid) / 1024 or process.memory_info().rss / 2**20
-        except psutil.Error:
-            continue
+        with suppress(psutil.Error):
+            total += _measure(process) / 2**20
     return total
+
+
+def _measure(process: psutil.Process) -> int:
+    """Return the bytes of a process; pages that it shares count once over their sharers where the system tells."""
+    with suppress(psutil.AccessDenied):  # another user's
+        return getattr(process.memory_full_info(), "pss", 0) or process.memory_info().rss
+    return process.memory_info().rss
 
 
 def release_free() -> None:

@@ -1,4 +1,4 @@
-"""CSV, TSV and MS MARCO files; tests/jobs/test_bad_input.py has the broken ones."""
+"""CSV, TSV and MS MARCO files; tests/behaviour/test_bad_input.py has the broken ones."""
 
 import csv
 import gzip

@@ -1,4 +1,4 @@
-"""The readers of JSON lines, Parquet, text and BEIR files, on good input; tests/jobs/test_bad_input.py has the rest."""
+"""JSON lines, Parquet, text and BEIR files, on good input; tests/behaviour/test_bad_input.py has the rest."""
 
 import gzip
 import json

@@ -1,4 +1,4 @@
-"""HTML files and WARC archives; tests/jobs/test_bad_input.py has the broken ones."""
+"""HTML files and WARC archives; tests/behaviour/test_bad_input.py has the broken ones."""
 
 import gzip
 import io

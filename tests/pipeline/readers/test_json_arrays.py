@@ -1,4 +1,4 @@
-"""JSON arrays and SQuAD files, item by item; tests/jobs/test_bad_input.py has the broken ones."""
+"""JSON arrays and SQuAD files, item by item; tests/behaviour/test_bad_input.py has the broken ones."""
 
 import bz2
 import gzip

@@ -31,7 +31,7 @@ from tests.bench.corpora import (
     vocabulary_of,
     write_documents,
 )
-from tests.bench.corpus_speed import dedupe
+from tests.bench.corpus.speed import dedupe
 from tests.bench.rows import Row
 
 SECTION = "scale"

@@ -26,6 +26,7 @@ from jobs.cli.main import main
 from pipeline.contract import spark_schema
 from pipeline.ids import unit_of
 from schemas.documents import DOCUMENTS
+from tests.bench.corpora import REPOSITORY
 from tests.bench.rows import Row, no_collections
 
 SECTION = "buckets"
@@ -130,7 +131,7 @@ def _guess(
 def _part(work: Path, topics: Mapping[str, str]) -> Row:
     """Cluster all stories, and say how pure the clusters are: the share of stories of their cluster's main topic."""
     what = "Reuters, ten largest topics: purity of clusters of embeddings"
-    models = os.environ.get("PAIRWRIGHT_MODELS", Path(__file__).resolve().parents[2] / ".models")
+    models = os.environ.get("PAIRWRIGHT_MODELS", REPOSITORY / ".models")
     if not (Path(models) / "all-MiniLM-L6-v2").is_dir():
         return Row.left_out(SECTION, what, "the models are not set up; run: make setup")
     _command(

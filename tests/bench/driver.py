@@ -1,6 +1,6 @@
 """Measure the corpus half: ``python -m tests.bench.corpus [--only SECTION ...] [--json FILE]``.
 
-A section is a module ``tests/bench/corpus_<section>.py`` with ``measure(work, collections) -> list[Row]``: a scratch
+A section is a module ``tests/bench/corpus/<section>.py`` with ``measure(work, collections) -> list[Row]``: a scratch
 folder of its own, and the folder of public collections or None. Each runs in a process of its own, so that one's
 memory, sessions and crashes are not another's.
 """
@@ -35,14 +35,14 @@ def find_collections() -> Path | None:
 
 def sections() -> list[str]:
     """Return the names of the sections that there are."""
-    return sorted(path.stem.removeprefix("corpus_") for path in HOME.glob("corpus_*.py"))
+    return sorted(path.stem for path in (HOME / "corpus").glob("[!_]*.py"))
 
 
 def run_section(name: str, options: Mapping[str, Any]) -> list[Row]:
     """Measure one section; one that breaks is a row that misses."""
     work = Path(tempfile.mkdtemp(prefix=f"bench-{name}-"))
     try:
-        module = importlib.import_module(f"tests.bench.corpus_{name}")
+        module = importlib.import_module(f"tests.bench.corpus.{name}")
         rows: list[Row] = module.measure(work, find_collections(), **options)
     except Exception as error:  # noqa: BLE001  whatever it is, the other sections are measured
         traceback.print_exc()
@@ -93,7 +93,3 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.json:
         write_rows(args.json, rows)
     return status_of(rows)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

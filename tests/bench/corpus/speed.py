@@ -168,7 +168,7 @@ def _peer(name: str, given: Path, out: Path) -> dict[str, Any]:
     environment = {**{key: value for key, value in os.environ.items() if key != "PYTHONPATH"}, **quiet}
     log = out.with_suffix(".log")
     with log.open("w") as handle:
-        command = [_peers_python(), Path(__file__).with_name("peers.py"), name, given, out]
+        command = [_peers_python(), REPOSITORY / "tests" / "bench" / "peers.py", name, given, out]
         ran = subprocess.run(
             [str(part) for part in command],
             stdout=subprocess.PIPE,

@@ -21,7 +21,7 @@ from pipeline.ingest.tables import read_records, select_annotations, select_docu
 from pipeline.ingest.units import plan_units, unit_frame
 from pipeline.text import shingles, words
 from tests.bench.corpora import edit_characters, read_collection, session
-from tests.bench.corpus_quality import hold_to_truth
+from tests.bench.corpus.quality import hold_to_truth
 from tests.bench.rows import Row, no_collections
 
 SECTION = "chinese"

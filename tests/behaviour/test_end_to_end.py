@@ -15,7 +15,7 @@ from schemas.errors import RecipeError
 from schemas.mining import VERDICTS
 from schemas.pairs import SYNTHETICS
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 RECIPE = ROOT / "jobs" / "recipes" / "pydocs-tiny.yaml"
 
 

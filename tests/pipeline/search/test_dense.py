@@ -1,4 +1,4 @@
-"""Encoding and searching through Spark, with fakes for the engines."""
+"""Encoding and searching vectors through Spark, with fakes for the engines."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ import numpy as np
 import pytest
 
 from pipeline.ports import Hit
-from pipeline.search.bm25 import retrieve_bm25
 from pipeline.search.dense import EncoderConfig, embed_documents, embed_texts, encode_texts, retrieve_nearest
-from pipeline.search.hits import ranked
 from schemas.documents import DOCUMENTS
 
 
@@ -57,31 +55,6 @@ def test_prefixes_are_put_before_queries_and_documents(rows, spark, tmp_path):
     assert sorted((row.text_id, row.vector) for row in texts) == [("n", [0.0, 2.0, 1.0]), ("q", [2.0, 0.0, 1.0])]
 
 
-def test_hits_become_rows_and_engines_are_closed(spark, tmp_path):
-    closed = tmp_path / "closed"
-
-    class Echo:
-        def search(self, queries, k):
-            return [[Hit(f"d{rank}", rank, float(len(query))) for rank in range(1, k + 1)] for query in queries]
-
-    @contextmanager
-    def opener():
-        yield Echo()
-        closed.touch()
-
-    queries = spark.createDataFrame([("q1", "xx"), ("q2", "")], "query_id string, query string")
-
-    got = retrieve_bm25(queries, opener, 2).collect()
-
-    assert sorted(tuple(row) for row in got) == [
-        ("q1", "d1", 1, 2.0),
-        ("q1", "d2", 2, 2.0),
-        ("q2", "d1", 1, 0.0),
-        ("q2", "d2", 2, 0.0),
-    ]
-    assert closed.exists()
-
-
 def test_vectors_reach_the_index_as_they_were(spark):
     class First:
         def search(self, vectors, k):
@@ -97,8 +70,3 @@ def test_vectors_reach_the_index_as_they_were(spark):
         ("q1", 0.25),
         ("q2", 0.5),
     ]
-
-
-def test_ranks_go_by_rounded_score_then_id():
-    hits = ranked([("c", 0.50000049), ("b", 0.5), ("a", 0.3), ("d", 0.9)], 3)
-    assert hits == [Hit("d", 1, 0.9), Hit("b", 2, 0.5), Hit("c", 3, 0.5)]
