@@ -3,30 +3,46 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.metadata import version as installed
 from pathlib import Path
-from string import Template
+from typing import Any
 
 from jobs.runtime.workspace import Workspace
 from jobs.views.report.corpus import (
-    contracts_section,
-    domains_section,
-    duplicates_section,
-    funnel_section,
-    leaks_section,
-    rejects_section,
-    time_section,
+    describe_contracts,
+    describe_domains,
+    describe_duplicates,
+    describe_funnel,
+    describe_leaks,
+    describe_rejects,
+    describe_time,
 )
 from jobs.views.report.data import ReportData, load_report
-from jobs.views.report.evaluation import evaluation_figure, evaluation_section, training_section
-from jobs.views.report.html import Html, tag, text
-from jobs.views.report.negatives import examples_section, judge_section, negatives_section, synthesis_section
+from jobs.views.report.evaluation import describe_evaluation, describe_training, headline_figure
+from jobs.views.report.negatives import describe_examples, describe_judge, describe_negatives, describe_synthesis
+from jobs.views.report.page import render_page
 from schemas.documents import DOCUMENTS
 from schemas.errors import EngineError
 
 REPORT = "report.html"
-_PAGE = Path(__file__).with_name("page.html")
+# Each has a template of its name in templates/sections.
+_SECTIONS: dict[str, tuple[str, Callable[[ReportData], dict[str, Any] | None]]] = {
+    "evaluation": ("How the models score", describe_evaluation),
+    "funnel": ("From raw text to examples", describe_funnel),
+    "contracts": ("Contracts", describe_contracts),
+    "time": ("Time and memory", describe_time),
+    "domains": ("Domains", describe_domains),
+    "duplicates": ("Duplicates", describe_duplicates),
+    "leaks": ("Overlap with evaluation sets", describe_leaks),
+    "rejects": ("Input that could not be read", describe_rejects),
+    "negatives": ("Negatives before and after judging", describe_negatives),
+    "judge": ("What the judge stands on", describe_judge),
+    "synthesis": ("Texts written by the language model", describe_synthesis),
+    "examples": ("Examples", describe_examples),
+    "training": ("Training", describe_training),
+}
 
 
 def write_report(workspace: Workspace) -> Path:
@@ -47,35 +63,19 @@ def write_report(workspace: Workspace) -> Path:
 
 def render_report(data: ReportData, now: datetime) -> str:
     """Return the page. Sections whose inputs were not built are one line each."""
-    sections: list[tuple[str, str, Html | None]] = [
-        ("evaluation", "How the models score", evaluation_section(data.evaluation)),
-        ("funnel", "From raw text to examples", funnel_section(data)),
-        ("contracts", "Contracts", contracts_section(data)),
-        ("time", "Time and memory", time_section(data)),
-        ("domains", "Domains", domains_section(data)),
-        ("duplicates", "Duplicates", duplicates_section(data)),
-        ("leaks", "Overlap with evaluation sets", leaks_section(data)),
-        ("rejects", "Input that could not be read", rejects_section(data)),
-        ("negatives", "Negatives before and after judging", negatives_section(data)),
-        ("judge", "What the judge stands on", judge_section(data)),
-        ("synthesis", "Texts written by the language model", synthesis_section(data)),
-        ("examples", "Examples", examples_section(data)),
-        ("training", "Training", training_section(data)),
-    ]
-    links = tag("nav", [tag("a", title, href=f"#{name}") for name, title, body in sections if body is not None])
-    parts = [_header(data, now), links]
-    for name, title, body in sections:
-        content = body if body is not None else tag("p", "Nothing of this was built.", class_="absent")
-        parts.append(tag("section", tag("h2", title), content, id=name))
-    by = f"Written by pairwright {installed('pairwright')}. Samples are drawn by hash of their ids."
-    parts.append(tag("footer", by))
-    page = Template(_PAGE.read_text(encoding="utf-8"))
-    return page.substitute(title=text(f"{data.name}: pairwright report"), body=text(parts))
-
-
-def _header(data: ReportData, now: datetime) -> Html:
     named = f"dataset version {data.version}" if data.version else "no dataset published yet"
-    about = f"{named}, seed {data.seed}, report of {now:%d %B %Y, %H:%M} UTC"
+    return render_page(
+        name=data.name,
+        about=f"{named}, seed {data.seed}, report of {now:%d %B %Y, %H:%M} UTC",
+        figures=_headline(data),
+        sections=[
+            {"name": name, "title": title, "view": describe(data)} for name, (title, describe) in _SECTIONS.items()
+        ],
+        release=installed("pairwright"),
+    )
+
+
+def _headline(data: ReportData) -> list[dict[str, str]]:
     documents, examples = data.reasons("ingest", DOCUMENTS.name), data.reasons("assemble", "examples")
     verdicts = data.reasons("judge", "verdicts")
     figures: list[tuple[str, str, str]] = []
@@ -87,6 +87,5 @@ def _header(data: ReportData, now: datetime) -> Html:
         figures.append(("candidates judged", f"{sum(verdicts.values()):,}", kept))
     if examples:
         figures.append(("examples", f"{examples.get('kept', 0):,}", "in planned batches, both stages"))
-    figures += evaluation_figure(data.evaluation)
-    cells = [tag("div", tag("dt", name), tag("dd", value, tag("small", note))) for name, value, note in figures]
-    return tag("header", tag("h1", data.name), tag("p", about), tag("dl", cells, class_="figures") if cells else None)
+    figures += headline_figure(data.evaluation)
+    return [{"name": name, "value": value, "note": note} for name, value, note in figures]

@@ -1,12 +1,33 @@
-"""Small charts as inline SVG: colours come from the page's style sheet, numbers from the caller, no scripts."""
+"""Small charts as the marks of an SVG: where each lies; a template draws them, the style sheet has their colours."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
 
-from jobs.views.report.html import Html, clip, tag, text
+from jobs.views.report.page import clip
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 12, 10, 34
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One element of a chart; its text is shown where it is text, and else when it is pointed at."""
+
+    kind: str
+    attributes: Mapping[str, object]
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Everything that one SVG shows."""
+
+    label: str
+    width: int
+    height: int
+    marks: Sequence[Mark]
 
 
 def histogram(
@@ -16,7 +37,7 @@ def histogram(
     marker: tuple[float, str] | None = None,
     width: int = 640,
     height: int = 220,
-) -> Html:
+) -> Chart:
     """Return paired bars per bin, each series as the share of its own total, so that sets of other size compare."""
     shares = {name: _shares(counts) for name, counts in series.items()}
     top = _nice(max((share for each in shares.values() for share in each), default=0.0) or 1.0)
@@ -35,24 +56,15 @@ def histogram(
             slot = (x(edges[number + 1]) - x(edges[number]) - 2) / len(shares)
             start = x(edges[number]) + 1 + at * slot
             hint = f"{name}, {edges[number]:.2f} to {edges[number + 1]:.2f}: {series[name][number]:,} ({share:.1%})"
-            bars.append(
-                tag(
-                    "rect",
-                    tag("title", hint),
-                    x=f"{start:.1f}",
-                    y=f"{y(share):.1f}",
-                    width=f"{slot:.1f}",
-                    height=f"{_TOP + plot_height - y(share):.1f}",
-                    class_=f"s{at}",
-                )
-            )
+            size = {"width": f"{slot:.1f}", "height": f"{_TOP + plot_height - y(share):.1f}"}
+            bars.append(Mark("rect", {"x": f"{start:.1f}", "y": f"{y(share):.1f}", **size, "class": f"s{at}"}, hint))
     grid = [_rule(y(top * part), width, f"{top * part:.0%}") for part in (0, 0.5, 1)]
     ticks = [_tick(x(edges[i]), height, f"{edges[i]:.1f}") for i in range(0, len(edges), max(1, (len(edges) - 1) // 5))]
-    mark = [] if marker is None or not low <= marker[0] <= high else _marker(x(marker[0]), height, marker[1])
-    return _svg(width, height, label, [grid, bars, ticks, mark])
+    mark = () if marker is None or not low <= marker[0] <= high else _marker(x(marker[0]), height, marker[1])
+    return Chart(label, width, height, [*chain(*grid), *bars, *ticks, *mark])
 
 
-def line_chart(points: Sequence[tuple[float, float]], label: str, width: int = 640, height: int = 200) -> Html:
+def line_chart(points: Sequence[tuple[float, float]], label: str, width: int = 640, height: int = 200) -> Chart:
     """Return a curve: the values as they are, and over them their running mean."""
     low, high = min(v for _, v in points), max(v for _, v in points)
     floor, ceiling = (0.0, _nice(high)) if low >= 0 and low < high / 2 else (low, high if high > low else low + 1)
@@ -66,16 +78,16 @@ def line_chart(points: Sequence[tuple[float, float]], label: str, width: int = 6
     shown = _thin(points)
     means = _running_means(shown)
     curves = [
-        tag("polyline", points=" ".join(place(*point) for point in each), class_=name)
+        Mark("polyline", {"points": " ".join(place(*point) for point in each), "class": name})
         for name, each in (("raw", shown), ("mean", means))
     ]
     levels = [floor + (ceiling - floor) * part for part in (0, 0.5, 1)]
     grid = [_rule(_TOP + plot_height * (1 - at / 2), width, f"{level:.3g}") for at, level in enumerate(levels)]
     ends = [_tick(_LEFT, height, f"step {first:.0f}", "start"), _tick(width - _RIGHT, height, f"{last:.0f}", "end")]
-    return _svg(width, height, label, [grid, curves, ends])
+    return Chart(label, width, height, [*chain(*grid), *curves, *ends])
 
 
-def intervals(rows: Sequence[tuple[str, float, float, float]], label: str, width: int = 640) -> Html:
+def intervals(rows: Sequence[tuple[str, float, float, float]], label: str, width: int = 640) -> Chart:
     """Return a forest plot: per row (name, value, low, high) a dot with its interval, and a line at zero."""
     left, step = 130, 22
     height = _TOP + step * len(rows) + _BOTTOM
@@ -85,66 +97,34 @@ def intervals(rows: Sequence[tuple[str, float, float, float]], label: str, width
     def x(value: float) -> float:
         return left + (value - low) / span * (width - left - 40)
 
-    zero = tag("line", x1=f"{x(0):.1f}", x2=f"{x(0):.1f}", y1=_TOP, y2=height - _BOTTOM + 4, class_="zero")
-    marks = []
+    upright = {"x1": f"{x(0):.1f}", "x2": f"{x(0):.1f}", "y1": _TOP, "y2": height - _BOTTOM + 4}
+    marks = [Mark("line", {**upright, "class": "zero"})]
     for number, (name, value, start, end) in enumerate(rows):
         y = _TOP + step * number + step / 2
         sure = "sure" if start > 0 or end < 0 else "unsure"
+        hint = f"{name}: {value:+.4f} [{start:+.4f}, {end:+.4f}]"
+        across = {"x1": f"{x(start):.1f}", "x2": f"{x(end):.1f}", "y1": y, "y2": y}
         marks += [
-            tag("text", clip(name, 20), x=left - 12, y=y + 4, text_anchor="end"),
-            tag("line", x1=f"{x(start):.1f}", x2=f"{x(end):.1f}", y1=y, y2=y, class_=f"range {sure}"),
-            tag(
-                "circle",
-                tag("title", f"{name}: {value:+.4f} [{start:+.4f}, {end:+.4f}]"),
-                cx=f"{x(value):.1f}",
-                cy=y,
-                r=4,
-                class_=sure,
-            ),
+            Mark("text", {"x": left - 12, "y": y + 4, "text-anchor": "end"}, clip(name, 20)),
+            Mark("line", {**across, "class": f"range {sure}"}),
+            Mark("circle", {"cx": f"{x(value):.1f}", "cy": y, "r": 4, "class": sure}, hint),
         ]
-    ends = [_tick(x(at), height, f"{at:+.3f}" if at else "0") for at in sorted({low, 0.0, high})]
-    return _svg(width, height, label, [zero, marks, ends])
+    marks += [_tick(x(at), height, f"{at:+.3f}" if at else "0") for at in sorted({low, 0.0, high})]
+    return Chart(label, width, height, marks)
 
 
-def bar(share: float, hint: str = "") -> Html:
-    """Return a bar that fills a share of its cell."""
-    filled = tag("span", style=f"width:{max(0.0, min(1.0, share)):.2%}")
-    return tag("span", filled, class_="bar", title=hint or None)
+def _rule(y: float, width: int, label: str) -> tuple[Mark, Mark]:
+    across = {"x1": _LEFT, "x2": width - _RIGHT, "y1": f"{y:.1f}", "y2": f"{y:.1f}", "class": "grid"}
+    return Mark("line", across), Mark("text", {"x": _LEFT - 6, "y": f"{y + 4:.1f}", "text-anchor": "end"}, label)
 
 
-def legend(names: Sequence[object]) -> Html:
-    """Return the names of the series, each with its colour."""
-    return tag("p", [tag("span", name, class_=f"key k{at}") for at, name in enumerate(names)], class_="legend")
+def _tick(x: float, height: int, label: str, anchor: str = "middle") -> Mark:
+    return Mark("text", {"x": f"{x:.1f}", "y": height - _BOTTOM + 18, "text-anchor": anchor}, label)
 
 
-def _svg(width: int, height: int, label: str, parts: object) -> Html:
-    return tag(
-        "svg",
-        tag("title", label),
-        text(parts),
-        viewBox=f"0 0 {width} {height}",
-        role="img",
-        class_="chart",
-        style=f"max-width:{width}px",
-    )
-
-
-def _rule(y: float, width: int, label: str) -> Html:
-    return Html(
-        tag("line", x1=_LEFT, x2=width - _RIGHT, y1=f"{y:.1f}", y2=f"{y:.1f}", class_="grid")
-        + tag("text", label, x=_LEFT - 6, y=f"{y + 4:.1f}", text_anchor="end")
-    )
-
-
-def _tick(x: float, height: int, label: str, anchor: str = "middle") -> Html:
-    return tag("text", label, x=f"{x:.1f}", y=height - _BOTTOM + 18, text_anchor=anchor)
-
-
-def _marker(x: float, height: int, label: str) -> list[Html]:
-    return [
-        tag("line", x1=f"{x:.1f}", x2=f"{x:.1f}", y1=_TOP, y2=height - _BOTTOM, class_="zero"),
-        tag("text", label, x=f"{x + 5:.1f}", y=_TOP + 10),
-    ]
+def _marker(x: float, height: int, label: str) -> tuple[Mark, Mark]:
+    upright = {"x1": f"{x:.1f}", "x2": f"{x:.1f}", "y1": _TOP, "y2": height - _BOTTOM, "class": "zero"}
+    return Mark("line", upright), Mark("text", {"x": f"{x + 5:.1f}", "y": _TOP + 10}, label)
 
 
 def _shares(counts: Sequence[int]) -> list[float]:

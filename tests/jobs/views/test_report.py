@@ -18,13 +18,13 @@ from jobs.store.tables import Store, count_rows
 from jobs.views.report import render_report, write_report
 from jobs.views.report.charts import histogram, line_chart
 from jobs.views.report.data import ReportData, load_report
-from jobs.views.report.html import table, tag, text
+from jobs.views.report.page import render_page
 from schemas.documents import DOCUMENTS, DUPLICATES, NEAR, NEAR_DUPLICATE, REJECTS
 from schemas.mining import DROPPED, KEPT, LIKELY_POSITIVE, POSITIVE, VERDICTS, VETOED
 from schemas.pairs import COPY, NEGATIVE, QUERY, SYNTHETICS
 from schemas.shards import EXAMPLES, PAIR_TASK, TRIPLET_TASK
 
-EVIL = "<script>alert('x')</script><img src=//evil.example/a.png onerror=\"go()\"> & \x00 $body ${title}"
+EVIL = "<script>alert('x')</script><img src=//evil.example/a.png onerror=\"go()\"> & \x00 {{ name }} {% raw %}"
 VOID = {"meta", "br"}
 
 
@@ -215,7 +215,7 @@ def test_hostile_texts_are_shown_as_texts(page):
     assert not {"script", "img", "iframe", "link", "object"} & set(found.tags)
     assert not [name for name, _ in found.attributes if name.startswith("on")]
     assert "asked <script>alert('x')</script><img src=//evil.example/a.png" in found.said
-    assert "$body ${title}" in found.said
+    assert "{{ name }} {% raw %}" in found.said
     assert "\x00" not in page
 
 
@@ -286,16 +286,19 @@ def test_what_held_at_each_boundary_is_counted_and_linked(tmp_path):
     assert ("href", "contracts/site/index.html") in Page(write_report(place).read_text()).attributes
 
 
-def test_a_title_cannot_leave_its_element():
-    assert tag("p", "</p><b>", title='"><b>') == '<p title="&quot;&gt;&lt;b&gt;">&lt;/p&gt;&lt;b&gt;</p>'
-    assert text([1, None, "<", tag("i", "x")]) == "1&lt;<i>x</i>"
-    assert "<td>&lt;b&gt;</td>" in table(["a"], [["<b>"]])
+def test_a_value_cannot_leave_its_element():
+    hostile = "</p></span><b x='\"\ud800"
+    section = {"name": "time", "title": hostile, "view": {"rows": [], "total": 0, "peak": 0}}
+    page = render_page(name=hostile, about=hostile, figures=[], sections=[section], release=hostile)
+
+    assert page.count("&lt;/p&gt;&lt;/span&gt;&lt;b x=&#39;&#34;\ufffd") == 6
+    assert "<b x" not in page
 
 
 @pytest.mark.parametrize("values", [[0.5], [0.5] * 3, [-1.0, 2.0], list(range(5000))])
 def test_charts_take_short_flat_and_long_series(values):
-    chart = line_chart([(float(i), float(v)) for i, v in enumerate(values)], "a <label>")
+    chart = str(line_chart([(float(i), float(v)) for i, v in enumerate(values)], "a <label>"))
 
     assert "nan" not in chart
     assert len(chart) < 60_000
-    assert "nan" not in histogram([0.0, 0.5, 1.0], {"none": [0, 0], "some": [1, 3]}, "label")
+    assert "nan" not in str(histogram([0.0, 0.5, 1.0], {"none": [0, 0], "some": [1, 3]}, "label"))
