@@ -19,8 +19,8 @@ from pipeline.bucket.clusters import count_clusters, draw_vectors, join_clusters
 from pipeline.bucket.config import CLASSIFIER, CLUSTER, SOURCE
 from pipeline.bucket.taxonomy import assign_domains, stated_domains
 from pipeline.contract import kept
+from pipeline.index.encode import encode_texts
 from pipeline.recipe import Recipe
-from pipeline.search.dense import encode_texts
 from schemas.documents import DOCUMENTS, DOMAINS, GUESSES
 from schemas.errors import RecipeError
 

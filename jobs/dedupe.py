@@ -18,9 +18,9 @@ from pipeline.dedupe.semantic import find_alike, with_alike
 from pipeline.dedupe.signatures import sign_as_datasketch
 from pipeline.dedupe.spans import cut_repeats, find_repeats
 from pipeline.dedupe.survivors import drop_duplicates, find_duplicates
+from pipeline.index.encode import embed_documents
 from pipeline.plans import cut_lineage
 from pipeline.recipe import Recipe
-from pipeline.search.dense import embed_documents
 from schemas.documents import DOCUMENTS, DUPLICATES, REPEATS, SIGNATURES
 from schemas.mining import EMBEDDINGS
 

@@ -10,16 +10,9 @@ from pyspark.storagelevel import StorageLevel
 from jobs.runtime.entry import main
 from jobs.runtime.stage import Stage
 from jobs.runtime.stage_run import StageRun
-from pipeline.holdout.families import (
-    held_out_corpus,
-    held_out_queries,
-    hold_out,
-    outside_corpus,
-    outside_queries,
-    protects_documents,
-    source_of_set,
-    split_queries,
-)
+from pipeline.holdout.config import protects_documents, source_of_set
+from pipeline.holdout.families import held_out_corpus, held_out_queries, hold_out, split_queries
+from pipeline.holdout.outside import outside_corpus, outside_queries
 from pipeline.ingest.config import digest_source
 from pipeline.ingest.tables import read_records
 from pipeline.ingest.units import plan_units, unit_frame

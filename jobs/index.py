@@ -11,7 +11,7 @@ from jobs.runtime.entry import main
 from jobs.runtime.stage import Stage
 from jobs.runtime.stage_run import StageRun
 from pipeline.contract import kept
-from pipeline.search.dense import embed_documents
+from pipeline.index.encode import embed_documents
 from schemas.documents import DOCUMENTS
 from schemas.mining import EMBEDDINGS
 

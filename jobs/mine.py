@@ -13,8 +13,9 @@ from jobs.runtime.entry import main
 from jobs.runtime.stage import Stage
 from jobs.runtime.stage_run import StageRun
 from pipeline.contract import kept
+from pipeline.index.encode import embed_texts
 from pipeline.mine.candidates import choose_negatives, choose_queries, mine_candidates, score_negatives
-from pipeline.search.dense import embed_texts, retrieve_nearest
+from pipeline.search.dense import retrieve_nearest
 from schemas.mining import ANN, BM25, CANDIDATES, EMBEDDINGS, SYNTHETIC, TEXT_EMBEDDINGS
 from schemas.pairs import POSITIVES, SYNTHETICS
 

@@ -18,8 +18,9 @@ from jobs.store.tables import digest_of
 from pipeline.contract import frame_of, kept, local_frame
 from pipeline.recipe import Recipe
 from pipeline.synthesise.config import SynthesiseConfig
+from pipeline.synthesise.gates import flag_protected, judge_synthetics
 from pipeline.synthesise.kept_shots import KEPT_SHOTS, describe_shots, keep_shots
-from pipeline.synthesise.replies import flag_protected, judge_synthetics, parse_replies, unite_positives
+from pipeline.synthesise.replies import parse_replies, unite_positives
 from pipeline.synthesise.requests import SHOT_SEARCH_DEPTH, add_shot_negatives, choose_shots, plan_requests
 from schemas.documents import DOCUMENTS, DOMAINS, EVAL_CORPUS, EVAL_QUERIES
 from schemas.pairs import NEGATIVE, POSITIVES, QUERY, REPLIES, REQUESTS, SYNTHETICS

@@ -11,7 +11,7 @@ from __future__ import annotations
 from pyspark.resource import ResourceProfile, ResourceProfileBuilder, TaskResourceRequests
 from pyspark.sql import DataFrame
 
-from pipeline.search.hits import spread
+from pipeline.plans import spread
 
 GPU = "gpu"
 _AMOUNT = "spark.executor.resource.gpu.amount"

@@ -28,3 +28,12 @@ def send_few(frame: DataFrame, rows: int) -> DataFrame:
     ``rows``, a bound on them, comes from counting what is computed already; Spark itself knows nothing of its size.
     """
     return F.broadcast(frame) if rows <= FEW_ROWS else frame
+
+
+def spread(frame: DataFrame, *keys: str, tasks: int = 2) -> DataFrame:
+    """Return the rows over all cores, that many tasks a core, so that no core waits long for the last one.
+
+    The number is explicit because adaptive execution would otherwise join a few megabytes of text into one partition,
+    where one core would do all the work.
+    """
+    return frame.repartition(tasks * frame.sparkSession.sparkContext.defaultParallelism, *keys)

@@ -11,19 +11,18 @@ import yaml
 
 from pipeline.assemble.config import AssembleConfig
 from pipeline.bucket.config import CLASSIFIER, BucketConfig
-from pipeline.compare.drift import AuditConfig
+from pipeline.compare.config import AuditConfig
 from pipeline.dedupe.config import DedupeConfig
 from pipeline.guard.config import GuardConfig
-from pipeline.holdout.families import EvalSetConfig, HoldoutConfig, resolve_holdout, resolve_sets
+from pipeline.holdout.config import EvalSetConfig, HoldoutConfig, resolve_holdout, resolve_sets
+from pipeline.index.config import EncoderConfig, IndexConfig
 from pipeline.ingest.config import SourceConfig, resolve_sources, says_domains
 from pipeline.ingest.passages.contexts import BESIDES
 from pipeline.ingest.passages.passages import PassageConfig, judged_sources
 from pipeline.judge.config import JudgeConfig
 from pipeline.label.config import LabelConfig
-from pipeline.mine.candidates import MineConfig
-from pipeline.pair.pairs import PairConfig
-from pipeline.search.bm25 import IndexConfig
-from pipeline.search.dense import EncoderConfig
+from pipeline.mine.config import MineConfig
+from pipeline.pair.config import PairConfig
 from pipeline.synthesise.config import SynthesiseConfig
 from schemas.config import Config, setting
 from schemas.errors import RecipeError, rule

@@ -23,8 +23,8 @@ import numpy as np
 
 from jobs.engines.device import MOST_DEVICES, task_device
 from jobs.store.tables import digest_of, directory_digest, directory_stamp
+from pipeline.index.config import EncoderConfig
 from pipeline.ports import FloatMatrix
-from pipeline.search.dense import EncoderConfig
 from schemas.errors import EngineError, RecipeError, rule
 
 LENGTHS = (16, 32, 48, 64, 96, 128, 192, 256, 384, 512, 1024, 2048, 4096, 8192)

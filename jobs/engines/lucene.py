@@ -26,8 +26,9 @@ import numpy as np
 from pyspark.sql import DataFrame
 
 from jobs.spark.java import start_lucene_jvm
+from pipeline.index.config import LANGUAGES, IndexConfig
 from pipeline.ports import Hit
-from pipeline.search.bm25 import LANGUAGES, IndexConfig, retrieve_bm25
+from pipeline.search.bm25 import retrieve_bm25
 from pipeline.search.hits import ranked
 from pipeline.text import WORD
 from schemas.errors import EngineError, RecipeError, ShardError, rule

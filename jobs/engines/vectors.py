@@ -18,7 +18,7 @@ import numpy.typing as npt
 import pyarrow.parquet as pq
 
 from pipeline.ports import FloatMatrix
-from pipeline.search.dense import matrix_of
+from pipeline.vectors import matrix_of
 from schemas.errors import ShardError
 
 _REBUILD = "try building the stage that embeds again"

@@ -15,7 +15,8 @@ from pyspark.sql import functions as F
 
 from jobs.contracts.checkpoint import Suite, run_checkpoint
 from jobs.contracts.expectations import expectations_of, is_few
-from pipeline.compare.drift import AuditConfig, Drift
+from pipeline.compare.config import AuditConfig
+from pipeline.compare.drift import Drift
 from pipeline.contract import frame_of
 from schemas.shards import SHARDS
 

@@ -22,7 +22,7 @@ from pipeline.bucket.terms import count_terms, name_groups, weigh_terms
 from pipeline.contract import conform, kept
 from pipeline.ids import unit_column
 from pipeline.ports import CentreFinder, FloatMatrix
-from pipeline.search.dense import matrix_of
+from pipeline.vectors import matrix_of
 from schemas.documents import GUESSES
 
 MOST_CLUSTERS = 256

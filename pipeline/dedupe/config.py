@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pipeline.similarity.minhash import Banding, choose_banding
+from pipeline.similarity.minhash import Banding, Signing, choose_banding, why_no_banding
 from schemas.config import Config, setting
 from schemas.errors import rule
 
@@ -61,17 +61,7 @@ class DedupeConfig(Config):
             if self.bands * self.rows > self.permutations:
                 return [rule("permutations", f"at least bands x rows = {self.bands * self.rows}", self.permutations)]
             return []
-        if choose_banding(self.threshold, self.recall, self.permutations) is None:
-            way_out = "more permutations, a higher threshold or a lower recall"
-            return [
-                rule(
-                    "permutations",
-                    f"enough for recall {self.recall} at threshold {self.threshold}",
-                    self.permutations,
-                    way_out,
-                )
-            ]
-        return []
+        return why_no_banding(self.threshold, self.recall, self.permutations)
 
     @property
     def banding(self) -> Banding:
@@ -81,3 +71,8 @@ class DedupeConfig(Config):
         found = choose_banding(self.threshold, self.recall, self.permutations)
         assert found is not None, "faults() refuses a config without a banding"
         return found
+
+    @property
+    def signing(self) -> Signing:
+        """How the documents are signed."""
+        return Signing(self.ngram, self.banding, self.seed)

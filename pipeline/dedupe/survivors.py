@@ -46,17 +46,17 @@ def find_duplicates(
     if not cfg.near:
         matched = match_exact(asked)
         return _name_kinds(matched.withColumns({"survivor_id": F.col("keeper_id"), "jaccard": F.lit(1.0)}))
+    signing, threshold = cfg.signing, cfg.threshold
     texts = asked.select("doc_id", "preference", "text_hash", "node", "text")
     if (asked.agg(F.sum("chars")).collect()[0][0] or 0) <= one_pass:
-        return _conform(texts.coalesce(1).mapInArrow(lambda rows: sign_and_find(rows, cfg), FOUND))
-    signed = cut(sign_texts(texts, cfg))
+        return _conform(texts.coalesce(1).mapInArrow(lambda rows: sign_and_find(rows, signing, threshold), FOUND))
+    signed = cut(sign_texts(texts, signing))
     if (signed.agg(F.sum("size")).collect()[0][0] or 0) <= one_task:
-        threshold = cfg.threshold
         return _conform(signed.coalesce(1).mapInArrow(lambda rows: find_in_one_task(rows, threshold), FOUND))
     matched = cut(match_exact(signed).withColumn("node", node_of("doc_id")))
     copies = matched.where(F.col("doc_id") != F.col("keeper_id")).select("node")
     firsts = signed.join(send_few(copies, copies.count()), "node", how="left_anti")
-    pairs = link_near(firsts, cfg, cut).withColumnRenamed("jaccard", "similarity")
+    pairs = link_near(firsts, threshold, cut).withColumnRenamed("jaccard", "similarity")
     clusters = name_survivors(matched, pairs, cut).withColumnRenamed("similarity", "jaccard")
     mapped = matched.join(clusters, "keeper_id", how="left")
     return _name_kinds(mapped.withColumn("survivor_id", F.coalesce("survivor_id", "keeper_id")))

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from pipeline.dedupe.config import DedupeConfig
+from pipeline.similarity.minhash import Signing, choose_banding, why_no_banding
 from pipeline.text import normal_form
 from schemas.config import Config, setting
-from schemas.errors import RecipeError, rule
+from schemas.errors import rule
 
 DOCUMENT, QUERY = "document", "query"  # the roles of protected texts
 FLAGS = pa.schema(
@@ -47,22 +47,14 @@ class GuardConfig(Config):
         found = []
         if self.query_words < self.ngram:
             found.append(rule("query_words", f"at least ngram ({self.ngram})", self.query_words))
-        try:
-            _ = self.signing
-        except RecipeError as error:
-            found.extend(error.faults)
-        return found
+        return found + why_no_banding(self.threshold, self.recall, self.permutations)
 
     @property
-    def signing(self) -> DedupeConfig:
-        """The settings under which both sides are signed: those of dedupe, with this threshold."""
-        return DedupeConfig(
-            threshold=self.threshold,
-            ngram=self.ngram,
-            recall=self.recall,
-            permutations=self.permutations,
-            seed=self.seed,
-        )
+    def signing(self) -> Signing:
+        """How both sides are signed."""
+        banding = choose_banding(self.threshold, self.recall, self.permutations)
+        assert banding is not None, "faults() refuses a config without a banding"
+        return Signing(self.ngram, banding, self.seed)
 
 
 def holds_words(text: str, wanted: str) -> bool:

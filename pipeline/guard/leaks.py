@@ -101,12 +101,12 @@ def flag_leaks(
 
 def _flag_in_many(texts: DataFrame, protected: DataFrame, cfg: GuardConfig, cut: Cut) -> DataFrame:
     """Return the flags of texts of any number: the steps of ``one_task``, as joins."""
-    cfg_signing = cfg.signing
+    signing = cfg.signing
     named_texts = texts.withColumn("node", F.xxhash64("text_id"))
     named = protected.withColumn("node", F.xxhash64("eval_name", "role", "eval_id"))
     has_words = F.col("size") > 0
-    ours = cut(sign_texts(named_texts.select("node", "text"), cfg_signing).where(has_words))
-    theirs = cut(sign_texts(named.select("node", "role", "text"), cfg_signing).where(has_words))
+    ours = cut(sign_texts(named_texts.select("node", "text"), signing).where(has_words))
+    theirs = cut(sign_texts(named.select("node", "role", "text"), signing).where(has_words))
 
     facts = theirs.agg(F.count("*"), F.coalesce(F.sum(F.size("bands")), F.lit(0)), F.coalesce(F.sum("size"), F.lit(0)))
     texts_count, bands, ngrams = facts.collect()[0]

@@ -1,4 +1,4 @@
-"""The evaluation sets: one cut from the sources themselves, and others read as they are.
+"""The evaluation set that is cut from the sources themselves.
 
 The cut is by *family* (pipeline.ingest), so that a function is never trained on under one class and asked for under
 another. Families that share a cluster of duplicates move together, for what dedupe dropped in one may live on in the
@@ -10,90 +10,16 @@ Queries are titles that mean one document: of some words, in no text word for wo
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
-
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from pipeline.contract import conform
+from pipeline.holdout.config import HoldoutConfig
 from pipeline.ids import unit_column
-from pipeline.ingest.config import BEIR, SourceConfig, resolve_path
-from pipeline.pair.pairs import form_of, measure_queries
 from pipeline.plans import Cut, cut_lineage
-from pipeline.readers.records import DOCUMENT, QREL, QUERY
+from pipeline.queries import form_of, measure_queries
 from pipeline.similarity.components import connect_components
-from schemas.config import Config, setting
 from schemas.documents import DOCUMENTS, EVAL_CORPUS, EVAL_QRELS, EVAL_QUERIES, HELD_OUT
-
-AUTO, QUERIES, BOTH = PROTECT = ("auto", "queries", "both")
-
-
-@dataclass(frozen=True)
-class HoldoutConfig(Config):
-    """The evaluation set that is cut from the sources."""
-
-    name: str = setting("heldout", "name of the evaluation set")
-    fraction: float | None = setting(
-        None,
-        "share of the families held out; 0 = none; null = 0.15, or 0 where the recipe names evaluation sets",
-        low=0.0,
-        high=0.9,
-    )
-    max_queries: int = setting(2000, "queries, drawn by hash", low=1)
-    max_group: int = setting(20, "documents of a group of families; larger ones always train", low=1)
-    min_words: int = setting(4, "words a query must have", low=1)
-    max_words: int = setting(40, "words a query may have", low=1)
-    protect_documents: bool = setting(True, "cut training documents that overlap with its documents")
-
-
-@dataclass(frozen=True)
-class EvalSetConfig(Config):
-    """An evaluation set from outside, as a BEIR folder."""
-
-    name: str = setting(doc="name of the evaluation set; unique in the recipe")
-    path: str = setting(doc="BEIR folder, relative to the recipe")
-    split: str = setting("test", "qrels/<split>.tsv")
-    protect: str = setting(
-        AUTO,
-        "what training may not overlap with: queries, or both queries and documents; auto = both, but queries "
-        "alone where the folder is also a source",
-        choices=PROTECT,
-    )
-
-
-def resolve_sets(sets: Sequence[EvalSetConfig], folder: Path) -> tuple[EvalSetConfig, ...]:
-    """Return the evaluation sets with relative paths taken from the recipe's folder."""
-    return tuple(dataclasses.replace(each, path=resolve_path(each.path, folder)) for each in sets)
-
-
-def resolve_holdout(cfg: HoldoutConfig, sets: Sequence[EvalSetConfig]) -> HoldoutConfig:
-    """Return the settings with the share that holds when the recipe says none."""
-    return cfg if cfg.fraction is not None else dataclasses.replace(cfg, fraction=0.0 if sets else 0.15)
-
-
-def source_of_set(evaluation: EvalSetConfig) -> SourceConfig:
-    """Return the source that reads the files of an evaluation set, unchanged but for white space."""
-    return SourceConfig(
-        name=evaluation.name,
-        format=BEIR,
-        path=evaluation.path,
-        split=evaluation.split,
-        min_chars=1,
-        max_chars=1 << 30,
-        max_bytes=1 << 30,
-    )
-
-
-def protects_documents(evaluation: EvalSetConfig, sources: Sequence[SourceConfig]) -> bool:
-    """Return whether training documents that overlap with the set's documents are cut."""
-    if evaluation.protect != AUTO:
-        return evaluation.protect == BOTH
-    place = Path(evaluation.path).resolve()
-    same = (place, place / "corpus.jsonl", place / "corpus.jsonl.gz")
-    return not any(source.path and Path(source.path).resolve() in same for source in sources)
 
 
 def hold_out(
@@ -171,38 +97,6 @@ def held_out_queries(documents: DataFrame, cfg: HoldoutConfig, seed: int) -> Dat
     return chosen.where(F.col("place") <= cfg.max_queries).select(
         F.lit(cfg.name).alias("eval_name"), "query_id", "query", "domain", "doc_id", F.lit(1).alias("relevance")
     )
-
-
-def outside_corpus(records: DataFrame, protect: dict[str, bool]) -> DataFrame:
-    """Return the corpora of evaluation sets from outside, under their own ids.
-
-    In:   RECORDS of their folders; by name whether their documents are protected.
-    Out:  EVAL_CORPUS. Of documents that share an id the first line counts.
-    """
-    found = records.drop("doc_id").withColumnsRenamed({"source": "eval_name", "native_id": "doc_id"})
-    told = [F.min_by("text", "line").alias("text"), F.min_by("domain", "line").alias("domain")]
-    first = found.where(F.col("kind") == DOCUMENT).groupBy("eval_name", "doc_id").agg(*told)
-    guarded = F.col("eval_name").isin([name for name, documents_too in protect.items() if documents_too])
-    return conform(first.withColumn("protect", guarded), EVAL_CORPUS)
-
-
-def outside_queries(records: DataFrame) -> DataFrame:
-    """Return the judged queries of evaluation sets from outside with their relevant documents.
-
-    In:   RECORDS of their folders.
-    Out:  eval_name, query_id, query, domain, doc_id, relevance; queries without a relevant document are left out.
-    """
-    named = records.drop("doc_id").withColumnsRenamed({"source": "eval_name", "native_id": "query_id"})
-    queries = named.where(F.col("kind") == QUERY).groupBy("eval_name", "query_id")
-    texts = queries.agg(F.min_by("text", "line").alias("query"))
-    qrels = named.where(F.col("kind") == QREL).select(
-        "eval_name",
-        "query_id",
-        F.element_at("links", 1).alias("doc_id"),
-        F.greatest(F.lit(1), F.round("grade").cast("int")).alias("relevance"),
-    )
-    best = qrels.groupBy("eval_name", "query_id", "doc_id").agg(F.max("relevance").alias("relevance"))
-    return best.join(texts, ["eval_name", "query_id"], how="inner").withColumn("domain", F.col("eval_name"))
 
 
 def split_queries(judged: DataFrame) -> tuple[DataFrame, DataFrame]:

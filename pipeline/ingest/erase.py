@@ -14,9 +14,9 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from pipeline.contract import conform, local_frame
-from pipeline.ingest.tables import SEE_ALSO_MARK
 from schemas.documents import DOCUMENTS, ERASED, JUDGEMENTS
 from schemas.errors import RecipeError
+from schemas.pairs import SEE_ALSO_MARK
 
 
 def read_erased(path: str) -> list[str]:

@@ -19,8 +19,8 @@ from pipeline.readers.pydocs.links import resolve_links
 from pipeline.readers.records import DOCUMENT, QREL, QUERY, RECORDS, REJECT, SEE_ALSO
 from pipeline.readers.registry import READERS
 from schemas.documents import ANNOTATIONS, DOCUMENTS, DUPLICATE_ID, JUDGEMENTS, REJECTS
+from schemas.pairs import SEE_ALSO_MARK
 
-SEE_ALSO_MARK = " see also "
 _BATCH_ROWS = 512
 _BATCH_CHARS = 4 << 20
 

@@ -9,13 +9,14 @@ signals, so they cannot serve as hidden positives.
 
 from __future__ import annotations
 
-from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from pipeline.ids import unit_column
 from pipeline.label.config import LabelConfig
 from pipeline.label.signals import DECIMALS
 from pipeline.label.teacher import split_gold
+from pipeline.vectors import inner_product
 from schemas.pairs import SYNTHETIC_RULE
 
 TRIAL = (
@@ -114,10 +115,6 @@ def _with_shown_similarity(trials: DataFrame, embeddings: DataFrame) -> DataFram
     with_vectors = trials.join(embeddings.select("doc_id", "vector"), "doc_id", how="left").join(
         shown, "shown_id", how="left"
     )
-    return with_vectors.withColumn("positive_sim", F.round(_dot(F.col("vector"), F.col("shown_vector")), DECIMALS))
-
-
-def _dot(left: Column, right: Column) -> Column:
-    """Return the dot product of two float vectors, summed in order as doubles; null when one is missing."""
-    products = F.zip_with(left, right, lambda a, b: a.cast("double") * b.cast("double"))
-    return F.aggregate(products, F.lit(0.0), lambda total, each: total + each)
+    return with_vectors.withColumn(
+        "positive_sim", F.round(inner_product(F.col("vector"), F.col("shown_vector")), DECIMALS)
+    )

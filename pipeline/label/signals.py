@@ -19,8 +19,8 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from pipeline.contract import conform, kept, spark_schema
+from pipeline.plans import spread
 from pipeline.ports import StoreOpener, VectorStore
-from pipeline.search.hits import spread
 from schemas.errors import ContractError
 from schemas.mining import ANN, BM25, SCORES
 from schemas.pairs import SYNTHETIC_RULE

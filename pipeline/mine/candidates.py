@@ -7,36 +7,17 @@ score apart lets a later stage fuse them. Nothing is judged here: known positive
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from pipeline.contract import conform
 from pipeline.ids import unit_column
+from pipeline.mine.config import MineConfig
 from pipeline.search.hits import SCORE_DECIMALS
-from schemas.config import Config, setting
-from schemas.errors import rule
-from schemas.mining import ANN, BM25, CANDIDATES, SYNTHETIC
+from pipeline.vectors import inner_product
+from schemas.mining import CANDIDATES, SYNTHETIC
 from schemas.pairs import NEGATIVE
-
-
-@dataclass(frozen=True)
-class MineConfig(Config):
-    """How many candidates are mined, and by what."""
-
-    retrievers: tuple[str, ...] = setting((BM25, ANN), "what searches the documents", choices=(BM25, ANN))
-    depth_bm25: int = setting(60, "hits taken per query from BM25", low=1, high=10_000)
-    depth_ann: int = setting(60, "hits taken per query from the embedding model", low=1, high=10_000)
-    skip_ranks: int = setting(0, "first hits of each retriever that are left out; the depth counts from there", low=0)
-    max_queries: int | None = setting(None, "mine for this many queries, drawn by hash; null = all", low=1)
-    factory: str = setting("Flat", "faiss index: Flat = exact; e.g. HNSW32 for corpora of millions (approximate)")
-
-    def faults(self) -> list[str]:
-        """At least one retriever, each once."""
-        if not self.retrievers or len(set(self.retrievers)) < len(self.retrievers):
-            return [rule("retrievers", f"{BM25}, {ANN} or both, each once", list(self.retrievers))]
-        return []
 
 
 def choose_queries(positives: DataFrame, cfg: MineConfig, seed: int) -> DataFrame:
@@ -76,7 +57,7 @@ def score_negatives(negatives: DataFrame, vectors: DataFrame) -> DataFrame:
     scored = pairs.select(
         "query_id",
         F.col("text_id").alias("doc_id"),
-        F.round(_inner_product(F.col("query_vector"), F.col("vector")), SCORE_DECIMALS).alias("score"),
+        F.round(inner_product(F.col("query_vector"), F.col("vector")), SCORE_DECIMALS).alias("score"),
     )
     best_first = Window.partitionBy("query_id").orderBy(F.desc("score"), "doc_id")
     return scored.withColumn("rank", F.row_number().over(best_first))
@@ -98,9 +79,3 @@ def mine_candidates(hits: Sequence[tuple[str, DataFrame]], cfg: MineConfig) -> D
 def _part_of(retriever: str, hits: DataFrame, cfg: MineConfig) -> DataFrame:
     rows = hits.select("query_id", "doc_id", F.lit(retriever).alias("retriever"), "rank", "score")
     return rows if retriever == SYNTHETIC else rows.where(F.col("rank") > cfg.skip_ranks)
-
-
-def _inner_product(left: Column, right: Column) -> Column:
-    """Return the inner product of two float arrays, summed in double from the first dimension on."""
-    products = F.zip_with(left, right, lambda x, y: x.cast("double") * y.cast("double"))
-    return F.aggregate(products, F.lit(0.0).cast("double"), lambda total, product: total + product)

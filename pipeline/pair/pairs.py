@@ -12,21 +12,15 @@ title is what its author wrote, no more of a question than that.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import pandas as pd
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
-from pyspark.sql.pandas.functions import pandas_udf
-from pyspark.sql.types import StringType
 
 from pipeline.contract import conform, kept
-from pipeline.ids import hash_column, unit_column
-from pipeline.ingest.tables import SEE_ALSO_MARK
+from pipeline.ids import unit_column
+from pipeline.pair.config import RULES, PairConfig
 from pipeline.plans import Cut, cut_lineage
+from pipeline.queries import form_of, measure_queries
 from pipeline.similarity.queries import are_alike, find_protected, word_set
-from pipeline.text import normal_form
-from schemas.config import Config, setting
 from schemas.documents import DUPLICATE_ID
 from schemas.pairs import (
     DUPLICATE_PAIR,
@@ -38,36 +32,10 @@ from schemas.pairs import (
     QUERY_TOO_COMMON,
     QUERY_TOO_LONG,
     QUERY_TOO_SHORT,
+    SEE_ALSO_MARK,
     SURPLUS_PAIR,
     TITLE,
 )
-
-RULES = (TITLE, LINKS, QRELS)
-
-
-@dataclass(frozen=True)
-class PairConfig(Config):
-    """Where positives come from, and which queries are fit to be one."""
-
-    rules: tuple[str, ...] = setting(RULES, "rules that make positives", choices=RULES)
-    min_words: int = setting(3, "words a title or link query must have; judged queries need one", low=1)
-    max_words: int = setting(40, "words a query may have", low=1)
-    max_chars: int = setting(512, "characters a query may have", low=8)
-    max_docs_per_query: int = setting(3, "documents that one title may stand for; more = query_too_common", low=1)
-    max_per_rule: int | None = setting(None, "pairs of one domain and rule, drawn by hash; null = all", low=1)
-    protect_similarity: float = setting(
-        0.8, "Jaccard similarity of words from which a query is too near a protected one", low=0.1, high=1.0
-    )
-    pair_similarity: float = setting(
-        0.9, "Jaccard similarity of words from which two queries of one document make one pair", low=0.1, high=1.0
-    )
-
-    def faults(self) -> list[str]:
-        """At least one rule; lengths in order."""
-        found = [] if self.rules else ["rules must be one or more of title, links, qrels, got none"]
-        if self.min_words > self.max_words:
-            found.append(f"min_words must be at most max_words ({self.max_words}), got {self.min_words}")
-        return found
 
 
 def pair_documents(
@@ -159,35 +127,6 @@ def _related(documents: DataFrame, duplicates: DataFrame) -> DataFrame:
     query = F.concat(F.lit("see also "), F.substring_index("native_id", ".", -1), F.lit(": "), F.col("title"))
     asked = others.select(query.alias("query"), F.explode(F.array("from_id", "doc_id")).alias("doc_id"))
     return asked.select(*_pair(F.col("query"), LINKS, counts=False))
-
-
-@pandas_udf(StringType())  # type: ignore[call-overload, untyped-decorator]
-def _forms(texts: pd.Series) -> pd.Series:
-    return texts.map(normal_form)
-
-
-def form_of(column: str) -> Column:
-    """Return a column of normal forms."""
-    found: Column = _forms(F.col(column))
-    return found
-
-
-def measure_queries(pairs: DataFrame) -> DataFrame:
-    """Add the normal form and id of each query, its number of words, and whether the text holds it word for word.
-
-    In:  ``query`` and ``text``, besides others, which stay; ``text`` goes.
-    Out: form, query_id, words, in_text.
-    """
-    formed = pairs.withColumns({"form": form_of("query"), "_text": form_of("text")})
-    padded = [F.concat(F.lit(" "), F.col(name), F.lit(" ")) for name in ("_text", "form")]
-    words = F.when(F.col("form") == "", 0).otherwise(F.size(F.split("form", " ")))
-    return formed.withColumns(
-        {
-            "query_id": hash_column(F.col("form")),
-            "words": words,
-            "in_text": F.contains(*padded),
-        }
-    ).drop("_text", "text")
 
 
 def _merge(pairs: DataFrame) -> DataFrame:

@@ -3,54 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import pyarrow as pa
 from pyspark.sql import DataFrame
 
+from pipeline.plans import spread
 from pipeline.ports import Opener
-from pipeline.search.hits import HITS, hit_batches, spread
-from schemas.config import Config, setting
-
-LANGUAGES = (
-    "ar",
-    "bn",
-    "da",
-    "de",
-    "en",
-    "es",
-    "fa",
-    "fi",
-    "fr",
-    "hi",
-    "hu",
-    "id",
-    "it",
-    "ja",
-    "ko",
-    "nl",
-    "no",
-    "pl",
-    "pt",
-    "ru",
-    "sv",
-    "te",
-    "th",
-    "tr",
-    "uk",
-    "zh",
-)
-
-
-@dataclass(frozen=True)
-class IndexConfig(Config):
-    """The lexical index: the analyser must fit the language of the documents."""
-
-    language: str = setting(
-        "en", "language of documents and queries: decides the analyser (words, stems, stop words)", choices=LANGUAGES
-    )
-    k1: float = setting(0.9, "BM25: how soon repeated words stop counting", low=0.0, high=10.0)
-    b: float = setting(0.4, "BM25: how much long documents are held back", low=0.0, high=1.0)
+from pipeline.search.hits import HITS, hit_batches
 
 
 def retrieve_bm25(queries: DataFrame, opener: Opener, depth: int) -> DataFrame:

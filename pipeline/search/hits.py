@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
-from pyspark.sql import DataFrame
 
 from pipeline.ports import Hit
 
@@ -14,15 +13,6 @@ SCORE_DECIMALS = 6
 _ROWS = 50_000  # of an Arrow batch: a few megabytes
 
 _SCHEMA = pa.schema([("query_id", pa.string()), ("doc_id", pa.string()), ("rank", pa.int32()), ("score", pa.float64())])
-
-
-def spread(frame: DataFrame, *keys: str, tasks: int = 2) -> DataFrame:
-    """Return the rows over all cores, that many tasks a core, so that no core waits long for the last one.
-
-    The number is explicit because adaptive execution would otherwise join a few megabytes of text into one partition,
-    where one core would do all the work.
-    """
-    return frame.repartition(tasks * frame.sparkSession.sparkContext.defaultParallelism, *keys)
 
 
 def ranked(pairs: Sequence[tuple[str, float]], k: int) -> list[Hit]:

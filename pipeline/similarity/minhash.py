@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.similarity.shingles import U64, ShingleSets, mix
+from schemas.errors import rule
 
 U32 = npt.NDArray[np.uint32]
 
@@ -51,6 +52,23 @@ def choose_banding(threshold: float, recall: float, permutations: int) -> Bandin
         if banding.collision(threshold) >= recall:
             return banding
     return None
+
+
+def why_no_banding(threshold: float, recall: float, permutations: int) -> list[str]:
+    """Return the fault of settings for which there is no banding, or nothing."""
+    if choose_banding(threshold, recall, permutations) is not None:
+        return []
+    way_out = "more permutations, a higher threshold or a lower recall"
+    return [rule("permutations", f"enough for recall {recall} at threshold {threshold}", permutations, way_out)]
+
+
+@dataclass(frozen=True)
+class Signing:
+    """How texts are signed, so that they can be compared: words a shingle, bands, and the seed of the permutations."""
+
+    ngram: int
+    banding: Banding
+    seed: int
 
 
 def permutations_of(seed: int, count: int) -> tuple[U32, U32]:

@@ -32,11 +32,10 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from pipeline.dedupe.config import DedupeConfig
 from pipeline.plans import FEW_ROWS, Cut, cut_lineage, send_few
 from pipeline.similarity.buckets import ask_open, fill_buckets
 from pipeline.similarity.components import connect_components
-from pipeline.similarity.minhash import fold_bands, permutations_of, sign_sets
+from pipeline.similarity.minhash import Signing, fold_bands, permutations_of, sign_sets
 from pipeline.similarity.shingles import I64, U64, ShingleSets, jaccards, shingle_texts
 
 SIGNATURES = "node long, digest long, size int, bands array<long>, shingles binary"
@@ -56,7 +55,7 @@ def node_of(column: str) -> Any:
     return F.xxhash64(column)
 
 
-def sign_texts(texts: DataFrame, cfg: DedupeConfig) -> DataFrame:
+def sign_texts(texts: DataFrame, signing: Signing) -> DataFrame:
     """Compute each text's shingle set, band keys and digest.
 
     In:    ``node`` (long), ``text``, and columns to carry along.
@@ -66,16 +65,16 @@ def sign_texts(texts: DataFrame, cfg: DedupeConfig) -> DataFrame:
     carried = [name for name in texts.columns if name not in ("node", "text")]
     shape = [f"{name} {texts.schema[name].dataType.simpleString()}" for name in carried]
     read = texts.select(*carried, "node", "text")
-    return read.mapInArrow(lambda rows: sign_batches(rows, cfg), ", ".join([*shape, SIGNATURES]))
+    return read.mapInArrow(lambda rows: sign_batches(rows, signing), ", ".join([*shape, SIGNATURES]))
 
 
-def sign_batches(batches: Iterator[pa.RecordBatch], cfg: DedupeConfig, threads: int = 1) -> Iterator[pa.RecordBatch]:
+def sign_batches(batches: Iterator[pa.RecordBatch], signing: Signing, threads: int = 1) -> Iterator[pa.RecordBatch]:
     """Do what :func:`sign_texts` does, for batches, in their order; several ``threads`` read ahead of the signing."""
-    banding = cfg.banding
-    factors, shifts = permutations_of(cfg.seed, banding.bands * banding.rows)
+    banding = signing.banding
+    factors, shifts = permutations_of(signing.seed, banding.bands * banding.rows)
 
     def sign(part: pa.RecordBatch) -> pa.RecordBatch:
-        sets = shingle_texts(part.column("text"), cfg.ngram)
+        sets = shingle_texts(part.column("text"), signing.ngram)
         signed = _signature_columns(sets, fold_bands(sign_sets(sets, factors, shifts), banding))
         carried = {name: part.column(name) for name in part.schema.names if name != "text"}
         return pa.RecordBatch.from_pydict(carried | signed)
@@ -84,7 +83,7 @@ def sign_batches(batches: Iterator[pa.RecordBatch], cfg: DedupeConfig, threads: 
     yield from _map(sign, parts, threads)
 
 
-def link_near(signatures: DataFrame, cfg: DedupeConfig, cut: Cut = cut_lineage) -> DataFrame:
+def link_near(signatures: DataFrame, threshold: float, cut: Cut = cut_lineage) -> DataFrame:
     """Find verified pairs whose components are those of all colliding pairs at or above the threshold.
 
     In:   SIGNATURES, computed already (it is read several times).
@@ -94,13 +93,13 @@ def link_near(signatures: DataFrame, cfg: DedupeConfig, cut: Cut = cut_lineage) 
     members = cut(fill_buckets(signatures))
     rows = members.count()
     spokes = members.where(F.col("node") != F.col("hub")).select("hub", "node").distinct()
-    linked = cut(verify_spokes(spokes, signatures, signatures, cfg.threshold, rows))
+    linked = cut(verify_spokes(spokes, signatures, signatures, threshold, rows))
     roots = send_few(connect_components(linked, cut), 2 * rows)
     asked = cut(ask_open(members, roots))
     questions = asked.count()
     if not questions:
         return linked
-    return cut(linked.unionByName(_link_open(asked, signatures, cfg.threshold, questions)))
+    return cut(linked.unionByName(_link_open(asked, signatures, threshold, questions)))
 
 
 def verify_spokes(

@@ -14,9 +14,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.dedupe.config import DedupeConfig
 from pipeline.similarity.buckets import Buckets, group_buckets, keep_shared
 from pipeline.similarity.components import join_edges
+from pipeline.similarity.minhash import Signing
 from pipeline.similarity.near import F64, compare_pairs, link_bucket, sets_of, sign_batches
 from pipeline.similarity.shingles import I64, ShingleSets
 from schemas.documents import EXACT, NEAR
@@ -38,13 +38,13 @@ class Pairs:
     jaccard: F64
 
 
-def sign_and_find(batches: Iterator[pa.RecordBatch], cfg: DedupeConfig) -> Iterator[pa.RecordBatch]:
+def sign_and_find(batches: Iterator[pa.RecordBatch], signing: Signing, threshold: float) -> Iterator[pa.RecordBatch]:
     """Do what ``sign_texts`` and :func:`find_in_one_task` do, in one task: no shingle travels.
 
     In:   ``doc_id``, ``preference``, ``text_hash``, ``node``, ``text``.
     Out:  FOUND.
     """
-    return find_in_one_task(sign_batches(batches, cfg, _THREADS), cfg.threshold)
+    return find_in_one_task(sign_batches(batches, signing, _THREADS), threshold)
 
 
 def find_in_one_task(batches: Iterator[pa.RecordBatch], threshold: float) -> Iterator[pa.RecordBatch]:

@@ -1,84 +1,36 @@
-"""What a text that a model wrote must pass before anything is searched or trained: shape, looping, copying.
+"""What a text that a model wrote must pass before it is trained on.
 
-The gates look at one text and at what the model was shown; those that need other rows (protected queries, round
-trip, duplicates) are in ``replies.py``.
+One text and what the model was shown come first: shape, looping, copying. Then what other rows say of it: protected
+queries, the round trip, duplicates. Round trip (consistency filter, after Promptagator, arXiv 2209.11755): a query
+whose document search does not find among its first hits is about something else, or about everything.
 """
 
 from __future__ import annotations
 
-import re
+from pyspark.sql import DataFrame, Window
+from pyspark.sql import functions as F
 
+from pipeline.contract import conform, kept
+from pipeline.guard.config import GuardConfig
+from pipeline.guard.leaks import flag_leaks, protected_texts
+from pipeline.prompting import copied_share, repeated_share
+from pipeline.queries import form_of
+from pipeline.similarity.queries import find_protected
 from pipeline.synthesise.config import SynthesiseConfig
-from pipeline.text import clean_text, one_line, words
-from schemas.pairs import COPY, NEGATIVE, QUERY, REPETITION, TEXT_TOO_LONG, TEXT_TOO_SHORT, UNPARSABLE
-
-_MARK = re.compile(r"^(?:=>|[-+*•]|\d{1,2}[.)])\s+")
-_URL = re.compile(r"\w://")
-_QUOTES = {'"': '"', "'": "'", "`": "`", "“": "”", "«": "»", "「": "」", "『": "』"}
-# A full stop ends a sentence only before a space, so that module.name and 0.5 stay whole.
-_SENTENCE_END = re.compile(r"[.!?](?=\s|$)|[。！？]")
-_LOOP = 3
-
-
-def parse_reply(reply: str, kind: str, finish_reason: str) -> str:
-    """Return the text in the raw reply: its first line without marks and quotes; empty when it is no text.
-
-    A query that is an address is no text. A negative that does not end, because the token limit cut it off or because
-    the shots that it imitates are cut, loses its last sentence if it has another.
-    """
-    if finish_reason == "error":
-        return ""
-    lines = [line for line in clean_text(reply).split("\n") if line.strip()]
-    text = _MARK.sub("", one_line(lines[0]) if lines else "")
-    if kind == NEGATIVE:
-        text = _whole_sentences(text, finish_reason)
-    elif _URL.search(text):
-        return ""
-    text = _unquoted(text)
-    return text if words(text) else ""
-
-
-def _whole_sentences(text: str, finish_reason: str) -> str:
-    """Return what stands between the quotes of a negative, up to its last whole sentence."""
-    inner, closed, _ = text[1:].partition('"') if text.startswith('"') else (text, "", "")
-    inner = inner.strip()
-    if inner.endswith("…") or (finish_reason == "length" and not closed):
-        inner = inner.rstrip("… ")
-        ends = [found.end() for found in _SENTENCE_END.finditer(inner)]
-        return inner[: ends[-1]] if ends else inner
-    return inner
-
-
-def _unquoted(text: str) -> str:
-    if len(text) > 1 and _QUOTES.get(text[0]) == text[-1] and text[1:-1].count(text[-1]) == 0:
-        return text[1:-1].strip()
-    return text
-
-
-def copied_share(text: str, sources: tuple[str, ...], size: int) -> float:
-    """Return the share of the text's word n-grams that stand verbatim in any source; a short text is one n-gram."""
-    mine = words(text)
-    size = min(size, len(mine))
-    if not size:
-        return 0.0
-    theirs: set[tuple[str, ...]] = set()
-    for source in sources:
-        theirs.update(_grams(words(source), size))
-    grams = _grams(mine, size)
-    return sum(gram in theirs for gram in grams) / len(grams)
-
-
-def repeated_share(text: str) -> float:
-    """Return the share of word trigrams that came before in the text; 1.0 when one word stands thrice in a row."""
-    mine = words(text)
-    if any(len(set(run)) == 1 for run in _grams(mine, _LOOP)):
-        return 1.0
-    grams = _grams(mine, _LOOP)
-    return 1.0 - len(set(grams)) / len(grams) if grams else 0.0
-
-
-def _grams(mine: list[str], size: int) -> list[tuple[str, ...]]:
-    return list(zip(*(mine[i:] for i in range(size)), strict=False))
+from pipeline.text import words
+from schemas.documents import LEAK
+from schemas.pairs import (
+    COPY,
+    DUPLICATE_TEXT,
+    PROTECTED_QUERY,
+    QUERY,
+    REPETITION,
+    ROUND_TRIP,
+    SYNTHETICS,
+    TEXT_TOO_LONG,
+    TEXT_TOO_SHORT,
+    UNPARSABLE,
+)
 
 
 def gate_text(text: str, kind: str, finish_reason: str, sources: tuple[str, ...], cfg: SynthesiseConfig) -> str | None:
@@ -104,3 +56,64 @@ def gate_text(text: str, kind: str, finish_reason: str, sources: tuple[str, ...]
     if copied_share(text, sources, cfg.copy_words) > cfg.max_copy:
         return COPY
     return None
+
+
+def judge_synthetics(
+    parsed: DataFrame,
+    hits: DataFrame,
+    leaks: DataFrame,
+    positives: DataFrame,
+    cfg: SynthesiseConfig,
+) -> DataFrame:
+    """Gate the parsed texts by search, protected queries and duplicates.
+
+    In:   parse_replies' frame; hits (query_id, doc_id, rank) of the queries in it; leaks (text_id, leak) of texts too
+          close to a protected one; gold POSITIVES.
+    Out:  SYNTHETICS.
+    Drops: protected_query, leak, round_trip_failed, duplicate_text (also the text of any gold query).
+    Ties: of equal texts the one whose document ranks best stays, then by request_id.
+    """
+    ranks = hits.select(F.col("query_id").alias("text_id"), "doc_id", F.col("rank").alias("round_trip_rank"))
+    near = ranks.where(F.col("round_trip_rank") <= cfg.round_trip_depth)
+    found = parsed.join(near, ["text_id", "doc_id"], how="left")
+    marked = found.join(leaks.select("text_id", "leak"), "text_id", how="left").join(
+        _gold_queries(positives), "text_id", how="left"
+    )
+    lost = (F.col("kind") == QUERY) & F.col("round_trip_rank").isNull() & F.lit(cfg.round_trip_depth > 0)
+    reason = F.coalesce(
+        "drop_reason", F.col("leak"), F.when(lost, ROUND_TRIP), F.when(F.col("is_gold"), DUPLICATE_TEXT)
+    )
+    judged = marked.withColumn("drop_reason", reason)
+    best_first = Window.partitionBy("kind", "text_id", F.col("drop_reason").isNull()).orderBy(
+        F.coalesce("round_trip_rank", F.lit(0)), "request_id"
+    )
+    again = F.when(F.row_number().over(best_first) > 1, DUPLICATE_TEXT)
+    return conform(judged.withColumn("drop_reason", F.coalesce("drop_reason", again)), SYNTHETICS)
+
+
+def flag_protected(
+    parsed: DataFrame,
+    eval_corpus: DataFrame,
+    eval_queries: DataFrame,
+    guard: GuardConfig,
+    similarity: float,
+) -> DataFrame:
+    """Find the texts that overlap a protected evaluation set.
+
+    In:  parse_replies' frame; EVAL_CORPUS; EVAL_QUERIES; the similarity of words that makes two queries one.
+    Out: text_id and leak: protected_query (says what a protected query says) before leak (overlaps a protected text).
+    """
+    texts = kept(parsed).groupBy("kind", "text_id").agg(F.min("text").alias("text"))
+    queries = texts.where(F.col("kind") == QUERY)
+    asked = queries.select(F.col("text_id").alias("query_id"), form_of("text").alias("form"))
+    same = find_protected(asked, eval_queries.select(form_of("query").alias("form")), similarity)
+    overlapping = flag_leaks(texts.select("text_id", "text"), protected_texts(eval_corpus, eval_queries), guard)
+    both = same.select(F.col("query_id").alias("text_id"), F.lit(PROTECTED_QUERY).alias("leak")).unionByName(
+        overlapping.select("text_id", F.lit(LEAK).alias("leak"))
+    )
+    # "protected_query" comes after "leak" in the alphabet and is the more telling of the two.
+    return both.groupBy("text_id").agg(F.max("leak").alias("leak"))
+
+
+def _gold_queries(positives: DataFrame) -> DataFrame:
+    return positives.select(F.col("query_id").alias("text_id")).distinct().withColumn("is_gold", F.lit(True))

@@ -21,11 +21,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline.text import clean_text, one_line
+from pipeline.prompting import fenced
+from pipeline.text import one_line
 
 STOP = ("\n",)
-BYTES_PER_TOKEN = 3
-_ELLIPSIS = "…"
 
 
 @dataclass(frozen=True)
@@ -63,19 +62,6 @@ BUILT_IN = (
 )
 
 
-def cut_text(text: str, tokens: int) -> str:
-    """Return the text as one line of about that many tokens at most, cut between words, with an ellipsis when cut."""
-    line = one_line(clean_text(text))
-    budget = tokens * BYTES_PER_TOKEN
-    raw = line.encode("utf-8")
-    if len(raw) <= budget:
-        return line
-    head = raw[:budget].decode("utf-8", "ignore")
-    space = head.rfind(" ")
-    # Scripts without spaces, and endless words, are cut where the budget ends.
-    return (head[:space] if space > len(head) // 2 else head).rstrip() + _ELLIPSIS
-
-
 def query_prefix(shots: Sequence[Shot], shot_tokens: int) -> str:
     """Return the solved part of a prompt that asks for a query."""
     return "".join(f"{_query_case(shot.text, shot_tokens)} {one_line(shot.query)}\n" for shot in shots or BUILT_IN)
@@ -98,11 +84,6 @@ def negative_prefix(shots: Sequence[Shot], shot_tokens: int) -> str:
 def negative_prompt(prefix: str, query: str, text: str, document_tokens: int) -> str:
     """Return the whole prompt that asks for a text which resembles the positive and does not answer the query."""
     return prefix + _negative_case(query, text, document_tokens)
-
-
-def fenced(text: str, tokens: int) -> str:
-    """Return the text cut and in double quotes, of which it keeps none itself."""
-    return '"' + cut_text(text.replace('"', "'"), tokens) + '"'
 
 
 def _query_case(text: str, tokens: int) -> str:

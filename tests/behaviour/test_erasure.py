@@ -17,11 +17,11 @@ from jobs.runtime.stage import load_stage
 from jobs.runtime.stage_run import run_stage
 from jobs.runtime.workspace import Workspace
 from jobs.store.tables import Store, count_rows, write_json
+from pipeline.index.encode import encode_texts
 from pipeline.ingest.erase import erase_judgements, id_frame, read_erased
 from pipeline.label.config import LabelConfig
 from pipeline.label.teacher import add_texts, score_pairs
 from pipeline.recipe import load_recipe
-from pipeline.search.dense import encode_texts
 from schemas.documents import DOCUMENTS, JUDGEMENTS
 from schemas.errors import RecipeError
 from schemas.pairs import POSITIVES, REPLIES, SYNTHETICS

@@ -28,7 +28,7 @@ COLUMNS = {"digest": "long", "size": "int", "bands": "array<long>", "shingles": 
 def sign(texts: DataFrame) -> DataFrame:
     """Return (key, signature) of (key, text)."""
     named = texts.select("key", F.xxhash64("key").alias("node"), "text")
-    return sign_texts(named, DedupeConfig()).select("key", *COLUMNS)
+    return sign_texts(named, DedupeConfig().signing).select("key", *COLUMNS)
 
 
 def seconds(use: Callable[[], DataFrame]) -> float:

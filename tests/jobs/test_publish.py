@@ -18,7 +18,7 @@ import yaml
 from jobs.publish import is_sound, run
 from jobs.release.history import CURRENT, HISTORY
 from pipeline.assemble.config import AssembleConfig
-from pipeline.compare.drift import AuditConfig
+from pipeline.compare.config import AuditConfig
 from schemas.documents import DOCUMENTS, EVAL_CORPUS, EVAL_QRELS, EVAL_QUERIES
 from schemas.errors import AuditError
 from schemas.mining import VERDICTS

@@ -16,8 +16,8 @@ from jobs.runtime.stage_run import StageRun
 from pipeline.contract import frame_of
 from pipeline.guard.config import GuardConfig
 from pipeline.ids import hash_id
-from pipeline.pair.pairs import PairConfig
-from pipeline.search.bm25 import IndexConfig
+from pipeline.index.config import IndexConfig
+from pipeline.pair.config import PairConfig
 from pipeline.synthesise.config import SynthesiseConfig
 from pipeline.text import normal_form
 from schemas.documents import DOCUMENTS, DOMAINS, ERASED, EVAL_CORPUS, EVAL_QUERIES

@@ -11,7 +11,7 @@ from jobs.spark.java import archive_flags, use_java
 from jobs.spark.session import CONF_HOME, read_conf
 from pipeline import placement
 from pipeline.placement import device_profile, spread_over_devices
-from pipeline.search.hits import spread
+from pipeline.plans import spread
 
 ROOT = Path(__file__).resolve().parents[2]
 # Two workers of two cores; each says that it has two GPUs, which nobody touches.

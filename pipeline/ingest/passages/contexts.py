@@ -25,8 +25,7 @@ from pipeline.contract import conform, kept, spark_schema
 from pipeline.ids import hash_id
 from pipeline.ingest.passages.passages import PassageConfig
 from pipeline.ports import CounterFactory
-from pipeline.synthesise.gates import copied_share, parse_reply, repeated_share
-from pipeline.synthesise.prompts import fenced
+from pipeline.prompting import copied_share, fenced, parse_reply, repeated_share
 from pipeline.text import normal_form, words
 from schemas.pairs import (
     CONTEXTS,

@@ -103,7 +103,7 @@ def _proposed(texts: list[str], truth: Truth) -> float:
 def _precision(spark: SparkSession, texts: list[str]) -> float:
     """Return the share of the listed pairs whose Jaccard, over plain sets of words, is as listed and high enough."""
     frame = spark.createDataFrame(pa.table({"node": pa.array(range(len(texts)), pa.int64()), "text": texts}))
-    listed = link_near(sign_texts(frame, CFG).localCheckpoint(), CFG).collect()
+    listed = link_near(sign_texts(frame, CFG.signing).localCheckpoint(), CFG.threshold).collect()
     right = 0
     for row in listed:
         a, b = shingles(texts[row["left"]], CFG.ngram), shingles(texts[row["right"]], CFG.ngram)

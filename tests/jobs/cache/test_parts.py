@@ -14,8 +14,9 @@ from jobs.cache import parts as cache_module
 from jobs.cache.parts import Cache, VectorCache, score_cache
 from jobs.engines.encoder import OpenEncoder, SentenceEncoder
 from jobs.store.tables import directory_digest
+from pipeline.index.config import EncoderConfig
+from pipeline.index.encode import encode_texts
 from pipeline.label.teacher import score_pairs
-from pipeline.search.dense import EncoderConfig, encode_texts
 
 VECTORS = {"vector": "array<float>"}
 

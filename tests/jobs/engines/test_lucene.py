@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from jobs.engines.lucene import LuceneBm25, build_lucene, cut_query, in_order, search_bm25
-from pipeline.search.bm25 import IndexConfig
+from pipeline.index.config import IndexConfig
 from schemas.errors import EngineError, RecipeError, ShardError
 
 pytestmark = pytest.mark.engine

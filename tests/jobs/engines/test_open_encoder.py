@@ -14,7 +14,8 @@ import pytest
 from jobs.engines import encoder as module
 from jobs.engines.encoder import OpenEncoder, SentenceEncoder
 from jobs.store.tables import directory_digest
-from pipeline.search.dense import EncoderConfig, encode_texts
+from pipeline.index.config import EncoderConfig
+from pipeline.index.encode import encode_texts
 from schemas.errors import EngineError, RecipeError
 
 pytestmark = pytest.mark.engine

@@ -2,7 +2,8 @@
 
 import pytest
 
-from pipeline.compare.drift import AuditConfig, describe_verdicts, find_drift, statistics
+from pipeline.compare.config import AuditConfig
+from pipeline.compare.drift import describe_verdicts, find_drift, statistics
 from schemas.errors import RecipeError
 from schemas.mining import KEPT, LIKELY_POSITIVE, TOO_EASY, VERDICTS, VETOED
 

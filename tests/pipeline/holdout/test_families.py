@@ -4,20 +4,9 @@ import json
 
 import pytest
 
-from pipeline.holdout.families import (
-    EvalSetConfig,
-    HoldoutConfig,
-    group_families,
-    held_out_corpus,
-    held_out_queries,
-    hold_out,
-    outside_corpus,
-    outside_queries,
-    protects_documents,
-    resolve_sets,
-    source_of_set,
-    split_queries,
-)
+from pipeline.holdout.config import EvalSetConfig, HoldoutConfig, protects_documents, resolve_sets, source_of_set
+from pipeline.holdout.families import group_families, held_out_corpus, held_out_queries, hold_out, split_queries
+from pipeline.holdout.outside import outside_corpus, outside_queries
 from pipeline.ingest.config import SourceConfig
 from pipeline.ingest.tables import read_records
 from pipeline.ingest.units import plan_units, unit_frame

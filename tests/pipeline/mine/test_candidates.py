@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.mine.candidates import MineConfig, choose_negatives, choose_queries, mine_candidates, score_negatives
+from pipeline.mine.candidates import choose_negatives, choose_queries, mine_candidates, score_negatives
+from pipeline.mine.config import MineConfig
 from pipeline.search.hits import HITS
 from schemas.errors import RecipeError
 from schemas.mining import TEXT_EMBEDDINGS

@@ -3,7 +3,8 @@
 import pytest
 
 from pipeline.ids import hash_id
-from pipeline.pair.pairs import PairConfig, pair_documents
+from pipeline.pair.config import PairConfig
+from pipeline.pair.pairs import pair_documents
 from schemas.documents import DOCUMENTS, DOMAINS, DUPLICATES, EVAL_QUERIES, JUDGEMENTS
 from schemas.errors import RecipeError
 

@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.index.config import EncoderConfig
+from pipeline.index.encode import embed_documents, embed_texts, encode_texts
 from pipeline.ports import Hit
-from pipeline.search.dense import EncoderConfig, embed_documents, embed_texts, encode_texts, retrieve_nearest
+from pipeline.search.dense import retrieve_nearest
 from schemas.documents import DOCUMENTS
 
 

@@ -10,9 +10,11 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import functions as F
 
-from pipeline.dedupe.config import DedupeConfig
+from pipeline.similarity.minhash import Banding, Signing
 from pipeline.similarity.near import link_bucket, link_near, sign_texts, verify_spokes
 from pipeline.similarity.shingles import jaccards, shingle_texts
+
+WORDS = Signing(ngram=1, banding=Banding(21, 6), seed=13)
 
 
 def similar_pairs(texts: list[str], threshold: float) -> list[tuple[int, int]]:
@@ -39,7 +41,7 @@ def test_a_bucket_is_linked_as_if_all_its_pairs_were_compared(union_find, seed):
 
 def test_pairs_below_the_threshold_are_never_reported(spark):
     texts = spark.createDataFrame([(1, "a b c d"), (2, "a b c d e"), (3, "a b c x y")], "node long, text string")
-    signatures = sign_texts(texts, DedupeConfig(ngram=1)).localCheckpoint()
+    signatures = sign_texts(texts, WORDS).localCheckpoint()
     pairs = spark.createDataFrame([(1, 2), (1, 3), (2, 3)], "hub long, node long")
 
     got = verify_spokes(pairs, signatures, signatures, 0.8).collect()
@@ -52,7 +54,7 @@ def test_a_text_without_words_has_no_bands_and_what_is_carried_stays(spark):
         [(1, "--- !", "a"), (2, "word", "b"), (3, None, "c")], "node long, text string, name string"
     )
 
-    signed = sign_texts(texts, DedupeConfig()).collect()
+    signed = sign_texts(texts, WORDS).collect()
 
     assert [(row["name"], row["node"], row["size"], len(row["bands"])) for row in signed] == [
         ("a", 1, 0, 0),
@@ -63,22 +65,21 @@ def test_a_text_without_words_has_no_bands_and_what_is_carried_stays(spark):
 
 def test_a_link_that_the_smallest_text_of_the_bucket_would_hide_is_found(spark):
     """One band of one row: all texts share the word that makes the minimum, node 1 is like none of the others."""
-    cfg = DedupeConfig(ngram=1, threshold=0.6, permutations=1, bands=1, rows=1)
+    signing = Signing(ngram=1, banding=Banding(1, 1), seed=13)
     texts = [(1, "k a b c d e"), (2, "k p q r s"), (3, "k p q r t"), (4, "k u v w x y z")]
-    signatures = sign_texts(spark.createDataFrame(texts, "node long, text string"), cfg).localCheckpoint()
+    signatures = sign_texts(spark.createDataFrame(texts, "node long, text string"), signing).localCheckpoint()
     collided = signatures.withColumn("bands", F.array(F.lit(0).cast("long")))  # the bucket that this is about
 
-    got = [tuple(row) for row in link_near(collided, cfg).collect()]
+    got = [tuple(row) for row in link_near(collided, 0.6).collect()]
 
     assert [(min(a, b), max(a, b), j) for a, b, j in got] == [(2, 3, 0.666667)]
 
 
 def test_a_chain_is_one_component_although_its_ends_share_nothing(spark, union_find, chain):
     texts = list(enumerate(chain(300)))
-    cfg = DedupeConfig(ngram=1, threshold=0.8)
-    signatures = sign_texts(spark.createDataFrame(texts, "node long, text string"), cfg).localCheckpoint()
+    signatures = sign_texts(spark.createDataFrame(texts, "node long, text string"), WORDS).localCheckpoint()
 
-    links = [(row["left"], row["right"]) for row in link_near(signatures, cfg).collect()]
+    links = [(row["left"], row["right"]) for row in link_near(signatures, 0.8).collect()]
 
     assert set(union_find(links)) == set(range(300))
     assert set(union_find(links).values()) == {0}

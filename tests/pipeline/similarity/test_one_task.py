@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.dedupe.config import DedupeConfig
 from pipeline.similarity import one_task
 from pipeline.similarity.buckets import group_buckets, keep_shared
+from pipeline.similarity.minhash import Banding, Signing
 from pipeline.similarity.near import link_bucket, sign_batches
 from pipeline.similarity.shingles import ShingleSets, shingle_texts
 
-CFG = DedupeConfig()
+SIGNING = Signing(ngram=5, banding=Banding(21, 6), seed=13)
 KEYS = st.lists(st.one_of(st.integers(-(1 << 63), (1 << 63) - 1), st.integers(0, 9)), max_size=80)
 
 
@@ -43,9 +43,9 @@ def test_sets_are_held_in_the_order_of_their_batches_whatever_room_there_was(mon
     monkeypatch.setattr(one_task, "ONE_TASK", room)
     texts = [f"{word} of the sea and the land about it, number {word * 2}" for word in "abcdefgh"] + ["", "one"]
     parts = [texts[:3], [], texts[3:4], texts[4:]]
-    signed = sign_batches(iter([batch_of(part) for part in parts]), CFG)
+    signed = sign_batches(iter([batch_of(part) for part in parts]), SIGNING)
     rows, sets = one_task._hold(signed)
-    wanted = shingle_texts(pa.array(texts), CFG.ngram)
+    wanted = shingle_texts(pa.array(texts), SIGNING.ngram)
     assert np.array_equal(sets.values, wanted.values)
     assert np.array_equal(sets.offsets, wanted.offsets)
     assert rows["node"].to_pylist() == [node for part in parts for node in range(len(part))]
@@ -62,8 +62,8 @@ def test_two_threads_sign_what_one_does_and_hand_it_on_while_more_is_read():
             got_before.append(len(got))
             yield batch
 
-    got.extend(sign_batches(read(), CFG, threads=2))
-    assert got == list(sign_batches(iter(batches), CFG))
+    got.extend(sign_batches(read(), SIGNING, threads=2))
+    assert got == list(sign_batches(iter(batches), SIGNING))
     assert got_before[-1] > 0
 
 

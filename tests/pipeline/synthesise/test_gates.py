@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.prompting import copied_share, parse_reply, repeated_share
 from pipeline.synthesise.config import SynthesiseConfig
-from pipeline.synthesise.gates import copied_share, gate_text, parse_reply, repeated_share
+from pipeline.synthesise.gates import gate_text
 from pipeline.text import shingles, words
 from schemas.pairs import COPY, NEGATIVE, QUERY, REPETITION, TEXT_TOO_LONG, TEXT_TOO_SHORT, UNPARSABLE
 

@@ -7,17 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.prompting import BYTES_PER_TOKEN, cut_text
 from pipeline.synthesise.config import SynthesiseConfig
-from pipeline.synthesise.prompts import (
-    BUILT_IN,
-    BYTES_PER_TOKEN,
-    Shot,
-    cut_text,
-    negative_prefix,
-    negative_prompt,
-    query_prefix,
-    query_prompt,
-)
+from pipeline.synthesise.prompts import BUILT_IN, Shot, negative_prefix, negative_prompt, query_prefix, query_prompt
 from schemas.errors import RecipeError
 
 GOLDEN = Path(__file__).with_name("prompts.jsonl")

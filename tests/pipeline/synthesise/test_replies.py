@@ -5,7 +5,8 @@ import pytest
 from pipeline.guard.config import GuardConfig
 from pipeline.ids import hash_id
 from pipeline.synthesise.config import SynthesiseConfig
-from pipeline.synthesise.replies import flag_protected, judge_synthetics, parse_replies, unite_positives
+from pipeline.synthesise.gates import flag_protected, judge_synthetics
+from pipeline.synthesise.replies import parse_replies, unite_positives
 from pipeline.text import normal_form
 from schemas.documents import DOMAINS, EVAL_CORPUS, EVAL_QUERIES, LEAK
 from schemas.pairs import (

@@ -13,7 +13,7 @@ from pipeline.ingest.passages.contexts import (
     why_not,
 )
 from pipeline.ingest.passages.passages import PassageConfig
-from pipeline.synthesise.prompts import BYTES_PER_TOKEN
+from pipeline.prompting import BYTES_PER_TOKEN
 from schemas.documents import DOCUMENTS, PASSAGES
 from schemas.errors import RecipeError
 

@@ -1,0 +1,1 @@
+"""What the documents are searched with: an index of words, and vectors."""

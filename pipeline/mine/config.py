@@ -1,0 +1,27 @@
+"""Settings of the mine stage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from schemas.config import Config, setting
+from schemas.errors import rule
+from schemas.mining import ANN, BM25
+
+
+@dataclass(frozen=True)
+class MineConfig(Config):
+    """How many candidates are mined, and by what."""
+
+    retrievers: tuple[str, ...] = setting((BM25, ANN), "what searches the documents", choices=(BM25, ANN))
+    depth_bm25: int = setting(60, "hits taken per query from BM25", low=1, high=10_000)
+    depth_ann: int = setting(60, "hits taken per query from the embedding model", low=1, high=10_000)
+    skip_ranks: int = setting(0, "first hits of each retriever that are left out; the depth counts from there", low=0)
+    max_queries: int | None = setting(None, "mine for this many queries, drawn by hash; null = all", low=1)
+    factory: str = setting("Flat", "faiss index: Flat = exact; e.g. HNSW32 for corpora of millions (approximate)")
+
+    def faults(self) -> list[str]:
+        """At least one retriever, each once."""
+        if not self.retrievers or len(set(self.retrievers)) < len(self.retrievers):
+            return [rule("retrievers", f"{BM25}, {ANN} or both, each once", list(self.retrievers))]
+        return []

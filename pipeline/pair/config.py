@@ -1,0 +1,39 @@
+"""Settings of the pair stage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from schemas.config import Config, setting
+from schemas.pairs import (
+    LINKS,
+    QRELS,
+    TITLE,
+)
+
+RULES = (TITLE, LINKS, QRELS)
+
+
+@dataclass(frozen=True)
+class PairConfig(Config):
+    """Where positives come from, and which queries are fit to be one."""
+
+    rules: tuple[str, ...] = setting(RULES, "rules that make positives", choices=RULES)
+    min_words: int = setting(3, "words a title or link query must have; judged queries need one", low=1)
+    max_words: int = setting(40, "words a query may have", low=1)
+    max_chars: int = setting(512, "characters a query may have", low=8)
+    max_docs_per_query: int = setting(3, "documents that one title may stand for; more = query_too_common", low=1)
+    max_per_rule: int | None = setting(None, "pairs of one domain and rule, drawn by hash; null = all", low=1)
+    protect_similarity: float = setting(
+        0.8, "Jaccard similarity of words from which a query is too near a protected one", low=0.1, high=1.0
+    )
+    pair_similarity: float = setting(
+        0.9, "Jaccard similarity of words from which two queries of one document make one pair", low=0.1, high=1.0
+    )
+
+    def faults(self) -> list[str]:
+        """At least one rule; lengths in order."""
+        found = [] if self.rules else ["rules must be one or more of title, links, qrels, got none"]
+        if self.min_words > self.max_words:
+            found.append(f"min_words must be at most max_words ({self.max_words}), got {self.min_words}")
+        return found
