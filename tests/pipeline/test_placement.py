@@ -20,7 +20,7 @@ import json, sys
 import numpy as np
 from pyspark import TaskContext
 from pyspark.sql import SparkSession
-from pipeline.search.dense import encode_texts
+from pipeline.index.encode import encode_texts
 
 class Teller:
     digest = "d"
