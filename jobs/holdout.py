@@ -13,7 +13,7 @@ from jobs.runtime.stage_run import StageRun
 from pipeline.holdout.config import protects_documents, source_of_set
 from pipeline.holdout.families import held_out_corpus, held_out_queries, hold_out, split_queries
 from pipeline.holdout.outside import outside_corpus, outside_queries
-from pipeline.ingest.config import digest_source
+from pipeline.ingest.files import digest_source
 from pipeline.ingest.tables import read_records
 from pipeline.ingest.units import plan_units, unit_frame
 from pipeline.plans import cut_lineage

@@ -18,8 +18,9 @@ from jobs.runtime.stage import Stage
 from jobs.runtime.stage_run import StageRun
 from jobs.store.tables import digest_of
 from pipeline.contract import local_frame
-from pipeline.ingest.config import PYDOCS, SourceConfig, digest_source
+from pipeline.ingest.config import SourceConfig
 from pipeline.ingest.erase import erase_documents, erase_judgements, id_frame, name_relatives, read_erased
+from pipeline.ingest.files import digest_source
 from pipeline.ingest.passages.contexts import CONTEXT_RULES, judge_contexts, plan_contexts, put_contexts
 from pipeline.ingest.passages.passages import cut_documents, list_passages, put_passages
 from pipeline.ingest.tables import (
@@ -30,8 +31,10 @@ from pipeline.ingest.tables import (
     select_judgements,
     select_rejects,
 )
-from pipeline.ingest.units import Unit, plan_units, unit_frame
+from pipeline.ingest.units import plan_units, unit_frame
 from pipeline.ingest.yields import check_yields, count_yields
+from pipeline.readers.registry import FORMATS
+from pipeline.readers.unit import Unit
 from pipeline.recipe import Recipe
 from schemas.documents import ANNOTATIONS, DOCUMENTS, JUDGEMENTS, PASSAGES, REJECTS
 from schemas.pairs import CONTEXTS
@@ -79,7 +82,7 @@ def reading(run: StageRun, units: Sequence[Unit]) -> Iterator[Reading]:
     held = [read_records(unit_frame(run.spark, units), sources).persist(StorageLevel.DISK_ONLY)]
     records, targets, cut = held[0], None, None
     try:
-        if any(source.format == PYDOCS for source in sources):
+        if any(FORMATS[source.format].names_symbols for source in sources):
             held.append(targets := name_targets(records).persist(StorageLevel.DISK_ONLY))
         documents = select_documents(records, targets, sources, run.recipe.seed)
         if run.recipe.passages.tokens is not None:

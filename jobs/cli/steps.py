@@ -21,7 +21,8 @@ import pyarrow.parquet as pq
 import yaml
 
 from jobs.runtime.entry import add_spark, spark_settings
-from pipeline.ingest.config import BEIR, FORMATS, MSMARCO, PYDOCS, formats_in
+from pipeline.ingest.files import formats_in
+from pipeline.readers.registry import FORMATS
 from pipeline.recipe import Recipe, resolve_recipe
 from schemas.documents import (
     ANNOTATIONS,
@@ -122,7 +123,9 @@ def add_steps(add: Add) -> None:
             "path", help="file, folder or glob; for pydocs packages, parted by commas; or an earlier step's --out"
         )
         command.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write")
-        command.add_argument("--format", choices=FORMATS, help="how PATH is read (default: by the names of its files)")
+        command.add_argument(
+            "--format", choices=tuple(FORMATS), help="how PATH is read (default: by the names of its files)"
+        )
         command.add_argument(
             "--set",
             action="append",
@@ -216,8 +219,8 @@ _STAND_IN = {"name": "documents", "format": "parquet", "path": "."}  # a recipe 
 
 
 def _sources_of(path: str, wanted: str | None) -> list[dict[str, Any]]:
-    if wanted == PYDOCS:
-        return [{"name": PYDOCS, "format": PYDOCS, "packages": path.split(",")}]
+    if wanted and FORMATS[wanted].list_files:
+        return [{"name": wanted, "format": wanted, "packages": path.split(",")}]
     formats = [wanted] if wanted else formats_in(path)
     stem = Path(path).resolve().name.partition(".")[0].strip("*?[]") or "documents"
     return [
@@ -225,7 +228,7 @@ def _sources_of(path: str, wanted: str | None) -> list[dict[str, Any]]:
             "name": stem if len(formats) == 1 else f"{stem}-{each}",
             "format": each,
             "path": path,
-            **({"split": None} if each in (BEIR, MSMARCO) else {}),
+            **({"split": None} if FORMATS[each].layout else {}),
         }
         for each in formats
     ]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.ingest.config import BEIR, SourceConfig, resolve_path
+from pipeline.ingest.config import SourceConfig, resolve_path
 from schemas.config import Config, setting
 
 AUTO, QUERIES, BOTH = PROTECT = ("auto", "queries", "both")
@@ -60,7 +60,7 @@ def source_of_set(evaluation: EvalSetConfig) -> SourceConfig:
     """Return the source that reads the files of an evaluation set, unchanged but for white space."""
     return SourceConfig(
         name=evaluation.name,
-        format=BEIR,
+        format="beir",
         path=evaluation.path,
         split=evaluation.split,
         min_chars=1,

@@ -14,10 +14,10 @@ from pipeline.contract import conform, frame_of, spark_schema
 from pipeline.ids import hash_column, unit_column
 from pipeline.ingest.clean.record import Row, clean_record
 from pipeline.ingest.config import SourceConfig
-from pipeline.ingest.units import Unit
 from pipeline.readers.pydocs.links import resolve_links
 from pipeline.readers.records import DOCUMENT, QREL, QUERY, RECORDS, REJECT, SEE_ALSO
-from pipeline.readers.registry import READERS
+from pipeline.readers.registry import FORMATS
+from pipeline.readers.unit import Unit
 from schemas.documents import ANNOTATIONS, DOCUMENTS, DUPLICATE_ID, JUDGEMENTS, REJECTS
 from schemas.pairs import SEE_ALSO_MARK
 
@@ -40,7 +40,7 @@ def read_records(units: DataFrame, sources: Sequence[SourceConfig]) -> DataFrame
             clean_record(record, by_name[given["source"]])
             for batch in batches
             for given in batch.to_pylist()
-            for record in READERS[by_name[given["source"]].format](Unit(**given), by_name[given["source"]])
+            for record in FORMATS[by_name[given["source"]].format].read(Unit(**given), by_name[given["source"]])
         )
         for some in _batches(rows):
             yield pa.RecordBatch.from_pylist(some, schema=schema)

@@ -2,39 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import astuple, dataclass, fields
+from collections.abc import Sequence
+from dataclasses import astuple, fields
 
-import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as T
 
 from pipeline.contract import local_frame
-from pipeline.ingest.config import BEIR, JSONL, MSMARCO, PACKED, PARQUET, TSV, SourceConfig, SourceFile, list_files
-from pipeline.locations import open_location, parquet_place
+from pipeline.ingest.files import list_files
+from pipeline.readers.config import ReaderConfig
+from pipeline.readers.registry import FORMATS
+from pipeline.readers.unit import Unit
 
-SPAN = 16 << 20
-_BLOCK = 1 << 20
-_LINES = frozenset({JSONL, BEIR, TSV, MSMARCO})  # one row a line, always: a CSV row may be many
 _TASK_BYTES = 4 << 20
 
 
-@dataclass(frozen=True)
-class Unit:
-    """A file, or the part of it between two byte offsets (lines) or row groups (Parquet)."""
-
-    source: str
-    role: str
-    path: str
-    location: str
-    domain: str | None
-    start: int
-    end: int
-    line: int
-    size: int
-
-
-def plan_units(sources: Sequence[SourceConfig]) -> list[Unit]:
+def plan_units(sources: Sequence[ReaderConfig]) -> list[Unit]:
     """Return the units of all sources.
 
     Cost: one pass over files of lines beyond 16 MiB, to count lines, remote ones too; the footers of Parquet files.
@@ -43,7 +26,7 @@ def plan_units(sources: Sequence[SourceConfig]) -> list[Unit]:
         Unit(source.name, file.role, file.path, file.location, file.domain, start, end, line, size)
         for source in sources
         for file in list_files(source)
-        for start, end, line, size in _spans(source, file)
+        for start, end, line, size in FORMATS[source.format].cut(file)
     ]
 
 
@@ -56,51 +39,3 @@ def unit_frame(spark: SparkSession, units: Sequence[Unit]) -> DataFrame:
     ordered = sorted(units, key=lambda unit: (-unit.size, unit.source, unit.location, unit.start))
     frame = local_frame(spark, map(astuple, ordered), schema)
     return frame.repartition(max(1, min(len(units), tasks)))
-
-
-def _spans(source: SourceConfig, file: SourceFile) -> Iterator[tuple[int, int, int, int]]:
-    """Yield start, end, first line and weight of the parts of a file."""
-    is_lines = source.format in _LINES and not file.path.lower().endswith(PACKED)
-    if is_lines and file.size > SPAN:
-        yield from line_spans(file.location, file.size, SPAN)
-    elif source.format == PARQUET:
-        yield from _row_groups(file)
-    else:
-        yield 0, file.size, 1, file.size
-
-
-def line_spans(location: str, size: int, span: int) -> Iterator[tuple[int, int, int, int]]:
-    """Yield spans of whole lines, at least ``span`` bytes each but the last, with the number of their first line."""
-    with open_location(location) as handle:
-        start, line, position, lines = 0, 1, 0, 0
-        while position < size:
-            block = handle.read(_BLOCK)
-            if not block:
-                break
-            wanted = start + span - position  # the first newline at or after this place ends the span
-            cut = block.find(b"\n", max(0, wanted)) if wanted < len(block) else -1
-            if cut >= 0:
-                position += cut + 1
-                handle.seek(position)
-                lines += block.count(b"\n", 0, cut + 1)
-                yield start, position, line, position - start
-                start, line, lines = position, line + lines, 0
-            else:
-                position += len(block)
-                lines += block.count(b"\n")
-    if start < position:
-        yield start, position, line, position - start
-
-
-def _row_groups(file: SourceFile) -> Iterator[tuple[int, int, int, int]]:
-    try:
-        metadata = pq.read_metadata(parquet_place(file.location))
-    except Exception:  # noqa: BLE001 -- whatever is wrong with it, its reader says so in a reject
-        yield 0, 0, 1, file.size
-        return
-    line = 1
-    for group in range(metadata.num_row_groups):
-        yield group, group + 1, line, metadata.row_group(group).total_byte_size
-        line += metadata.row_group(group).num_rows
-    if metadata.num_row_groups == 0:
-        yield 0, 0, 1, file.size

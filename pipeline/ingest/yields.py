@@ -9,7 +9,8 @@ from typing import Any
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from pipeline.ingest.config import BEIR, MSMARCO, SourceConfig
+from pipeline.ingest.config import SourceConfig
+from pipeline.readers.registry import FORMATS
 from schemas.errors import RecipeError
 
 
@@ -76,7 +77,7 @@ def check_yields(yields: Sequence[SourceYield], sources: Sequence[SourceConfig])
         elif "title" in source.fields and not each.titled:
             name = source.fields["title"]
             faults.append(f"{where}.fields.title must name a field of the rows, got {name!r}, which no row has")
-        elif source.format in (BEIR, MSMARCO) and source.split is not None and not each.judgements:
+        elif FORMATS[source.format].layout and source.split is not None and not each.judgements:
             faults.append(
                 f"{where}.split must name qrels above grade 0 whose queries are among the queries, "
                 f"got {source.split!r}; try another split, or null"

@@ -18,11 +18,12 @@ from typing import IO, Any, cast
 
 import pyarrow as pa
 
-from pipeline.ingest.config import SourceConfig
-from pipeline.ingest.units import Unit
 from pipeline.locations import open_location
+from pipeline.readers.config import ReaderConfig
 from pipeline.readers.records import BOMB, BROKEN_BZIP2, BROKEN_GZIP, BROKEN_ZSTD
+from pipeline.readers.unit import Unit
 
+PACKED = (".gz", ".bz2", ".zst")
 _RATIO = 100
 _BUFFER = 1 << 18
 _PIECE = 1 << 16
@@ -43,7 +44,7 @@ class PackError(Exception):
 
 
 @contextmanager
-def open_unit(unit: Unit, source: SourceConfig) -> Iterator[IO[bytes]]:
+def open_unit(unit: Unit, source: ReaderConfig) -> Iterator[IO[bytes]]:
     """Open a unit's file at its start, unpacked.
 
     Raises: OSError when the file cannot be read; reading raises PackError when it cannot be unpacked.
@@ -61,7 +62,7 @@ def open_unit(unit: Unit, source: SourceConfig) -> Iterator[IO[bytes]]:
 class _Unpacked(io.RawIOBase):
     """The unpacked bytes of a file, as far as it is whole and no bomb."""
 
-    def __init__(self, plain: IO[bytes], suffix: str, size: int, source: SourceConfig) -> None:
+    def __init__(self, plain: IO[bytes], suffix: str, size: int, source: ReaderConfig) -> None:
         self._stream: Any = _OPEN[suffix](plain)
         self._broken = _BROKEN[suffix]
         self._most = max(source.max_unpacked, _RATIO * size)

@@ -1,4 +1,4 @@
-"""The readers of CSV and TSV files and of MS MARCO's TSVs.
+"""The readers of CSV and TSV files.
 
 ``csv`` follows RFC 4180: quoted cells may hold delimiters, doubled quotes and line breaks. Of a row that breaks these
 rules the first line alone is rejected, and reading goes on with the next one: an opening quote that is never closed
@@ -12,38 +12,34 @@ from collections import deque
 from collections.abc import Iterator
 from typing import IO
 
-from pipeline.ingest.config import SourceConfig
-from pipeline.ingest.units import Unit
 from pipeline.readers.compression import PackError, open_unit
+from pipeline.readers.config import ReaderConfig
 from pipeline.readers.fields import names_of, read_row
-from pipeline.readers.lines import Parser, split_lines
+from pipeline.readers.format import Format
+from pipeline.readers.lines import HeaderError, Parser, cut_lines, read_lines, split_lines
 from pipeline.readers.records import (
     EMPTY_FILE,
     MISSING_FIELD,
-    NOT_A_QREL,
     NOT_CSV,
     NUL_BYTES,
-    QREL,
-    QUERY,
     WRONG_COLUMNS,
     WRONG_ENCODING,
     Record,
     reject,
+    too_large,
+    unreadable,
 )
-from pipeline.readers.rejects import too_large, unreadable
+from pipeline.readers.unit import Unit
 
 _SHOWN = 20
 
 
-class HeaderError(Exception):
-    """A header row that cannot name the columns; ``reason`` is the code of the reject."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(detail)
-        self.reason = reason
+def read_tsv(unit: Unit, source: ReaderConfig) -> Iterator[Record]:
+    """Yield the documents of a span of lines."""
+    return read_lines(unit, source, open_rows)
 
 
-def row_parser(unit: Unit, source: SourceConfig, columns: tuple[str, ...] = ()) -> Parser:
+def open_rows(unit: Unit, source: ReaderConfig, columns: tuple[str, ...] = ()) -> Parser:
     """Return what turns a line of tab-separated cells into a document; every span knows the header.
 
     Raises: HeaderError when the header is of no use; OSError, PackError when it cannot be read.
@@ -52,14 +48,14 @@ def row_parser(unit: Unit, source: SourceConfig, columns: tuple[str, ...] = ()) 
     names = given or _header(unit, source)
     check_header(names, source)
 
-    def parse(text: str, line: bytes, path: str, number: int, source: SourceConfig) -> Record | None:
+    def parse(text: str, line: bytes, path: str, number: int, source: ReaderConfig) -> Record | None:
         cells = text.rstrip("\r\n").split("\t")
         return None if number == 1 and not given else row_record(names, cells, source, path, number, line)
 
     return parse
 
 
-def _header(unit: Unit, source: SourceConfig) -> tuple[str, ...]:
+def _header(unit: Unit, source: ReaderConfig) -> tuple[str, ...]:
     """Return the cells of the file's first line, wherever the unit begins."""
     with open_unit(unit, source) as handle:
         if unit.start:
@@ -71,7 +67,7 @@ def _header(unit: Unit, source: SourceConfig) -> tuple[str, ...]:
         raise HeaderError(WRONG_ENCODING, f"the header is not {source.encoding}: {error.reason}") from error
 
 
-def check_header(names: tuple[str, ...], source: SourceConfig) -> None:
+def check_header(names: tuple[str, ...], source: ReaderConfig) -> None:
     """Refuse a header without the column of the text, or with a name twice.
 
     Raises: HeaderError.
@@ -91,7 +87,7 @@ def check_header(names: tuple[str, ...], source: SourceConfig) -> None:
 def row_record(
     names: tuple[str, ...],
     cells: list[str],
-    source: SourceConfig,
+    source: ReaderConfig,
     path: str,
     line: int,
     raw: bytes,
@@ -103,28 +99,7 @@ def row_record(
     return read_row(dict(zip(names, cells, strict=True)), source, path, line, raw)
 
 
-def pair_query(text: str, line: bytes, path: str, number: int, _: SourceConfig) -> Record | None:
-    """Return the query of a line: its id and its text between tabs."""
-    native, tab, query = text.rstrip("\r\n").partition("\t")
-    if not tab or not native:
-        return reject(path, number, MISSING_FIELD, "the line must be query id and query between a tab", line)
-    return Record(QUERY, path, number, native_id=native, text=query)
-
-
-def trec_line(text: str, line: bytes, path: str, number: int, _: SourceConfig) -> Record | None:
-    """Return the judgement of a line: query id, iteration, document id and grade between white space.
-
-    Drops: grades of 0 and below, which say "not relevant".
-    """
-    try:
-        query, _iteration, document, grade = text.split()
-        relevance = float(grade)
-    except ValueError:
-        return reject(path, number, NOT_A_QREL, "the line must be query id, 0, document id and grade", line)
-    return Record(QREL, path, number, native_id=query, links=[document], grade=relevance) if relevance > 0 else None
-
-
-def read_csv(unit: Unit, source: SourceConfig) -> Iterator[Record]:
+def read_csv(unit: Unit, source: ReaderConfig) -> Iterator[Record]:
     """Yield the records of a CSV file; a row has the number of its first line."""
     if unit.size == 0:
         yield reject(unit.path, 0, EMPTY_FILE, "the file is empty")
@@ -158,7 +133,7 @@ def read_csv(unit: Unit, source: SourceConfig) -> Iterator[Record]:
 def _csv_record(
     names: tuple[str, ...],
     cells: list[str],
-    source: SourceConfig,
+    source: ReaderConfig,
     path: str,
     number: int,
     raw: bytes,
@@ -180,7 +155,7 @@ class _TooLargeError(Exception):
 class _Lines:
     """Decoded lines for csv.reader, which remembers those of the row under way and takes them back."""
 
-    def __init__(self, handle: IO[bytes], unit: Unit, source: SourceConfig) -> None:
+    def __init__(self, handle: IO[bytes], unit: Unit, source: ReaderConfig) -> None:
         self._fresh = split_lines(handle, unit, source.max_bytes, None)
         self._back: deque[tuple[int, bytes, int]] = deque()
         self._row: list[tuple[int, bytes, int]] = []
@@ -215,7 +190,7 @@ class _Lines:
         return number, raw, size > self._limit
 
 
-def _rows(lines: _Lines, path: str, source: SourceConfig) -> Iterator[tuple[list[str] | Record, int, bytes]]:
+def _rows(lines: _Lines, path: str, source: ReaderConfig) -> Iterator[tuple[list[str] | Record, int, bytes]]:
     """Yield cells, line and bytes of each row; a reject in place of the cells where a line had to be given up."""
     csv.field_size_limit(source.max_bytes)  # of the process; Python's own default is 128 KiB
     while True:
@@ -234,3 +209,9 @@ def _rows(lines: _Lines, path: str, source: SourceConfig) -> Iterator[tuple[list
                 what = "a quote is opened and not closed" if isinstance(error, _TooLargeError) else str(error)
                 detail = f"{what}; quotes in a quoted cell must be doubled"
                 yield reject(path, number, NOT_CSV, detail, raw), number, raw
+
+
+FORMATS = (
+    Format("csv", read_csv, suffixes=(".csv",), says_domain=True),
+    Format("tsv", read_tsv, suffixes=(".tsv", ".tab"), cut=cut_lines, says_domain=True),
+)

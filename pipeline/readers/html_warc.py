@@ -12,9 +12,9 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from pipeline.ingest.config import SourceConfig
-from pipeline.ingest.units import Unit
 from pipeline.readers.compression import PackError, open_unit
+from pipeline.readers.config import ReaderConfig
+from pipeline.readers.format import Format
 from pipeline.readers.records import (
     BROKEN_PAGE,
     CUT_RECORD,
@@ -26,8 +26,10 @@ from pipeline.readers.records import (
     NOT_WARC,
     Record,
     reject,
+    too_large,
+    unreadable,
 )
-from pipeline.readers.rejects import too_large, unreadable
+from pipeline.readers.unit import Unit
 from pipeline.readers.whole_files import read_whole
 from pipeline.text import one_line
 
@@ -45,7 +47,7 @@ class Page(NamedTuple):
     license: str | None
 
 
-def read_html(unit: Unit, source: SourceConfig) -> Iterator[Record]:
+def read_html(unit: Unit, source: ReaderConfig) -> Iterator[Record]:
     """Yield the document of an HTML file, named by its path."""
     raw = read_whole(unit, source)
     yield raw if isinstance(raw, Record) else _page_record(raw, "", unit.path, unit.path, 1)
@@ -124,7 +126,7 @@ def _inline(element: Any) -> str:
     return one_line("".join(element.itertext()))
 
 
-def read_warc(unit: Unit, source: SourceConfig) -> Iterator[Record]:
+def read_warc(unit: Unit, source: ReaderConfig) -> Iterator[Record]:
     """Yield the pages of an archive: responses by their URL, and the texts of WET files; records are counted from 1."""
     from warcio.archiveiterator import ArchiveIterator
     from warcio.exceptions import ArchiveLoadFailed
@@ -163,7 +165,7 @@ class _Rejoined:
         return found
 
 
-def _archived(record: Any, path: str, number: int, source: SourceConfig) -> Iterator[Record]:
+def _archived(record: Any, path: str, number: int, source: ReaderConfig) -> Iterator[Record]:
     """Yield the document of a response or of a WET record, or why there is none; other records give nothing."""
     native = record.rec_headers.get_header("WARC-Target-URI")
     is_page, is_text = record.rec_type == "response", record.rec_type == "conversion"
@@ -185,3 +187,9 @@ def _archived(record: Any, path: str, number: int, source: SourceConfig) -> Iter
             yield Record(DOCUMENT, path, number, native_id=native, text=raw.decode("utf-8", "replace"))
         else:
             yield _page_record(raw, kind, native, path, number)
+
+
+FORMATS = (
+    Format("html", read_html, suffixes=(".html", ".htm", ".xhtml"), may_be_packed=False),
+    Format("warc", read_warc, suffixes=(".warc", ".wet")),
+)

@@ -1,4 +1,4 @@
-"""The readers of JSON files that hold one array, and of SQuAD files, item by item.
+"""The reader of JSON files that hold one array, item by item.
 
 The standard library's decoder reads one item at a time out of a window that slides over the file, so memory holds two
 items of the greatest size allowed (``max_bytes``), however large the file. An item that is no JSON ends the reading:
@@ -9,29 +9,27 @@ from __future__ import annotations
 
 import codecs
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
-from pipeline.ingest.config import SourceConfig
-from pipeline.ingest.units import Unit
 from pipeline.readers.compression import PackError, open_unit
+from pipeline.readers.config import ReaderConfig
 from pipeline.readers.fields import read_row
+from pipeline.readers.format import Format
 from pipeline.readers.records import (
-    DOCUMENT,
     EMPTY_FILE,
     NOT_AN_OBJECT,
     NOT_JSON,
-    NOT_SQUAD,
     NUL_BYTES,
-    QREL,
-    QUERY,
     RAW_LIMIT,
     TOO_LARGE,
     WRONG_ENCODING,
     Record,
     reject,
+    too_large,
+    unreadable,
 )
-from pipeline.readers.rejects import too_large, unreadable
+from pipeline.readers.unit import Unit
 
 _CHUNK = 1 << 16
 _LONGEST_WORD = len("-Infinity")
@@ -41,7 +39,7 @@ _ESCAPED = dict.fromkeys(range(0xDC80, 0xDD00))  # what "surrogateescape" makes 
 _REST = "the rest of the file is not read"
 
 
-class _Item:
+class Item:
     """One value of the array, with the text it was read from."""
 
     def __init__(self, value: Any, text: str, encoding: str) -> None:
@@ -128,10 +126,10 @@ class _Window:
         return "".join(found)
 
 
-def read_json(unit: Unit, source: SourceConfig) -> Iterator[Record]:
+def read_json(unit: Unit, source: ReaderConfig) -> Iterator[Record]:
     """Yield the documents of a JSON array; an item has its ordinal in place of a line."""
     names = [name for name in source.items.split(".") if name]
-    for number, item in _items(unit, source, names):
+    for number, item in read_items(unit, source, names):
         if isinstance(item, Record):
             yield item
         elif not isinstance(item.value, dict):
@@ -141,7 +139,7 @@ def read_json(unit: Unit, source: SourceConfig) -> Iterator[Record]:
             yield read_row(item.value, source, unit.path, number, item.raw)
 
 
-def _items(unit: Unit, source: SourceConfig, names: list[str]) -> Iterator[tuple[int, _Item | Record]]:
+def read_items(unit: Unit, source: ReaderConfig, names: list[str]) -> Iterator[tuple[int, Item | Record]]:
     """Yield the items of the array under ``names``, numbered from 1, and rejects of what is none."""
     if unit.size == 0:
         yield 0, reject(unit.path, 0, EMPTY_FILE, "the file is empty")
@@ -151,7 +149,7 @@ def _items(unit: Unit, source: SourceConfig, names: list[str]) -> Iterator[tuple
         with open_unit(unit, source) as plain:
             window = _Window(plain, source.encoding, source.max_bytes)
             for number, (value, text) in enumerate(_walk(window, names), 1):
-                yield number, _checked(_Item(value, text, source.encoding), number, unit, source)
+                yield number, _checked(Item(value, text, source.encoding), number, unit, source)
     except (ValueError, RecursionError) as error:
         way_out = "" if number else f"; try format jsonl, or sources.{source.name}.items"
         detail = f"{error or 'nested too deep'}; {_REST}{way_out}"
@@ -165,7 +163,7 @@ def _items(unit: Unit, source: SourceConfig, names: list[str]) -> Iterator[tuple
         yield number, unreadable(unit.path, number + 1, error)
 
 
-def _checked(item: _Item, number: int, unit: Unit, source: SourceConfig) -> _Item | Record:
+def _checked(item: Item, number: int, unit: Unit, source: ReaderConfig) -> Item | Record:
     if len(item.raw) > source.max_bytes:
         return too_large(unit.path, number, source, item.raw)
     if not item.is_decoded:
@@ -210,40 +208,4 @@ def _enter(window: _Window, name: str) -> None:
     raise ValueError(f"the object has no key {name!r}")
 
 
-def read_squad(unit: Unit, source: SourceConfig) -> Iterator[Record]:
-    """Yield contexts as documents, questions as queries, and that a context answers its question.
-
-    Questions without an answer (SQuAD 2.0) are queries without a judgement. A context without an id of its own has
-    that of its file and ordinal.
-    """
-    made = 0
-    for number, item in _items(unit, source, ["data"]):
-        if isinstance(item, Record):
-            yield item
-            continue
-        try:
-            records = list(_article(item.value, unit.path, made))
-        except (KeyError, TypeError, AttributeError) as error:
-            detail = f"an article must have paragraphs with a context and qas; {type(error).__name__}: {error}"
-            yield reject(unit.path, number, NOT_SQUAD, detail, item.raw)
-            continue
-        made += sum(record.kind == DOCUMENT for record in records)
-        yield from records
-
-
-def _article(article: Mapping[str, Any], path: str, made: int) -> Iterator[Record]:
-    title = _text_of(article.get("title", "")).replace("_", " ")
-    for ordinal, paragraph in enumerate(article["paragraphs"], made + 1):
-        native = str(paragraph.get("id") or f"{path}#{ordinal}")
-        yield Record(DOCUMENT, path, ordinal, native_id=native, title=title, text=_text_of(paragraph["context"]))
-        for asked in paragraph["qas"]:
-            query = str(asked["id"])
-            yield Record(QUERY, path, ordinal, native_id=query, text=_text_of(asked["question"]))
-            if not asked.get("is_impossible", False):
-                yield Record(QREL, path, ordinal, native_id=query, links=[native], grade=1.0)
-
-
-def _text_of(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"a text must be a string, got {type(value).__name__}")
-    return value
+FORMATS = (Format("json", read_json, suffixes=(".json",), says_domain=True),)

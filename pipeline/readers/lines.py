@@ -1,16 +1,119 @@
-"""Numbered lines of bytes from a stream, none of them longer than a limit, and how a line becomes a record."""
+"""Files of lines: how a large one is cut into spans, its numbered lines, and how lines become records.
+
+Memory holds one line, however large the file.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import IO
 
-from pipeline.ingest.config import SourceConfig
-from pipeline.ingest.units import Unit
-from pipeline.readers.records import RAW_LIMIT, Record
+from pipeline.locations import open_location
+from pipeline.readers.compression import PACKED, PackError, open_unit
+from pipeline.readers.config import ReaderConfig
+from pipeline.readers.format import Part, whole_file
+from pipeline.readers.records import (
+    EMPTY_FILE,
+    NUL_BYTES,
+    RAW_LIMIT,
+    Record,
+    reject,
+    too_large,
+    unreadable,
+    wrong_encoding,
+)
+from pipeline.readers.unit import SourceFile, Unit
+
+SPAN = 16 << 20
+_BLOCK = 1 << 20
 
 # text, bytes, path, number of the line, source
-Parser = Callable[[str, bytes, str, int, SourceConfig], Record | None]
+Parser = Callable[[str, bytes, str, int, ReaderConfig], Record | None]
+
+
+class HeaderError(Exception):
+    """A header row that cannot name the columns; ``reason`` is the code of the reject."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
+def cut_lines(file: SourceFile) -> Iterator[Part]:
+    """Yield spans of a large file that is not packed; a row must be a line, always (a CSV row may be many)."""
+    if file.size > SPAN and not file.path.lower().endswith(PACKED):
+        yield from line_spans(file.location, file.size, SPAN)
+    else:
+        yield from whole_file(file)
+
+
+def line_spans(location: str, size: int, span: int) -> Iterator[Part]:
+    """Yield spans of whole lines, at least ``span`` bytes each but the last, with the number of their first line."""
+    with open_location(location) as handle:
+        start, line, position, lines = 0, 1, 0, 0
+        while position < size:
+            block = handle.read(_BLOCK)
+            if not block:
+                break
+            wanted = start + span - position  # the first newline at or after this place ends the span
+            cut = block.find(b"\n", max(0, wanted)) if wanted < len(block) else -1
+            if cut >= 0:
+                position += cut + 1
+                handle.seek(position)
+                lines += block.count(b"\n", 0, cut + 1)
+                yield Part(start, position, line, position - start)
+                start, line, lines = position, line + lines, 0
+            else:
+                position += len(block)
+                lines += block.count(b"\n")
+    if start < position:
+        yield Part(start, position, line, position - start)
+
+
+def read_lines(
+    unit: Unit,
+    source: ReaderConfig,
+    open_parser: Callable[[Unit, ReaderConfig], Parser],
+) -> Iterator[Record]:
+    """Yield the records of a span of lines.
+
+    ``open_parser`` returns what turns a line of the unit into a record; it may raise HeaderError, PackError, OSError.
+    """
+    if unit.size == 0:
+        yield reject(unit.path, 0, EMPTY_FILE, "the file is empty")
+        return
+    number = unit.line - 1
+    try:
+        parse = open_parser(unit, source)
+        with open_unit(unit, source) as handle:
+            packed = unit.path.lower().endswith(PACKED)
+            for number, line, size in split_lines(handle, unit, source.max_bytes, None if packed else unit.end):
+                if size > source.max_bytes:
+                    yield too_large(unit.path, number, source, line)
+                elif b"\0" in line:
+                    yield reject(unit.path, number, NUL_BYTES, "the line holds NUL bytes; is it text?", line)
+                elif line.strip():
+                    yield from _decoded(parse, line, unit.path, number, source)
+        if number < unit.line:
+            yield reject(unit.path, 0, EMPTY_FILE, "the packed file is empty")
+    except HeaderError as error:
+        if unit.line == 1:  # one reject a file, however many spans it has
+            yield reject(unit.path, 0, error.reason, str(error))
+    except PackError as error:
+        yield reject(unit.path, number + 1, error.reason, f"{error}; {number} lines were read before the break")
+    except OSError as error:
+        yield unreadable(unit.path, number + 1, error)
+
+
+def _decoded(parse: Parser, line: bytes, path: str, number: int, source: ReaderConfig) -> Iterator[Record]:
+    try:
+        text = line.decode(source.encoding)
+    except UnicodeDecodeError as error:
+        yield wrong_encoding(path, number, source, error, line)
+        return
+    record = parse(text.removeprefix("\ufeff") if number == 1 else text, line, path, number, source)
+    if record is not None:
+        yield record
 
 
 def split_lines(handle: IO[bytes], unit: Unit, limit: int, end: int | None) -> Iterator[tuple[int, bytes, int]]:

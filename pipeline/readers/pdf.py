@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 
-from pipeline.ingest.config import SourceConfig
-from pipeline.ingest.units import Unit
 from pipeline.locations import open_location
+from pipeline.readers.config import ReaderConfig
+from pipeline.readers.format import Format
 from pipeline.readers.records import (
     BROKEN_PDF,
     DOCUMENT,
@@ -17,13 +17,15 @@ from pipeline.readers.records import (
     TOO_LARGE,
     Record,
     reject,
+    too_large,
+    unreadable,
 )
-from pipeline.readers.rejects import too_large, unreadable
+from pipeline.readers.unit import Unit
 from pipeline.text import one_line
 from schemas.errors import EngineError
 
 
-def read_pdf(unit: Unit, source: SourceConfig) -> Iterator[Record]:
+def read_pdf(unit: Unit, source: ReaderConfig) -> Iterator[Record]:
     """Yield the document of a PDF file: pages parted by a blank line, the title that its metadata give."""
     if unit.size == 0:
         yield reject(unit.path, 0, EMPTY_FILE, "the file is empty")
@@ -41,7 +43,7 @@ def read_pdf(unit: Unit, source: SourceConfig) -> Iterator[Record]:
             yield reject(unit.path, 0, BROKEN_PDF, f"{type(error).__name__}: {error}", _begin(unit))
 
 
-def _read(unit: Unit, source: SourceConfig) -> Record:
+def _read(unit: Unit, source: ReaderConfig) -> Record:
     import pypdf  # slow to load, and most recipes read no PDF
 
     logging.getLogger("pypdf").setLevel(logging.CRITICAL)
@@ -68,3 +70,6 @@ def _read(unit: Unit, source: SourceConfig) -> Record:
 def _begin(unit: Unit) -> bytes:
     with open_location(unit.location) as handle:
         return handle.read(1 << 10)
+
+
+FORMATS = (Format("pdf", read_pdf, suffixes=(".pdf",), may_be_packed=False),)

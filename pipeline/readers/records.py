@@ -1,9 +1,10 @@
-"""What a reader yields, before documents, judgements and rejects go separate ways."""
+"""What a reader yields, before documents, judgements and rejects go separate ways, and the rejects that many give."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from pipeline.readers.config import ReaderConfig
 from schemas.documents import ANNOTATIONS, DOCUMENTS, REJECTS
 from schemas.table import Column, Table
 
@@ -68,6 +69,23 @@ class Record:
 def reject(path: str, line: int, reason: str, detail: str, raw: bytes = b"") -> Record:
     """Return the record of something that could not be read, with the first 64 KiB of it."""
     return Record(REJECT, path, line, reason=reason, detail=detail, raw=raw[:RAW_LIMIT])
+
+
+def too_large(path: str, line: int, source: ReaderConfig, raw: bytes) -> Record:
+    """Return the reject of a line, row or file beyond ``max_bytes``."""
+    detail = f"more than {source.max_bytes} bytes; try cutting it into passages, or sources.{source.name}.max_bytes"
+    return reject(path, line, TOO_LARGE, detail, raw)
+
+
+def wrong_encoding(path: str, line: int, source: ReaderConfig, error: UnicodeDecodeError, raw: bytes) -> Record:
+    """Return the reject of bytes that are not in the source's encoding."""
+    detail = f"not {source.encoding}: {error.reason} at byte {error.start}; try sources.{source.name}.encoding"
+    return reject(path, line, WRONG_ENCODING, detail, raw)
+
+
+def unreadable(path: str, line: int, error: OSError) -> Record:
+    """Return the reject of a file that the operating system does not give."""
+    return reject(path, line, UNREADABLE, error.strerror or str(error))
 
 
 # One row a record, cleaned. It lives from reading to writing only, so it is no contract between stages.

@@ -1,51 +1,43 @@
-"""Which reader reads which format."""
+"""The source formats.
+
+To add one: write ``pipeline/readers/NAME.py`` with a function that yields the records of a unit and a tuple FORMATS of
+:class:`~pipeline.readers.format.Format`, and put NAME into the list below. Recipes, folders, ``--format``, the JSON
+schema and the tests of every format know it from then on. A whole format of one JSON object a line:
+
+    def read_notes(unit: Unit, source: ReaderConfig) -> Iterator[Record]:
+        return read_lines(unit, source, lambda unit, source: note_of)
+
+    FORMATS = (Format("notes", read_notes, suffixes=(".notes",), cut=cut_lines, says_domain=True),)
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
+from importlib import import_module
 
-from pipeline.ingest.config import (
-    BEIR,
-    CSV,
-    HTML,
-    JSON,
-    JSONL,
-    MARKDOWN,
-    MSMARCO,
-    PARQUET,
-    PDF,
-    PYDOCS,
-    SQUAD,
-    TEXT,
-    TSV,
-    WARC,
-    SourceConfig,
+from pipeline.readers.format import Format
+
+_MODULES = (
+    "pydocs.reader",
+    "jsonl",
+    "parquet",
+    "text",
+    "beir",
+    "json_arrays",
+    "csv_tsv",
+    "markdown",
+    "msmarco",
+    "squad",
+    "html_warc",
+    "pdf",
 )
-from pipeline.ingest.units import Unit
-from pipeline.readers.csv_tsv import read_csv
-from pipeline.readers.formats import read_lines, read_parquet
-from pipeline.readers.html_warc import read_html, read_warc
-from pipeline.readers.json_arrays import read_json, read_squad
-from pipeline.readers.pdf import read_pdf
-from pipeline.readers.pydocs.reader import read_docstrings
-from pipeline.readers.records import Record
-from pipeline.readers.text import read_text
 
-Reader = Callable[[Unit, SourceConfig], Iterator[Record]]
 
-READERS: Mapping[str, Reader] = {
-    PYDOCS: read_docstrings,
-    JSONL: read_lines,
-    BEIR: read_lines,
-    PARQUET: read_parquet,
-    TEXT: read_text,
-    JSON: read_json,
-    CSV: read_csv,
-    TSV: read_lines,
-    MARKDOWN: read_text,
-    MSMARCO: read_lines,
-    SQUAD: read_squad,
-    HTML: read_html,
-    WARC: read_warc,
-    PDF: read_pdf,
-}
+def _load() -> dict[str, Format]:
+    formats = [each for name in _MODULES for each in import_module(f"pipeline.readers.{name}").FORMATS]
+    found = {each.name: each for each in formats}
+    assert len(found) == len(formats), "two formats of one name"
+    return found
+
+
+FORMATS: Mapping[str, Format] = _load()

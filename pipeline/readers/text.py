@@ -1,26 +1,31 @@
-"""The readers of text and Markdown files: a file is a document, its first line or heading the title."""
+"""The reader of text files: a file is a document, its first line or heading the title."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from pipeline.ingest.config import MARKDOWN, SourceConfig
-from pipeline.ingest.units import Unit
-from pipeline.readers.records import DOCUMENT, NUL_BYTES, Record, reject
-from pipeline.readers.rejects import wrong_encoding
+from pipeline.readers.config import ReaderConfig
+from pipeline.readers.format import Format
+from pipeline.readers.records import DOCUMENT, NUL_BYTES, Record, reject, wrong_encoding
+from pipeline.readers.unit import Unit
 from pipeline.readers.whole_files import read_whole
 
+TEXT = "text"
 _TITLE_CHARS = 200
-_FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?\n)?(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
-_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
-_ATX = re.compile(r" {0,3}#{1,6}[ \t]+(.*?)(?:[ \t]+#+)?[ \t]*$")
-_UNDERLINE = re.compile(r" {0,3}(=+|-+)[ \t]*$")
-_FRONT_TITLE = re.compile(r"^title:[ \t]*(.+?)[ \t]*$", re.MULTILINE)
 
 
-def read_text(unit: Unit, source: SourceConfig) -> Iterator[Record]:
+def read_text(unit: Unit, source: ReaderConfig) -> Iterator[Record]:
     """Yield the document of a text file: its first line or heading is the title, the rest the text."""
+    return read_titled(unit, source, split_title)
+
+
+def read_titled(
+    unit: Unit,
+    source: ReaderConfig,
+    split: Callable[[str], tuple[str, str]],
+) -> Iterator[Record]:
+    """Yield the document of a file of text; ``split`` tells its title from the rest."""
     raw = read_whole(unit, source)
     if isinstance(raw, Record):
         yield raw
@@ -28,7 +33,6 @@ def read_text(unit: Unit, source: SourceConfig) -> Iterator[Record]:
         yield reject(unit.path, 0, NUL_BYTES, "the file holds NUL bytes; is it text?", raw)
     else:
         try:
-            split = split_markdown if source.format == MARKDOWN else split_title
             title, text = split(raw.decode(source.encoding).removeprefix("\ufeff"))
         except UnicodeDecodeError as error:
             yield wrong_encoding(unit.path, 0, source, error, raw)
@@ -46,34 +50,4 @@ def split_title(text: str) -> tuple[str, str]:
     return title, rest
 
 
-def split_markdown(text: str) -> tuple[str, str]:
-    """Return the title of a Markdown file and its text without it.
-
-    The title is that of the front matter, else the first heading outside of fenced code, else empty.
-    """
-    text = text.replace("\r\n", "\n")
-    front = _FRONT_MATTER.match(text)
-    if front:
-        text = text[front.end() :]
-        named = _FRONT_TITLE.search(front[1] or "")
-        if named:
-            return named[1].strip("'\""), text
-    lines = text.split("\n")
-    fence = ""
-    for at, line in enumerate(lines):
-        mark = _FENCE.match(line)
-        if mark and not fence:
-            fence = mark[1]
-        elif mark and mark[1].startswith(fence):
-            fence = ""
-        elif not fence and (heading := _ATX.match(line)) and heading[1]:
-            return heading[1], "\n".join(lines[:at] + lines[at + 1 :])
-        elif not fence and line.strip() and _is_underlined(lines, at):
-            return line.strip(), "\n".join(lines[:at] + lines[at + 2 :])
-    return "", text
-
-
-def _is_underlined(lines: list[str], at: int) -> bool:
-    """Whether the line is a paragraph of its own with = or - under it."""
-    alone = at == 0 or not lines[at - 1].strip()
-    return alone and at + 1 < len(lines) and _UNDERLINE.match(lines[at + 1]) is not None
+FORMATS = (Format(TEXT, read_text, suffixes=(".txt", ".text", ".md", ".markdown", ".rst"), may_be_packed=False),)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pipeline.ingest.config import SourceConfig
-from pipeline.ingest.units import Unit
 from pipeline.locations import open_location
-from pipeline.readers.records import EMPTY_FILE, Record, reject
-from pipeline.readers.rejects import too_large, unreadable
+from pipeline.readers.config import ReaderConfig
+from pipeline.readers.records import EMPTY_FILE, Record, reject, too_large, unreadable
+from pipeline.readers.unit import Unit
 
 
-def read_whole(unit: Unit, source: SourceConfig) -> bytes | Record:
+def read_whole(unit: Unit, source: ReaderConfig) -> bytes | Record:
     """Return the bytes of a file, or a reject where there are none or more than ``max_bytes``."""
     try:
         with open_location(unit.location) as handle:

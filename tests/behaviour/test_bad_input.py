@@ -28,8 +28,8 @@ from jobs.runtime.workspace import Workspace
 from pipeline.ingest.config import SourceConfig
 from pipeline.ingest.units import plan_units
 from pipeline.ports import GenerationRequest
-from pipeline.readers.formats import read_lines
-from pipeline.readers.registry import READERS
+from pipeline.readers.jsonl import read_jsonl
+from pipeline.readers.registry import FORMATS
 from pipeline.recipe import load_recipe
 from schemas.errors import EngineError, RecipeError
 
@@ -347,7 +347,7 @@ def test_a_line_of_50_mb_is_not_held_in_memory(tmp_path):
     source = SourceConfig("s", "jsonl", path=str(tmp_path / "in"), max_bytes=1 << 20)
     tracemalloc.start()
     try:
-        found = [record.reason for unit in plan_units([source]) for record in read_lines(unit, source)]
+        found = [record.reason for unit in plan_units([source]) for record in read_jsonl(unit, source)]
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -365,7 +365,7 @@ def test_a_bomb_is_refused_and_never_held(tmp_path, form, pack):
     source = SourceConfig("s", form, path=str(tmp_path / "in"), max_bytes=1 << 20, max_unpacked=8 << 20)
     tracemalloc.start()
     try:
-        found = [record.reason for unit in plan_units([source]) for record in READERS[form](unit, source)]
+        found = [record.reason for unit in plan_units([source]) for record in FORMATS[form].read(unit, source)]
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

@@ -26,9 +26,10 @@ from pyspark.sql.pandas.types import to_arrow_schema
 from pipeline.contract import conform, kept, spark_schema
 from pipeline.ids import hash_id
 from pipeline.ingest.clean.record import drop_reason
-from pipeline.ingest.config import BEIR, MSMARCO, SQUAD, TEXT, SourceConfig
+from pipeline.ingest.config import SourceConfig
 from pipeline.ingest.passages.cut import Budget, Passage, cut_texts
 from pipeline.ports import CounterFactory
+from pipeline.readers.registry import FORMATS
 from pipeline.text import normal_form
 from schemas.config import Config, setting
 from schemas.documents import DOCUMENTS, PASSAGES, SPLIT
@@ -91,10 +92,11 @@ def judged_sources(cfg: PassageConfig, sources: Sequence[SourceConfig]) -> list[
         if cfg.tokens is not None and name not in {source.name for source in sources}
     ]
     for source in sources:
-        is_judged = source.format == SQUAD or (source.format in (BEIR, MSMARCO) and source.split is not None)
+        form = FORMATS[source.format]
+        is_judged = form.holds_judgements and (not form.layout or source.split is not None)
         if cfg.cuts(source.name) and is_judged:
             others = [each.name for each in sources if each.name != source.name]
-            alone = "passages.tokens: null" if source.format == SQUAD else f"sources.{source.name}.split: null"
+            alone = "passages.tokens: null" if not form.layout else f"sources.{source.name}.split: null"
             way_out = f"passages.sources: [{', '.join(others)}]" if others else alone
             found.append(
                 f"passages must leave out source {source.name}, whose judgements name whole documents; try {way_out}"
@@ -144,7 +146,7 @@ def cut_documents(
     return chosen.select(*_READ).mapInArrow(cut, _CUT)
 
 
-_ANY = SourceConfig(name="any", format=TEXT, path=".")
+_ANY = SourceConfig(name="any", format="text", path=".")
 
 
 def _by_chars(batch: pa.RecordBatch) -> Iterator[list[dict[str, Any]]]:

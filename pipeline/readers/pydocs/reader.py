@@ -16,10 +16,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.ingest.config import SourceConfig
-from pipeline.ingest.units import Unit
+from pipeline.readers.config import ReaderConfig
+from pipeline.readers.format import Format
 from pipeline.readers.pydocs.markup import plain_text, see_also, split_summary
+from pipeline.readers.pydocs.packages import python_files
 from pipeline.readers.records import DOCUMENT, SEE_ALSO, SYNTAX_ERROR, TOO_LARGE, UNREADABLE, Record, reject
+from pipeline.readers.unit import SourceFile, Unit
 
 _TOPICS = "pydoc_data/topics.py"
 _MOST_ARGUMENTS = 12
@@ -52,7 +54,13 @@ class Docstring(NamedTuple):
     text: str
 
 
-def read_docstrings(unit: Unit, source: SourceConfig) -> Iterator[Record]:
+def list_packages(source: ReaderConfig) -> list[SourceFile]:
+    """Return the Python files of the source's packages. Raises: RecipeError when one is not installed."""
+    found = python_files(source.packages, source.exclude, f"sources.{source.name}")
+    return [SourceFile(each.path, each.location, each.size, domain=each.package) for each in found]
+
+
+def read_docstrings(unit: Unit, source: ReaderConfig) -> Iterator[Record]:
     """Yield the documents of a Python file and what its "See Also" sections say about other symbols."""
     if unit.size > source.max_bytes:
         yield reject(unit.path, 0, TOO_LARGE, f"more than {source.max_bytes} bytes")
@@ -87,7 +95,7 @@ def family_of(symbol: str) -> str:
     return last.removeprefix("async").strip("_") or last or symbol
 
 
-def _parse(raw: bytes, unit: Unit, source: SourceConfig) -> tuple[list[Record], list[Docstring]]:
+def _parse(raw: bytes, unit: Unit, source: ReaderConfig) -> tuple[list[Record], list[Docstring]]:
     """Return topics and docstrings of a file.
 
     The garbage collector pauses meanwhile: walking over a tree of a million nodes again and again, to find nothing,
@@ -104,7 +112,7 @@ def _parse(raw: bytes, unit: Unit, source: SourceConfig) -> tuple[list[Record], 
         gc.enable()
 
 
-def _find_docstrings(tree: ast.Module, unit: Unit, source: SourceConfig) -> Iterator[Docstring]:
+def _find_docstrings(tree: ast.Module, unit: Unit, source: ReaderConfig) -> Iterator[Docstring]:
     for symbol, node in _walk(tree, module_name(unit)):
         text = ast.get_docstring(node, clean=False)
         if text and len(text) >= source.min_docstring:
@@ -192,3 +200,6 @@ def _read_topics(tree: ast.Module, unit: Unit) -> Iterator[Record]:
                     family=family_of(str(key.value)),
                     domain=unit.domain,
                 )
+
+
+FORMATS = (Format("pydocs", read_docstrings, list_files=list_packages, says_domain=True, names_symbols=True),)

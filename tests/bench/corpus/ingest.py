@@ -17,11 +17,12 @@ from pyspark.sql import functions as F
 
 from jobs.runtime.memory import PeakMemory
 from pipeline.ingest.clean.record import clean_record
-from pipeline.ingest.config import SourceConfig, list_files
+from pipeline.ingest.config import SourceConfig
+from pipeline.ingest.files import list_files
 from pipeline.ingest.tables import read_records
 from pipeline.ingest.units import plan_units, unit_frame
 from pipeline.readers.records import DOCUMENT, REJECT, Record
-from pipeline.readers.registry import READERS
+from pipeline.readers.registry import FORMATS
 from tests.bench.corpora import read_collection, session
 from tests.bench.real_files import write_inputs
 from tests.bench.rows import Row, no_collections
@@ -50,7 +51,7 @@ def measure(
 def read_source(source: SourceConfig) -> Iterator[Record]:
     """Read a source in this process, one unit after the other."""
     for unit in plan_units([source]):
-        yield from READERS[source.format](unit, source)
+        yield from FORMATS[source.format].read(unit, source)
 
 
 def _rate(name: str, source: SourceConfig) -> list[Row]:

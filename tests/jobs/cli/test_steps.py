@@ -17,7 +17,7 @@ from jobs.cli.main import main
 from jobs.cli.steps import STEPS, find_documents, read_settings
 from jobs.runtime.workspace import Workspace
 from jobs.store.tables import file_sha256
-from pipeline.ingest.config import formats_in
+from pipeline.ingest.files import formats_in
 from schemas.errors import RecipeError
 
 WORDS = "tea leaf water pot cup brew steep kettle aroma green black white garden hill morning rain harvest basket"

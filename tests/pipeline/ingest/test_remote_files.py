@@ -11,11 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.ingest.config import SourceConfig, digest_source, list_files, resolve_sources
+from pipeline.ingest.config import SourceConfig, resolve_sources
+from pipeline.ingest.files import digest_source, list_files
 from pipeline.ingest.tables import read_records
 from pipeline.ingest.units import plan_units, unit_frame
 from pipeline.locations import open_location
-from pipeline.readers.registry import READERS
+from pipeline.readers.registry import FORMATS
 from schemas.errors import EngineError, RecipeError
 
 LINES = [
@@ -148,7 +149,7 @@ FORMS = {
 
 def records(form, path):
     asked = source(form, path)
-    return [record for unit in plan_units([asked]) for record in READERS[form](unit, asked)]
+    return [record for unit in plan_units([asked]) for record in FORMATS[form].read(unit, asked)]
 
 
 @pytest.mark.parametrize("name", FORMS)
@@ -162,7 +163,7 @@ def test_every_reader_gives_the_records_of_the_local_file(place, tmp_path, name)
 
 def test_a_large_file_is_read_in_spans(place, monkeypatch):
     put(place, a_DOT_jsonl="\n".join(LINES))
-    monkeypatch.setattr("pipeline.ingest.units.SPAN", 1 << 12)
+    monkeypatch.setattr("pipeline.readers.lines.SPAN", 1 << 12)
     asked = source("jsonl", f"{place}/a.jsonl")
     assert len(plan_units([asked])) > 3
     assert [record.line for record in records("jsonl", asked.path)] == list(range(1, 201))
@@ -191,7 +192,7 @@ def test_a_network_that_fails_is_no_reject(place, monkeypatch):
     name = place.rpartition("/")[2]
     for form, asked in plans.items():
         with pytest.raises(EngineError, match=rf"{name}/\w\.{form} cannot be read \(ConnectionError: reset by peer\)"):
-            list(READERS[form](units[form][0], asked))
+            list(FORMATS[form].read(units[form][0], asked))
     monkeypatch.setitem(sys.modules, "s3fs", None)
     with pytest.raises(EngineError, match="try: pip install s3fs"):
         open_location("s3://bucket/x")

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.ingest.config import SourceConfig, list_files
+from pipeline.ingest.config import SourceConfig
+from pipeline.ingest.files import list_files
 from pipeline.ingest.units import plan_units
-from pipeline.readers.registry import READERS
+from pipeline.readers.registry import FORMATS
 from schemas.errors import RecipeError
 
 CELL = st.text(st.sampled_from('ab,;"\n é茶'), max_size=8)
@@ -17,7 +18,7 @@ CELL = st.text(st.sampled_from('ab,;"\n é茶'), max_size=8)
 
 def records(form, path, **settings):
     source = SourceConfig("s", form, path=str(path), **settings)
-    return [record for unit in plan_units([source]) for record in READERS[form](unit, source)]
+    return [record for unit in plan_units([source]) for record in FORMATS[form].read(unit, source)]
 
 
 def test_a_question_and_answer_table_gives_titles_and_texts(tmp_path):
@@ -72,7 +73,7 @@ def test_a_tsv_reads_the_same_however_it_is_cut(tmp_path, monkeypatch, span):
     rows = "".join(f"{n}\tnumber {n}\n" if n % 7 else "broken\n" for n in range(100))
     (tmp_path / "a.tsv").write_text("\ufeffid\ttext\n" + rows)
     whole = records("tsv", tmp_path)
-    monkeypatch.setattr("pipeline.ingest.units.SPAN", span)
+    monkeypatch.setattr("pipeline.readers.lines.SPAN", span)
 
     assert len(plan_units([SourceConfig("s", "tsv", path=str(tmp_path))])) > 1
     assert records("tsv", tmp_path) == whole
@@ -81,7 +82,7 @@ def test_a_tsv_reads_the_same_however_it_is_cut(tmp_path, monkeypatch, span):
 
 def test_a_bad_header_is_one_reject_however_the_file_is_cut(tmp_path, monkeypatch):
     (tmp_path / "a.tsv").write_text("id\tbody\n" + "1\tx\n" * 100)
-    monkeypatch.setattr("pipeline.ingest.units.SPAN", 50)
+    monkeypatch.setattr("pipeline.readers.lines.SPAN", 50)
 
     [found] = records("tsv", tmp_path)
 

@@ -10,7 +10,7 @@ from warcio.warcwriter import WARCWriter
 from pipeline.ingest.config import SourceConfig
 from pipeline.ingest.units import plan_units
 from pipeline.readers.html_warc import decode_page, extract_page
-from pipeline.readers.registry import READERS
+from pipeline.readers.registry import FORMATS
 
 PAGE = """<!DOCTYPE html><html><head><meta charset="{charset}"><title>{title} | The Tea Shop</title></head><body>
 <nav><a href="/">Home</a> <a href="/shop">All our teas</a></nav>
@@ -28,7 +28,7 @@ def page(charset="utf-8", title="Brewing tea", first=FIRST, second=SECOND):
 
 def records(form, path, **settings):
     source = SourceConfig("s", form, path=str(path), **settings)
-    return [record for unit in plan_units([source]) for record in READERS[form](unit, source)]
+    return [record for unit in plan_units([source]) for record in FORMATS[form].read(unit, source)]
 
 
 def test_a_page_keeps_its_title_headings_lists_code_and_tables_and_leaves_the_rest(tmp_path):

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from pipeline.ingest.config import SourceConfig
 from pipeline.ingest.units import plan_units
-from pipeline.readers.registry import READERS
+from pipeline.readers.registry import FORMATS
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
 
 
 def records(form, path, **settings):
     source = SourceConfig("s", form, path=str(path), **settings)
-    return [record for unit in plan_units([source]) for record in READERS[form](unit, source)]
+    return [record for unit in plan_units([source]) for record in FORMATS[form].read(unit, source)]
 
 
 @given(
@@ -74,7 +74,7 @@ def test_a_large_array_is_not_held_in_memory(tmp_path):
     source = SourceConfig("s", "json", path=str(tmp_path))
     tracemalloc.start()
     try:
-        count = sum(1 for unit in plan_units([source]) for _ in READERS["json"](unit, source))
+        count = sum(1 for unit in plan_units([source]) for _ in FORMATS["json"].read(unit, source))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

@@ -8,7 +8,7 @@ from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
 
 from pipeline.ingest.config import SourceConfig
 from pipeline.ingest.units import plan_units
-from pipeline.readers.registry import READERS
+from pipeline.readers.registry import FORMATS
 
 
 def write_pdf(path: Path, *pages: str, title: str = "", password: str = "") -> None:
@@ -33,7 +33,7 @@ def write_pdf(path: Path, *pages: str, title: str = "", password: str = "") -> N
 
 def records(path, **settings):
     source = SourceConfig("s", "pdf", path=str(path), **settings)
-    return [record for unit in plan_units([source]) for record in READERS["pdf"](unit, source)]
+    return [record for unit in plan_units([source]) for record in FORMATS["pdf"].read(unit, source)]
 
 
 def test_pages_are_joined_and_the_title_is_not_repeated(tmp_path):

@@ -5,8 +5,8 @@ import pydoc_data.topics
 import pytest
 
 from pipeline.ingest.config import SourceConfig
-from pipeline.ingest.units import Unit
 from pipeline.readers.pydocs.reader import family_of, read_docstrings
+from pipeline.readers.unit import Unit
 
 SOURCE = SourceConfig("docs", "pydocs", packages=("pkg",), min_docstring=40)
 CODE = '''"""A module about nothing in particular, with words enough to count as one.

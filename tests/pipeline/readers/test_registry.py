@@ -1,0 +1,18 @@
+"""The formats: each is known to recipes, folders and steps by its row alone."""
+
+import pytest
+
+from pipeline.ingest.config import SourceConfig
+from pipeline.readers.registry import FORMATS
+
+
+def test_every_format_is_a_choice_of_recipes():
+    assert SourceConfig.json_schema()["properties"]["format"]["enum"] == list(FORMATS)
+
+
+@pytest.mark.parametrize("form", FORMATS.values(), ids=list(FORMATS))
+def test_a_format_says_which_files_are_its_own(form):
+    ways = [bool(form.suffixes), bool(form.layout), form.list_files is not None]
+
+    assert ways.count(True) == 1
+    assert bool(form.layout) == bool(form.folder)

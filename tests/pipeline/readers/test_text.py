@@ -1,0 +1,36 @@
+"""Text files: which line is the title."""
+
+import pytest
+
+from pipeline.ingest.config import SourceConfig
+from pipeline.ingest.units import plan_units
+from pipeline.readers.registry import FORMATS
+from pipeline.readers.text import split_title
+
+
+def records(form, path, **settings):
+    source = SourceConfig(name="s", format=form, path=str(path), **settings)
+    return [record for unit in plan_units([source]) for record in FORMATS[form].read(unit, source)]
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("# Brewing tea #\n\nBoil water.", ("Brewing tea", "\nBoil water.")),
+        ("Brewing tea\n===========\nBoil water.", ("Brewing tea", "Boil water.")),
+        ("Brewing tea\nBoil water.", ("Brewing tea", "Boil water.")),
+        ("Only one line", ("", "Only one line")),
+        ("x" * 300 + "\nmore", ("", "x" * 300 + "\nmore")),
+    ],
+)
+def test_a_text_file_begins_with_its_title(text, parts):
+    assert split_title(text) == parts
+
+
+def test_a_text_file_is_one_document_named_by_its_path(tmp_path):
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "a.md").write_text("# Title\nText.")
+
+    [found] = records("text", tmp_path)
+
+    assert (found.native_id, found.title, found.text) == ("sub/a.md", "Title", "Text.")
