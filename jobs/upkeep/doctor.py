@@ -37,12 +37,12 @@ class Finding:
     needed: bool = True  # without it the demo cannot run; else it runs with less
 
 
-def collect() -> list[Finding]:
+def examine() -> list[Finding]:
     """Look at everything; a check that fails in an unforeseen way is a finding too."""
-    return [_guarded(name, check) for name, check in _CHECKS.items()]
+    return [_run_check(name, check) for name, check in _CHECKS.items()]
 
 
-def render(findings: list[Finding]) -> str:
+def render_findings(findings: list[Finding]) -> str:
     """Return the findings as lines, each with its way out below it where it has one."""
     width = max(len(finding.name) for finding in findings)
     lines: list[str] = []
@@ -56,12 +56,12 @@ def render(findings: list[Finding]) -> str:
 
 def run_doctor() -> int:
     """Print what was found; return 1 when something is missing that the demo needs."""
-    findings = collect()
-    sys.stdout.write(render(findings) + "\n")
+    findings = examine()
+    sys.stdout.write(render_findings(findings) + "\n")
     return int(any(finding.needed and not finding.ok for finding in findings))
 
 
-def _guarded(name: str, check: Callable[[], Finding]) -> Finding:
+def _run_check(name: str, check: Callable[[], Finding]) -> Finding:
     try:
         return check()
     except Exception as fault:  # noqa: BLE001  (a doctor reports, whatever is broken)

@@ -54,21 +54,25 @@ def find_garbage(workspaces: Sequence[Workspace], keep: int = KEEP) -> list[Garb
     if keep < 1:
         raise RecipeError(rule("--keep", "at least 1", keep))
     root, mirror = workspaces[0].path, workspaces[0].store.mirror
-    builds = [*_latest_builds(root), *(place.fingerprints("evaluate") for place in workspaces)]
-    needed = {version for build in builds if (version := _version_of(root, build))}
+    builds = [*_read_latest_builds(root), *(place.fingerprints("evaluate") for place in workspaces)]
+    needed = {version for build in builds if (version := _find_version(root, build))}
     old: set[Path] = set()
     for place in workspaces:
-        old |= set(_old_versions(root / "datasets" / place.recipe.name, keep)) - needed
+        old |= set(_find_old_versions(root / "datasets" / place.recipe.name, keep)) - needed
     for home in sorted((root / "datasets").glob("*/")):
         builds += [entry.stages for entry in read_history(home) if home / entry.version not in old]
     kept = {(stage, fingerprint) for build in builds for stage, fingerprint in build.items()}
     unfinished = [] if mirror is None else [path for path in mirror.orphans() if not path.exists()]
     return [
-        _measured(kind, path, mirror)
+        _measure(kind, path, mirror)
         for kind, path in [
             *((VERSION, path) for path in sorted(old)),
-            *((OUTPUT, path) for path in _outputs(root) if (path.parent.name, path.name) not in kept),
-            *((LEFTOVER, path) for path in [*_leftovers(root, kept), *unfinished]),
+            *(
+                (OUTPUT, path)
+                for path in sorted((root / "tables").glob("*/*/"))
+                if (path.parent.name, path.name) not in kept
+            ),
+            *((LEFTOVER, path) for path in [*_find_leftovers(root, kept), *unfinished]),
         ]
     ]
 
@@ -84,7 +88,7 @@ def remove_garbage(found: Iterable[Garbage], mirror: Mirror | None = None) -> No
             raise EngineError(f"cannot delete {each.path}: {error.strerror}; try again as its owner") from error
 
 
-def said(found: Sequence[Garbage], root: Path, dry: bool) -> list[str]:
+def describe_garbage(found: Sequence[Garbage], root: Path, dry: bool) -> list[str]:
     """Return the lines for the terminal: one for each thing, then the sum."""
     lines = [
         f"{each.kind:<14} {each.path.relative_to(root)}  {size_text(each.bytes)}, {each.files} files" for each in found
@@ -105,7 +109,7 @@ def size_text(size: float) -> str:
     return f"{size:,.1f} TB"
 
 
-def _latest_builds(root: Path) -> Iterator[Mapping[str, str]]:
+def _read_latest_builds(root: Path) -> Iterator[Mapping[str, str]]:
     for path in sorted((root / "runs").glob("*/stages.json")):
         try:
             yield json.loads(path.read_text(encoding="utf-8"))
@@ -113,7 +117,7 @@ def _latest_builds(root: Path) -> Iterator[Mapping[str, str]]:
             raise EngineError(f"{path} is damaged ({error}); try building that recipe again, or deleting it") from error
 
 
-def _version_of(root: Path, build: Mapping[str, str]) -> Path | None:
+def _find_version(root: Path, build: Mapping[str, str]) -> Path | None:
     """Return the directory of the version that a build made, None when it made none."""
     pointer = root / "tables" / "publish" / build.get("publish", "none") / "dataset" / "dataset.json"
     if not pointer.is_file():
@@ -122,7 +126,7 @@ def _version_of(root: Path, build: Mapping[str, str]) -> Path | None:
     return root / "datasets" / str(found["name"]) / str(found["version"])
 
 
-def _old_versions(home: Path, keep: int) -> list[Path]:
+def _find_old_versions(home: Path, keep: int) -> list[Path]:
     """Return the versions beyond the ``keep`` latest, never CURRENT; one of no history is older than those in it."""
     order = [entry.version for entry in read_history(home)]
     there = [path for path in home.glob("[!.]*/") if (path / "manifest.json").is_file()]
@@ -134,18 +138,14 @@ def _old_versions(home: Path, keep: int) -> list[Path]:
     return others[keep - (len(others) < len(there)) :]
 
 
-def _outputs(root: Path) -> list[Path]:
-    return sorted(path for path in (root / "tables").glob("*/*/"))
-
-
-def _leftovers(root: Path, kept: set[tuple[str, str]]) -> list[Path]:
+def _find_leftovers(root: Path, kept: set[tuple[str, str]]) -> list[Path]:
     """Return what unfinished work left: of stages, of publishing, of training, of files that were being replaced."""
     fingerprints = {fingerprint for _, fingerprint in kept}
     return sorted(
         [
             *(
                 path
-                for path in _outputs(root)
+                for path in (root / "tables").glob("*/*/")
                 if (path.parent.name, path.name) in kept and not (path / MANIFEST).is_file()
             ),
             *(root / "scratch").glob("*"),
@@ -162,7 +162,7 @@ def _leftovers(root: Path, kept: set[tuple[str, str]]) -> list[Path]:
     )
 
 
-def _measured(kind: str, path: Path, mirror: Mirror | None) -> Garbage:
+def _measure(kind: str, path: Path, mirror: Mirror | None) -> Garbage:
     there = (0, 0) if mirror is None else mirror.measured(path)
     if there[0]:
         return Garbage(kind, path, *there)
@@ -190,10 +190,13 @@ def run_gc(workspaces: Sequence[Workspace], args: argparse.Namespace) -> list[st
     found, root = find_garbage(workspaces, args.keep), workspaces[0].path
     if not args.dry_run:
         remove_garbage(found, workspaces[0].store.mirror)
-    return [*_pruned(workspaces, {each.path for each in found}, args.dry_run), *said(found, root, args.dry_run)]
+    return [
+        *_prune(workspaces, {each.path for each in found}, args.dry_run),
+        *describe_garbage(found, root, args.dry_run),
+    ]
 
 
-def _pruned(workspaces: Sequence[Workspace], gone: set[Path], dry: bool) -> list[str]:
+def _prune(workspaces: Sequence[Workspace], gone: set[Path], dry: bool) -> list[str]:
     """Prune the caches, unless a build that may go on has filled them for tables that are still to come."""
     store, root = workspaces[0].store, workspaces[0].path
     if store.mirror:

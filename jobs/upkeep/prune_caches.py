@@ -32,7 +32,7 @@ def prune_caches(spark: SparkSession, store: Store, gone: Collection[Path], dry:
     Cost: reads the texts of every stage output that stays, and the keys of the caches.
     """
     lines, root = [], store.workspace
-    keys = _live_keys(spark, store, gone).persist()
+    keys = _collect_live_keys(spark, store, gone).persist()
     try:
         for cache in open_caches(spark, root / "cache"):
             live = cache.read()
@@ -44,7 +44,7 @@ def prune_caches(spark: SparkSession, store: Store, gone: Collection[Path], dry:
             lines += _line(cache.folder.relative_to(root), whole - kept, whole)
     finally:
         keys.unpersist()
-    replies = _live_replies(store, gone)
+    replies = _collect_live_replies(store, gone)
     for path in sorted((root / "cache" / "replies").glob("*/*.jsonl")):
         lines += _line(path.relative_to(root), *_prune_journal(path, replies, dry))
     return lines
@@ -54,7 +54,7 @@ def _line(path: Path, dead: int, whole: int) -> list[str]:
     return [f"{'cache rows':<14} {path}  {dead:,} of {whole:,}"] if dead else []
 
 
-def _tables(store: Store, stage: str, name: str, gone: Collection[Path]) -> list[Path]:
+def _find_tables(store: Store, stage: str, name: str, gone: Collection[Path]) -> list[Path]:
     homes = [
         home
         for home in sorted((store.workspace / "tables" / stage).glob("*/"))
@@ -63,10 +63,10 @@ def _tables(store: Store, stage: str, name: str, gone: Collection[Path]) -> list
     return [path for home in homes if any((path := store.fetch(stage, home.name, name)).glob("*.parquet"))]
 
 
-def _live_keys(spark: SparkSession, store: Store, gone: Collection[Path]) -> DataFrame:
+def _collect_live_keys(spark: SparkSession, store: Store, gone: Collection[Path]) -> DataFrame:
     found = local_frame(spark, [], "key string")
     for stage, table, column in _TEXTS:
-        for path in _tables(store, stage, table.name, gone):
+        for path in _find_tables(store, stage, table.name, gone):
             rows = spark.read.parquet(str(path))
             if table is DOCUMENTS:  # the others' texts are in no cache, but those of dropped rows may be asked again
                 rows = rows.where("drop_reason is null")
@@ -74,10 +74,13 @@ def _live_keys(spark: SparkSession, store: Store, gone: Collection[Path]) -> Dat
     return found.distinct()
 
 
-def _live_replies(store: Store, gone: Collection[Path]) -> set[bytes]:
+def _collect_live_replies(store: Store, gone: Collection[Path]) -> set[bytes]:
     """Return the hashes of all live replies; there are as many as a model could write, so memory holds them."""
     found: set[bytes] = set()
-    for path in [*_tables(store, "synthesise", REPLIES.name, gone), *_tables(store, "ingest", CONTEXTS.name, gone)]:
+    for path in [
+        *_find_tables(store, "synthesise", REPLIES.name, gone),
+        *_find_tables(store, "ingest", CONTEXTS.name, gone),
+    ]:
         for batch in ds.dataset(path, format="parquet").to_batches(columns=["reply"]):
             found.update(_hash(reply) for reply in batch.column(0).to_pylist())
     return found

@@ -23,6 +23,7 @@ from schemas.mining import VERDICTS
 from schemas.pairs import POSITIVES
 from schemas.table import Table
 
+_TABLES: dict[Table, str] = {DOCUMENTS: "guard", POSITIVES: "synthesise", VERDICTS: "judge"}
 _KINDS = (ADDED, REMOVED, CHANGED)
 _MARKS = {ADDED: "+", REMOVED: "-", CHANGED: "~"}
 _WHYS = 4  # reasons shown on the terminal
@@ -37,14 +38,11 @@ def diff_versions(place: Workspace, before: Publication | None, after: Publicati
         note, stages = f"the tables behind {before.version} are gone, so rows are not compared", {}
     found: dict[str, Any] = {"from": before.version if before else None, "to": after.version, "note": note}
     if note is None:
-        found |= _rows(place, stages, dict(after.stages))
-    return {**found, **_manifests(home / before.version if before else None, home / after.version)}
+        found |= _compare_rows(place, stages, dict(after.stages))
+    return {**found, **_compare_manifests(home / before.version if before else None, home / after.version)}
 
 
-_TABLES: dict[Table, str] = {DOCUMENTS: "guard", POSITIVES: "synthesise", VERDICTS: "judge"}
-
-
-def _rows(place: Workspace, before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, Any]:
+def _compare_rows(place: Workspace, before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, Any]:
     old = {table.name: _read(place, table, before.get(stage)) for table, stage in _TABLES.items()}
     new = {table.name: _read(place, table, after[stage]) for table, stage in _TABLES.items()}
     documents, facts = (old[DOCUMENTS.name], new[DOCUMENTS.name]), ("rule", "grade", "domain")
@@ -52,9 +50,9 @@ def _rows(place: Workspace, before: Mapping[str, str], after: Mapping[str, str])
     pairs, pairs_now = (side[POSITIVES.name].select(*pair, *facts) for side in (old, new))
     negatives, negatives_now = (side[VERDICTS.name].where("not is_positive").select(*pair) for side in (old, new))
     return {
-        "documents": _described(*documents, compare_documents(*documents)),
-        "pairs": _described(pairs, pairs_now, compare_pairs(pairs, pairs_now, documents, facts)),
-        "negatives": _described(negatives, negatives_now, compare_pairs(negatives, negatives_now, documents)),
+        "documents": _describe(*documents, compare_documents(*documents)),
+        "pairs": _describe(pairs, pairs_now, compare_pairs(pairs, pairs_now, documents, facts)),
+        "negatives": _describe(negatives, negatives_now, compare_pairs(negatives, negatives_now, documents)),
     }
 
 
@@ -65,7 +63,7 @@ def _read(place: Workspace, table: Table, fingerprint: str | None) -> DataFrame:
     return place.spark().read.schema(spark_schema(table)).parquet(str(path))
 
 
-def _described(before: DataFrame, after: DataFrame, changes: DataFrame) -> dict[str, Any]:
+def _describe(before: DataFrame, after: DataFrame, changes: DataFrame) -> dict[str, Any]:
     found: dict[str, Any] = {kind: {} for kind in _KINDS}
     for row in count_changes(changes).collect():
         found[row["change"]][row["why"]] = {"count": row["count"], "samples": row["samples"]}
@@ -73,15 +71,15 @@ def _described(before: DataFrame, after: DataFrame, changes: DataFrame) -> dict[
     return {"before": sizes[0], "after": sizes[1], **found}
 
 
-def _manifests(before: Path | None, after: Path) -> dict[str, Any]:
+def _compare_manifests(before: Path | None, after: Path) -> dict[str, Any]:
     """Compare what the versions say of themselves: rows a domain, and counts by drop_reason."""
-    old, new = (_manifest(path) if path else {"rows": [], "funnel": {}} for path in (before, after))
-    domains = [_domains(each["rows"]) for each in (old, new)]
-    reasons = [_reasons(each["funnel"]) for each in (old, new)]
-    return {"domains": _counts(*domains), "reasons": _counts(*reasons)}
+    old, new = (_read_manifest(path) if path else {"rows": [], "funnel": {}} for path in (before, after))
+    domains = [_count_by_domain(each["rows"]) for each in (old, new)]
+    reasons = [_count_by_reason(each["funnel"]) for each in (old, new)]
+    return {"domains": _compare_counts(*domains), "reasons": _compare_counts(*reasons)}
 
 
-def _manifest(version: Path) -> dict[str, Any]:
+def _read_manifest(version: Path) -> dict[str, Any]:
     try:
         found: dict[str, Any] = json.loads((version / "manifest.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -89,7 +87,7 @@ def _manifest(version: Path) -> dict[str, Any]:
     return found
 
 
-def _domains(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+def _count_by_domain(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     """Return the pairs of stage 1 by domain."""
     found: dict[str, int] = {}
     for row in rows:
@@ -98,7 +96,7 @@ def _domains(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     return found
 
 
-def _reasons(funnel: Mapping[str, Mapping[str, Mapping[str, int]]]) -> dict[str, int]:
+def _count_by_reason(funnel: Mapping[str, Mapping[str, Mapping[str, int]]]) -> dict[str, int]:
     return {
         f"{stage}.{table}.{reason}": count
         for stage, tables in funnel.items()
@@ -107,7 +105,7 @@ def _reasons(funnel: Mapping[str, Mapping[str, Mapping[str, int]]]) -> dict[str,
     }
 
 
-def _counts(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, Any]:
+def _compare_counts(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, Any]:
     names = sorted({*before, *after})
     return {
         ADDED: {name: after[name] for name in names if name not in before},
@@ -127,14 +125,14 @@ def diff_lines(diff: Mapping[str, Any]) -> list[str]:
         lines.append(f"  {diff['note']}")
     for what in ("documents", "pairs", "negatives"):
         if what in diff:
-            lines += _lines_of(what, diff[what])
+            lines += _list_changes(what, diff[what])
     domains = diff["domains"]
     moved = [f"{_MARKS[kind]} {name} ({count:,})" for kind in (ADDED, REMOVED) for name, count in domains[kind].items()]
     moved += [f"~ {name} ({old:,} -> {new:,})" for name, (old, new) in domains[CHANGED].items()]
     return [*lines, f"  {'domains':<10} {', '.join(moved) or 'as before'}"]
 
 
-def _lines_of(what: str, diff: Mapping[str, Any]) -> list[str]:
+def _list_changes(what: str, diff: Mapping[str, Any]) -> list[str]:
     sums = {kind: sum(each["count"] for each in diff[kind].values()) for kind in _KINDS}
     lines = [
         f"  {what:<10} {diff['before']:,} -> {diff['after']:,}   "

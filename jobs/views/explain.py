@@ -5,53 +5,17 @@ Reads the tables of the latest build with pyarrow: no Spark, an answer in about 
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import pyarrow.compute as pc
-import pyarrow.dataset as ds
-
-from jobs.store.mirror import open_store
+from jobs.views.ledger import Ledger, Row
 from schemas.documents import ANNOTATIONS, DOCUMENTS, DOMAINS, DUPLICATES, GUESSES, LEAKS, PASSAGES, REPEATS
 from schemas.errors import RecipeError
 from schemas.mining import CANDIDATES, VERDICTS
 from schemas.pairs import CONTEXTS, POSITIVES, REPLIES, REQUESTS, SYNTHETICS
 from schemas.shards import EXAMPLES
-from schemas.table import Table
 
 _WIDTH, _NEGATIVES_SHOWN, _PASSAGES_SHOWN = 300, 12, 8
-Row = dict[str, Any]
-
-
-class Ledger:
-    """The tables of one build, looked up by column values."""
-
-    def __init__(self, workspace: Path | str, recipe_name: str | None = None) -> None:
-        """Take the named recipe's latest build, or the latest of all. Raises: RecipeError when there is none."""
-        self.store = open_store(workspace)
-        if self.store.mirror:
-            self.store.mirror.look()
-        runs = self.store.workspace / "runs"
-        found = sorted(runs.glob(f"{recipe_name or '*'}/stages.json"), key=lambda path: path.stat().st_mtime)
-        if not found:
-            raise RecipeError(f"{workspace} must hold a build, got none; try: pairwright build RECIPE, or --workspace")
-        self.stages: dict[str, str] = json.loads(found[-1].read_text(encoding="utf-8"))
-        self.recipe = found[-1].parent.name
-
-    def rows(self, stage: str, table: Table, **equal: str) -> list[Row]:
-        """Return the rows of a stage's table in which every named column has the given value."""
-        if stage not in self.stages:
-            return []
-        path = self.store.fetch(stage, self.stages[stage], table.name)
-        if not path.is_dir() or not any(path.glob("*.parquet")):
-            return []
-        condition = None
-        for name, value in equal.items():
-            one = pc.field(name) == value
-            condition = one if condition is None else condition & one
-        return list(ds.dataset(path, format="parquet").to_table(filter=condition).to_pylist())
 
 
 def explain(workspace: Path | str, what: str, recipe_name: str | None = None) -> str:
@@ -71,10 +35,6 @@ def explain(workspace: Path | str, what: str, recipe_name: str | None = None) ->
 def _short(text: str) -> str:
     line = " ".join(text.split())
     return line if len(line) <= _WIDTH else f"{line[:_WIDTH]}..."
-
-
-def _join(lines: Iterable[str]) -> str:
-    return "\n".join(lines)
 
 
 def _native(ledger: Ledger, what: str) -> str | None:
@@ -142,7 +102,7 @@ def _document(ledger: Ledger, doc_id: str) -> str | None:
         lines.append(
             f"  mined     for {len(verdicts)} queries: " + ", ".join(f"{why} {n}" for why, n in sorted(counts.items()))
         )
-    return _join(lines)
+    return "\n".join(lines)
 
 
 def _cleaned(found: Row) -> str:
@@ -206,7 +166,7 @@ def _query(ledger: Ledger, query_id: str) -> str | None:
         f"{_chance(each)}"
         for each in verdicts[:_NEGATIVES_SHOWN]
     ]
-    return _join(lines)
+    return "\n".join(lines)
 
 
 def _chance(row: Row) -> str:
@@ -237,7 +197,7 @@ def _pair(ledger: Ledger, query_id: str, doc_id: str) -> str:
         f"  judged    {row['verdict']}{', ' + row['drop_reason'] if row['drop_reason'] else ''}{_chance(row)}"
         f" (vetoed above {row['threshold']:.3f})"
     )
-    return _join(lines)
+    return "\n".join(lines)
 
 
 def _request(ledger: Ledger, what: str) -> str | None:
@@ -258,7 +218,7 @@ def _request(ledger: Ledger, what: str) -> str | None:
         for each in reply
     ]
     lines += [f"  prompt    ...{_short(each['prompt'][-_WIDTH:])}" for each in asked]
-    return _join(lines)
+    return "\n".join(lines)
 
 
 def _example(ledger: Ledger, what: str) -> str | None:
@@ -277,4 +237,4 @@ def _example(ledger: Ledger, what: str) -> str | None:
         )
         for each in rows
     ]
-    return _join(lines)
+    return "\n".join(lines)

@@ -9,7 +9,8 @@ from pathlib import Path
 import pyarrow.dataset as ds
 import pytest
 
-from jobs.views.explain import Ledger, explain
+from jobs.views.explain import explain
+from jobs.views.ledger import Ledger
 from schemas.documents import DOCUMENTS
 from schemas.errors import RecipeError
 from schemas.mining import VERDICTS

@@ -1,11 +1,11 @@
 import pytest
 
 from jobs.upkeep import doctor
-from jobs.upkeep.doctor import Finding, collect, render, run_doctor
+from jobs.upkeep.doctor import Finding, examine, render_findings, run_doctor
 
 
 def test_every_part_is_reported_once_and_this_machine_can_run_the_demo():
-    findings = collect()
+    findings = examine()
 
     expected = ["Python", "Java", "Spark", "Lucene", "faiss", "torch", "vLLM", "models", "memory", "disk"]
     assert [finding.name for finding in findings] == expected
@@ -36,7 +36,7 @@ def test_a_check_that_breaks_is_a_finding_and_the_others_are_still_made(monkeypa
 
     monkeypatch.setattr(doctor, "_CHECKS", {"torch": breaks, "disk": lambda: Finding("disk", True, "10 GB")})
 
-    torch, disk = collect()
+    torch, disk = examine()
     assert (torch.ok, torch.found) == (False, "RuntimeError: driver missing")
     assert disk.ok
 
@@ -47,7 +47,7 @@ def test_an_impossible_vllm_is_said_in_one_line_with_the_reason_of_the_set_up(mo
     monkeypatch.delenv("PAIRWRIGHT_VLLM_PYTHON", raising=False)
     monkeypatch.setattr(doctor, "_CHECKS", {"vLLM": doctor._check_vllm})
 
-    line, way_out = render(collect()).splitlines()
+    line, way_out = render_findings(examine()).splitlines()
     assert "no torch on the package index" in line
     assert "synthesis is left out" in line
     assert way_out.strip() == "try: another index"

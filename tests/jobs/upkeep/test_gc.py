@@ -9,7 +9,7 @@ from jobs.cli.main import main
 from jobs.release.history import current_version, make_current, read_history, roll_back
 from jobs.runtime.workspace import Workspace
 from jobs.store.tables import Store, write_json
-from jobs.upkeep.gc import find_garbage, remove_garbage, said, size_text
+from jobs.upkeep.gc import describe_garbage, find_garbage, remove_garbage, size_text
 from pipeline.recipe import load_recipe
 from schemas.errors import RecipeError
 
@@ -139,7 +139,7 @@ def test_a_dry_run_says_the_bytes_and_touches_nothing(place: Workspace, capsys: 
 
 
 def test_nothing_to_free_is_said(place: Workspace) -> None:
-    assert said([], place.path, dry=False) == ["freed 0 B"]
+    assert describe_garbage([], place.path, dry=False) == ["freed 0 B"]
     assert size_text(2_345_000_000_000_000) == "2,345.0 TB"
 
 
