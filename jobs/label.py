@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +63,7 @@ def run(run: StageRun) -> None:
 def _teach(run: StageRun, lessons: list[Lesson], path: Path) -> dict[str, float]:
     """Put a teacher into ``path``: the kept one while few of its lessons have changed, else a new one."""
     cfg, recipe = run.recipe.label, run.recipe
-    made_of = digest_of([asdict(cfg), recipe.seed, _base_model(recipe), read_erased(recipe.erase)])
+    made_of = digest_of([cfg.to_mapping(), recipe.seed, _base_model(recipe), read_erased(recipe.erase)])
     shelf = TeacherShelf(run.cache_dir / TEACHERS, recipe.name, made_of)
     if kept := shelf.find(lessons, cfg.refresh):
         shelf.take(kept[0], path)

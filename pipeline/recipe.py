@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +30,6 @@ from schemas.training import EvaluateConfig, TrainConfig
 MODELS = "PAIRWRIGHT_MODELS"
 
 
-@dataclass(frozen=True)
 class Recipe(Config):
     """Everything that decides a dataset and the model trained on it."""
 
@@ -131,8 +129,7 @@ def load_recipe(path: Path) -> Recipe:
 
 def resolve_recipe(recipe: Recipe, folder: Path) -> Recipe:
     """Return the recipe with relative paths taken from a folder, and the share held out that follows from it."""
-    return replace(
-        recipe,
+    return recipe.replace(
         models=str(folder / recipe.models) if recipe.models else "",
         erase=str(folder / recipe.erase) if recipe.erase else "",
         sources=resolve_sources(recipe.sources, folder),

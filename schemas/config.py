@@ -1,60 +1,89 @@
-"""Settings as frozen dataclasses: declared once, checked when built, unknown keys refused, all faults at once.
+"""Settings as pydantic models: declared once, frozen, unknown keys refused, all faults at once in the house's words.
 
-A setting's rule stands in its field metadata (:func:`setting`), so that the check, the JSON schema and the help text
-come from one place. Subclasses that need a rule over several fields add it in ``faults``.
+A setting's rule stands where it is declared (:func:`setting`), so that the check, the JSON schema and the help text
+come from one place. A class adds rules over several settings as methods whose names begin with ``faults``: each is
+asked by itself, also when some settings are at fault, and is passed over when it reads one of those.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import types
-import typing
-from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, dataclass, field
-from typing import Any, Self
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+    model_validator,
+)
+from pydantic.fields import FieldInfo
+from pydantic.json_schema import GenerateJsonSchema
+from pydantic_core import ErrorDetails, PydanticUndefined
 
 from schemas.errors import RecipeError, rule
 
-_JSON_TYPES = {str: "string", int: "integer", float: "number", bool: "boolean"}
+_FOUND = "faults found"  # where a config that is at fault carries them until the outermost one raises
+_TYPES = {
+    "string_type": "of type string",
+    "int_type": "of type integer",
+    "float_type": "of type number",
+    "bool_type": "of type boolean",
+    "tuple_type": "a list",
+    "dict_type": "a mapping",
+}
 
 
 def setting(
-    default: Any = MISSING,
+    default: Any = PydanticUndefined,
     doc: str = "",
     *,
     low: float | None = None,
     high: float | None = None,
     choices: Sequence[str] = (),
-    factory: Any = MISSING,
+    factory: Any = None,
 ) -> Any:
     """Declare one setting: its default (none = required), what it means, its closed range or its choices."""
-    metadata = {"doc": doc, "low": low, "high": high, "choices": tuple(choices)}
-    if factory is not MISSING:
-        return field(default_factory=factory, metadata=metadata)
-    return field(default=default, metadata=metadata)
+    rules: dict[str, Any] = {"ge": low, "le": high, "description": doc or None}
+    rules |= {"default_factory": factory} if factory else {"default": default}
+    return Field(**rules, json_schema_extra=_Choices(tuple(choices)) if choices else None)
 
 
 @dataclass(frozen=True)
-class Config:
+class _Choices:
+    """The words that a setting, or each element of it, may be; called by pydantic to write them into the schema."""
+
+    words: tuple[str, ...]
+
+    def __call__(self, schema: dict[str, Any]) -> None:
+        """Write them."""
+        (schema["items"] if schema.get("type") == "array" else schema)["enum"] = list(self.words)
+
+
+@dataclass(frozen=True)
+class _Faulty:
+    """Stands for the value of a setting that is at fault."""
+
+    faults: list[str]
+
+
+class _ReadsFaultError(Exception):
+    """A rule reads a setting that is at fault by itself."""
+
+
+class Config(BaseModel):
     """Base of every config class."""
 
-    def __post_init__(self) -> None:
-        """Check every rule; raise one RecipeError with all faults."""
-        found = [*self._field_faults(), *self.faults()]
-        if found:
-            raise RecipeError(found)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     def faults(self) -> list[str]:
-        """Return the faults that span several fields; subclasses override it."""
+        """Return the faults that span several settings; subclasses override it."""
         return []
-
-    def _field_faults(self) -> list[str]:
-        found: list[str] = []
-        hints = typing.get_type_hints(type(self))
-        for item in dataclasses.fields(self):
-            value = getattr(self, item.name)
-            found.extend(_faults_of(item, hints[item.name], value))
-        return found
 
     @classmethod
     def from_mapping(cls, given: Mapping[str, Any] | None, where: str = "") -> Self:
@@ -62,111 +91,153 @@ class Config:
 
         Raises: RecipeError with every unknown key, missing key and broken rule.
         """
-        if given is None:
-            given = {}
-        if not isinstance(given, Mapping):
-            raise RecipeError(rule(where or cls.__name__, "a mapping", given))
-        hints = typing.get_type_hints(cls)
-        known = {item.name: item for item in dataclasses.fields(cls)}
-        found = [
-            rule(_join(where, str(key)), f"one of the known settings ({', '.join(known)})", key, "removing it")
-            for key in given
-            if key not in known
-        ]
-        values: dict[str, Any] = {}
-        for name, item in known.items():
-            if name in given:
-                try:
-                    values[name] = _coerce(hints[name], given[name], _join(where, name))
-                except RecipeError as error:
-                    found.extend(error.faults)
-            elif item.default is MISSING and item.default_factory is MISSING:
-                found.append(f"{_join(where, name)} is missing: {item.metadata.get('doc', 'it is required')}")
-        if found:
-            raise RecipeError(found)
-        try:
-            return cls(**values)
-        except RecipeError as error:
-            raise RecipeError([_join(where, fault) for fault in error.faults]) from None
+        made = cls.model_validate({} if given is None else given, context={"collect": True})
+        if found := made.__dict__.get(_FOUND):
+            raise RecipeError(
+                [_join(where or (cls.__name__ if fault.startswith(" ") else ""), fault) for fault in found]
+            )
+        return made
 
     def to_mapping(self) -> dict[str, Any]:
         """Return plain data that ``from_mapping`` takes back: what fingerprints and manifests hold."""
-        return {item.name: _plain(getattr(self, item.name)) for item in dataclasses.fields(self)}
+        return {name: _plain(getattr(self, name)) for name in type(self).model_fields}
+
+    def replace(self, **settings: Any) -> Self:
+        """Return a config with some settings changed, checked as a new one is."""
+        return type(self)(**{name: getattr(self, name) for name in type(self).model_fields} | settings)
 
     @classmethod
     def json_schema(cls) -> dict[str, Any]:
         """Return the JSON schema (draft 2020-12) of this config."""
-        hints = typing.get_type_hints(cls)
-        properties: dict[str, Any] = {}
-        required: list[str] = []
-        for item in dataclasses.fields(cls):
-            properties[item.name] = _schema_of(hints[item.name], item)
-            if item.default is MISSING and item.default_factory is MISSING:
-                required.append(item.name)
-        schema = {
-            "type": "object",
-            "description": (cls.__doc__ or "").split("\n", maxsplit=1)[0],
-            "properties": properties,
-            "additionalProperties": False,
-        }
-        return {**schema, "required": required} if required else schema
+        return cls.model_json_schema(schema_generator=_PlainSchema)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _check(cls, given: Any, build: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
+        """Build a config with what is sound, gather every fault; raise them, or carry them to the outermost config."""
+        if isinstance(given, cls):
+            return given
+        known = cls.model_fields
+        if given is None or isinstance(given, Mapping):
+            values, found = _sort_keys(known, given or {})
+        else:
+            values, found = {name: _Faulty([]) for name in known}, [rule("", "a mapping", _as_given(given))]
+        made = build(values)
+        for name in known:
+            value = made.__dict__[name]
+            found += [_join(name, fault) for fault in _faults_in(value)]
+            if isinstance(value, _Faulty):
+                del made.__dict__[name]
+        found += made._broken_rules()
+        if found and info.context is None:
+            raise RecipeError(found)
+        if found:
+            made.__dict__[_FOUND] = found
+        return made
+
+    @field_validator("*", mode="wrap")
+    @classmethod
+    def _keep_faults(cls, value: Any, check: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
+        """Return the checked value of a setting, or its faults in its place."""
+        if isinstance(value, _Faulty):
+            return value
+        item = cls.model_fields[str(info.field_name)]
+        try:
+            sound = check(value)
+        except ValidationError as error:
+            return _Faulty(list(dict.fromkeys(_explain_error(each, item) for each in error.errors())))
+        choices = item.json_schema_extra
+        if isinstance(choices, _Choices):
+            each = sound if isinstance(sound, tuple) else (sound,)
+            wrong = [rule("", f"one of {', '.join(choices.words)}", one) for one in each if one not in choices.words]
+            return _Faulty(wrong) if wrong else sound
+        return sound
+
+    def _broken_rules(self) -> list[str]:
+        """Return the faults of every rule over several settings that can be asked."""
+        names = dict.fromkeys(name for kind in type(self).__mro__ for name in vars(kind) if name.startswith("faults"))
+        found: list[str] = []
+        for name in names:
+            try:
+                found += getattr(self, name)()
+            except _ReadsFaultError:
+                continue
+        return found
+
+    if not TYPE_CHECKING:  # so that mypy still knows which settings there are
+
+        def __getattr__(self, name: str) -> Any:
+            """Tell a rule that the setting it reads is at fault by itself."""
+            if name in type(self).model_fields:
+                raise _ReadsFaultError(name)
+            return super().__getattr__(name)
 
 
-def _join(where: str, name: str) -> str:
-    return f"{where}.{name}" if where else name
+class _PlainSchema(GenerateJsonSchema):
+    """JSON schema without a title for each setting."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002 -- pydantic's signature
+        """Return no: the name says it."""
+        return False
 
 
-def _optional(hint: Any) -> tuple[Any, bool]:
-    """Return the hint without None, and whether None was allowed."""
-    if typing.get_origin(hint) in (typing.Union, types.UnionType):
-        inner = [arg for arg in typing.get_args(hint) if arg is not type(None)]
-        return inner[0], len(inner) < len(typing.get_args(hint))
-    return hint, False
+def _sort_keys(known: Mapping[str, FieldInfo], given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Return the known keys with their values, lists as tuples, and a fault for each unknown or missing one."""
+    found = [
+        rule(str(key), f"one of the known settings ({', '.join(known)})", key, "removing it")
+        for key in given
+        if key not in known
+    ]
+    values: dict[str, Any] = {}
+    for name, item in known.items():
+        if name in given:
+            values[name] = tuple(given[name]) if isinstance(given[name], list) else given[name]
+        elif item.is_required():
+            values[name] = _Faulty([f" is missing: {item.description or 'it is required'}"])
+    return values, found
 
 
-def _coerce(hint: Any, value: Any, where: str) -> Any:
-    """Turn plain data into what the hint asks for: configs, tuples, mappings; scalars are passed on."""
-    inner, optional = _optional(hint)
-    if value is None and optional:
-        return None
-    origin = typing.get_origin(inner)
-    if isinstance(inner, type) and issubclass(inner, Config):
-        return inner.from_mapping(value, where)
-    if origin is tuple:
-        if isinstance(value, str) or not isinstance(value, Sequence):
-            raise RecipeError(rule(where, "a list", value))
-        item = typing.get_args(inner)[0]
-        return tuple(_coerce(item, each, f"{where}[{i}]") for i, each in enumerate(value))
-    if origin is dict:
-        if not isinstance(value, Mapping):
-            raise RecipeError(rule(where, "a mapping", value))
-        return dict(value)
-    if inner is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    return value
+def _faults_in(value: Any) -> Iterator[str]:
+    """Yield the faults of a setting's value: its own, those of a section, those of a list of sections."""
+    if isinstance(value, _Faulty):
+        yield from value.faults
+    elif isinstance(value, Config):
+        yield from value.__dict__.get(_FOUND, ())
+    elif isinstance(value, tuple):
+        for place, each in enumerate(value):
+            yield from (_join(f"[{place}]", fault) for fault in _faults_in(each))
 
 
-def _faults_of(item: dataclasses.Field[Any], hint: Any, value: Any) -> list[str]:
-    inner, optional = _optional(hint)
-    if value is None:
-        return [] if optional else [rule(item.name, "set", None)]
-    if inner in _JSON_TYPES:
-        wrong = not isinstance(value, inner) or (inner in (int, float) and isinstance(value, bool))
-        if wrong and not (inner is float and isinstance(value, int)):
-            return [rule(item.name, f"of type {_JSON_TYPES[inner]}", value)]
-    low, high, choices = (item.metadata.get(name) for name in ("low", "high", "choices"))
-    if choices:
-        each = value if isinstance(value, tuple) else (value,)
-        return [rule(item.name, f"one of {', '.join(choices)}", one) for one in each if one not in choices]
-    if not ((low is None or value >= low) and (high is None or value <= high)):  # so that nan is refused
-        return [rule(item.name, _range_text(low, high), value)]
-    return []
+def _explain_error(error: ErrorDetails, item: FieldInfo) -> str:
+    """Return pydantic's error as a fault of the setting: `` must be ...``, or ``[2] must be ...`` for an element."""
+    kind, got = error["type"], _as_given(error["input"])
+    places = [place for place in error["loc"] if place not in ("int", "float", "[key]")]
+    where = "".join(f"[{place}]" if isinstance(place, int) else f".{place}" for place in places)
+    if got is None and not places:
+        return rule(where, "set", None)
+    if kind in ("greater_than_equal", "less_than_equal", "finite_number"):
+        return rule(where, _range_text(item), got)
+    if kind == "int_type" and "int" in error["loc"]:  # a union of both
+        kind = "float_type"
+    return rule(where, _TYPES.get(kind, f"as pydantic has it ({error['msg']})"), got)
 
 
-def _range_text(low: float | None, high: float | None) -> str:
+def _as_given(value: Any) -> Any:
+    """Return a value as the recipe has it: a list that became a tuple as a list."""
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _range_text(item: FieldInfo) -> str:
+    low = next((each.ge for each in item.metadata if hasattr(each, "ge")), None)
+    high = next((each.le for each in item.metadata if hasattr(each, "le")), None)
     if low is None:
-        return f"at most {high}"
+        return f"at most {high}" if high is not None else "a finite number"
     return f"at least {low}" if high is None else f"between {low} and {high}"
+
+
+def _join(where: str, fault: str) -> str:
+    """Return a fault with the place it was found at: a fault that begins with its rule or an index is of the place."""
+    return where + fault if not where or fault.startswith((" ", "[", ".")) else f"{where}.{fault}"
 
 
 def _plain(value: Any) -> Any:
@@ -175,33 +246,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, tuple):
         return [_plain(each) for each in value]
     return dict(value) if isinstance(value, dict) else value
-
-
-def _schema_of(hint: Any, item: dataclasses.Field[Any] | None = None) -> dict[str, Any]:
-    inner, optional = _optional(hint)
-    origin = typing.get_origin(inner)
-    if isinstance(inner, type) and issubclass(inner, Config):
-        schema = inner.json_schema()
-    elif origin is tuple:
-        schema = {"type": "array", "items": _schema_of(typing.get_args(inner)[0])}
-    elif origin is dict:
-        schema = {"type": "object", "additionalProperties": _schema_of(typing.get_args(inner)[1])}
-    else:
-        schema = {"type": _JSON_TYPES.get(inner, "string")}
-    if optional:
-        schema = {"anyOf": [schema, {"type": "null"}]}
-    return schema if item is None else {**schema, **_annotations(item)}
-
-
-def _annotations(item: dataclasses.Field[Any]) -> dict[str, Any]:
-    notes: dict[str, Any] = {}
-    if item.metadata.get("doc"):
-        notes["description"] = item.metadata["doc"]
-    if item.default is not MISSING:
-        notes["default"] = _plain(item.default)
-    for key, name in (("low", "minimum"), ("high", "maximum")):
-        if item.metadata.get(key) is not None:
-            notes[name] = item.metadata[key]
-    if item.metadata.get("choices"):
-        notes["enum"] = list(item.metadata["choices"])
-    return notes

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from schemas.config import Config, setting
 
 LOSSES = ("infonce", "cosent", "triplet", "margin_mse")
 PRECISIONS = ("auto", "fp32", "bf16")
 
 
-@dataclass(frozen=True)
 class StageConfig(Config):
     """One training stage."""
 
@@ -45,7 +42,6 @@ class StageConfig(Config):
     )
 
 
-@dataclass(frozen=True)
 class TrainConfig(Config):
     """How a published dataset becomes a model."""
 
@@ -80,7 +76,6 @@ class TrainConfig(Config):
         return found
 
 
-@dataclass(frozen=True)
 class EvaluateConfig(Config):
     """How models are measured on the evaluation sets."""
 

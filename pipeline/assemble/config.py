@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from schemas.config import Config, setting
 from schemas.errors import rule
 
 
-@dataclass(frozen=True)
 class AssembleConfig(Config):
     """How examples are made and which of them meet in a batch."""
 
@@ -25,7 +22,7 @@ class AssembleConfig(Config):
         low=1,
     )
     positives_per_query: int = setting(16, "most examples made from one query", low=1)
-    shares: dict[str, float] = setting(
+    shares: dict[str, int | float] = setting(
         factory=dict,
         doc="share of a rule's pairs (title, links, qrels, synthetic, promoted) that is used, "
         "from 0 to 1, picked by hash of the seed; rules not named are used whole",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from schemas.config import Config, setting
 from schemas.errors import rule
 
@@ -11,7 +9,6 @@ SEPARATOR = "/"
 SOURCE, CLASSIFIER, CLUSTER = RULES = ("source", "classifier", "cluster")
 
 
-@dataclass(frozen=True)
 class ClassifierConfig(Config):
     """How a domain is guessed for the documents whose source says none, learned from those whose source does."""
 
@@ -37,7 +34,6 @@ class ClassifierConfig(Config):
         return [rule("letters", "0, or 3 to 5", self.letters)] if 0 < self.letters < 3 else []
 
 
-@dataclass(frozen=True)
 class ClusterConfig(Config):
     """How embeddings, by the recipe's encoder, are parted into clusters, and what these are called."""
 
@@ -60,7 +56,6 @@ class ClusterConfig(Config):
         return found
 
 
-@dataclass(frozen=True)
 class BucketConfig(Config):
     """How documents are parted into domains."""
 

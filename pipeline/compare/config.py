@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from schemas.config import Config, setting
 
 
-@dataclass(frozen=True)
 class AuditConfig(Config):
     """How far a version may differ from the one published before; more than that is not published."""
 

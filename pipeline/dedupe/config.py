@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from pipeline.similarity.minhash import Banding, Signing, choose_banding, why_no_banding
 from schemas.config import Config, setting
 from schemas.errors import rule
@@ -11,7 +9,6 @@ from schemas.errors import rule
 LONGEST, SHORTEST, SOURCE = "longest", "shortest", "source"
 
 
-@dataclass(frozen=True)
 class DedupeConfig(Config):
     """How duplicates are found, and which one of a cluster is kept."""
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import pyarrow as pa
 
 from pipeline.similarity.minhash import Signing, choose_banding, why_no_banding
@@ -23,7 +21,6 @@ FLAGS = pa.schema(
 )
 
 
-@dataclass(frozen=True)
 class GuardConfig(Config):
     """What counts as overlap with a protected evaluation set."""
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.ingest.config import SourceConfig, resolve_path
@@ -13,7 +11,6 @@ from schemas.config import Config, setting
 AUTO, QUERIES, BOTH = PROTECT = ("auto", "queries", "both")
 
 
-@dataclass(frozen=True)
 class HoldoutConfig(Config):
     """The evaluation set that is cut from the sources."""
 
@@ -31,7 +28,6 @@ class HoldoutConfig(Config):
     protect_documents: bool = setting(True, "cut training documents that overlap with its documents")
 
 
-@dataclass(frozen=True)
 class EvalSetConfig(Config):
     """An evaluation set from outside, as a BEIR folder."""
 
@@ -48,12 +44,12 @@ class EvalSetConfig(Config):
 
 def resolve_sets(sets: Sequence[EvalSetConfig], folder: Path) -> tuple[EvalSetConfig, ...]:
     """Return the evaluation sets with relative paths taken from the recipe's folder."""
-    return tuple(dataclasses.replace(each, path=resolve_path(each.path, folder)) for each in sets)
+    return tuple(each.replace(path=resolve_path(each.path, folder)) for each in sets)
 
 
 def resolve_holdout(cfg: HoldoutConfig, sets: Sequence[EvalSetConfig]) -> HoldoutConfig:
     """Return the settings with the share that holds when the recipe says none."""
-    return cfg if cfg.fraction is not None else dataclasses.replace(cfg, fraction=0.0 if sets else 0.15)
+    return cfg if cfg.fraction is not None else cfg.replace(fraction=0.0 if sets else 0.15)
 
 
 def source_of_set(evaluation: EvalSetConfig) -> SourceConfig:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from schemas.config import Config, setting
 
 
-@dataclass(frozen=True)
 class EncoderConfig(Config):
     """The embedding model that mines: what it reads and how it computes."""
 
@@ -55,7 +52,6 @@ LANGUAGES = (
 )
 
 
-@dataclass(frozen=True)
 class IndexConfig(Config):
     """The lexical index: the analyser must fit the language of the documents."""
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.ingest.clean.rules import CleanConfig
@@ -14,7 +12,6 @@ from pipeline.readers.registry import FORMATS
 from schemas.config import setting
 
 
-@dataclass(frozen=True)
 class SourceConfig(ReaderConfig):
     """One source of documents."""
 
@@ -48,9 +45,7 @@ class SourceConfig(ReaderConfig):
 
 def resolve_sources(sources: Sequence[SourceConfig], folder: Path) -> tuple[SourceConfig, ...]:
     """Return the sources with relative paths taken from the recipe's folder."""
-    return tuple(
-        dataclasses.replace(each, path=resolve_path(each.path, folder)) if each.path else each for each in sources
-    )
+    return tuple(each.replace(path=resolve_path(each.path, folder)) if each.path else each for each in sources)
 
 
 def resolve_path(path: str, folder: Path) -> str:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from schemas.config import Config, setting
 
 
-@dataclass(frozen=True)
 class JudgeConfig(Config):
     """What is tolerated of a negative, and how the probability of a false negative is calibrated."""
 

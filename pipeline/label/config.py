@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from schemas.config import Config, setting
 
 
-@dataclass(frozen=True)
 class LabelConfig(Config):
     """How the teacher is made, and how many pairs it scores."""
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from schemas.config import Config, setting
 from schemas.errors import rule
 from schemas.mining import ANN, BM25
 
 
-@dataclass(frozen=True)
 class MineConfig(Config):
     """How many candidates are mined, and by what."""
 

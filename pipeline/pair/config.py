@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from schemas.config import Config, setting
 from schemas.pairs import (
     LINKS,
@@ -14,7 +12,6 @@ from schemas.pairs import (
 RULES = (TITLE, LINKS, QRELS)
 
 
-@dataclass(frozen=True)
 class PairConfig(Config):
     """Where positives come from, and which queries are fit to be one."""
 

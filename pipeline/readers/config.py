@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import codecs
-from dataclasses import dataclass
 
 from schemas.config import Config, setting
 
 FIELDS = ("id", "title", "text", "domain", "license", "links", "family")
 
 
-@dataclass(frozen=True)
 class ReaderConfig(Config):
     """The settings that readers know."""
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from schemas.config import Config, setting
 from schemas.errors import rule
 
 
-@dataclass(frozen=True)
 class SynthesiseConfig(Config):
     """What is written by the language model, by which one, and what is believed of it."""
 

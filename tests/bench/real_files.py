@@ -57,7 +57,7 @@ def write_inputs(folder: Path, collections: Path) -> dict[str, SourceConfig]:
         "markdown": _source("markdown", Path(sysconfig.get_path("purelib"))),
         "beir": _source("beir", collections / "scifact"),
         "msmarco": _source("msmarco", folder / "msmarco"),
-        "pydocs": SourceConfig("pydocs", "pydocs", packages=("stdlib",)),
+        "pydocs": SourceConfig(name="pydocs", format="pydocs", packages=("stdlib",)),
     }
 
 

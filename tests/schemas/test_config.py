@@ -1,15 +1,16 @@
 """Settings: every fault at once, unknown keys refused, the JSON schema from the same place."""
 
-from dataclasses import dataclass
+import json
+import pickle
 
 import pytest
+from pydantic import ValidationError
 
 from schemas.config import Config, setting
 from schemas.errors import RecipeError
 from schemas.table import Column, Table
 
 
-@dataclass(frozen=True)
 class Inner(Config):
     """An inner section."""
 
@@ -17,14 +18,23 @@ class Inner(Config):
     kind: str = setting("a", "a choice", choices=("a", "b"))
 
 
-@dataclass(frozen=True)
 class Outer(Config):
-    """An outer section."""
+    """An outer section, whose rules span settings and sections."""
 
     name: str = setting(doc="its name")
     size: int | None = setting(None, "a size", low=1)
     inner: Inner = setting(factory=Inner, doc="nested")
     many: tuple[Inner, ...] = setting((), "several")
+    words: tuple[str, ...] = setting((), "words", choices=("x", "y"))
+    shares: dict[str, int | float] = setting(factory=dict, doc="shares")
+
+    def faults(self) -> list[str]:
+        """Want a rate below the size."""
+        return [f"size must be above the rate, got {self.size}"] if self.size and self.size <= self.inner.rate else []
+
+    def faults_of_many(self) -> list[str]:
+        """Want rates that differ."""
+        return ["many must differ in rate"] if len({each.rate for each in self.many}) < len(self.many) else []
 
 
 def test_every_fault_is_named_at_once_with_its_place() -> None:
@@ -49,6 +59,11 @@ def test_every_fault_is_named_at_once_with_its_place() -> None:
         ({"name": "x", "size": "7"}, "size must be of type integer, got '7'"),
         ({"name": "x", "inner": []}, "inner must be a mapping, got []"),
         ({"name": "x", "many": "ab"}, "many must be a list, got 'ab'"),
+        ({"name": "x", "many": {}}, "many must be a list, got {}"),
+        ({"name": "x", "words": ["x", 1, False]}, "words[1] must be of type string, got 1; words[2] must be"),
+        ({"name": "x", "words": ["x", "z"]}, "words must be one of x, y, got 'z'"),
+        ({"name": "x", "shares": {"a": "1"}}, "shares.a must be of type number, got '1'"),
+        ({"name": "x", "inner": {"rate": float("inf")}}, "rate must be between 0.0 and 1.0, got inf"),
         ({"name": None}, "name must be set, got None"),
         ({"name": "x", "inner": {"rate": float("nan")}}, "rate must be between 0.0 and 1.0, got nan"),
     ],
@@ -67,13 +82,59 @@ def test_the_json_schema_holds_rules_and_defaults() -> None:
     schema = Outer.json_schema()
     assert schema["required"] == ["name"]
     assert schema["additionalProperties"] is False
-    assert schema["properties"]["inner"]["properties"]["rate"] == {
+    assert schema["$defs"]["Inner"]["properties"]["kind"]["enum"] == ["a", "b"]
+    assert schema["$defs"]["Inner"]["properties"]["rate"] == {
         "type": "number",
         "description": "a share",
         "default": 0.5,
         "minimum": 0.0,
         "maximum": 1.0,
     }
+
+
+def test_a_rule_over_settings_is_asked_when_what_it_reads_is_sound_whatever_else_is_at_fault() -> None:
+    with pytest.raises(RecipeError) as caught:
+        Outer.from_mapping({"name": 1, "size": 1, "inner": {"rate": 1.0, "kind": "z"}, "many": [{"odd": 1}, {}]})
+    assert caught.value.faults == [
+        "name must be of type string, got 1",
+        "inner.kind must be one of a, b, got 'z'",
+        "many[0].odd must be one of the known settings (rate, kind), got 'odd'; try removing it",
+        "size must be above the rate, got 1",
+        "many must differ in rate",
+    ]
+
+
+def test_a_rule_that_reads_a_setting_at_fault_is_passed_over() -> None:
+    with pytest.raises(RecipeError) as caught:
+        Outer.from_mapping({"name": "x", "size": 1, "inner": {"rate": 2}, "many": ["a", {}, {}]})
+    assert caught.value.faults == [
+        "inner.rate must be between 0.0 and 1.0, got 2",
+        "many[0] must be a mapping, got 'a'",
+    ]
+
+
+def test_plain_data_keeps_its_types_but_a_float_setting_is_a_float() -> None:
+    config = Outer.from_mapping({"name": "x", "inner": {"rate": 1}, "words": ["x"], "shares": {"a": 1, "b": 0.5}})
+    assert json.dumps(config.to_mapping()) == json.dumps(
+        {
+            "name": "x",
+            "size": None,
+            "inner": {"rate": 1.0, "kind": "a"},
+            "many": [],
+            "words": ["x"],
+            "shares": {"a": 1, "b": 0.5},
+        }
+    )
+
+
+def test_a_config_is_frozen_travels_and_is_checked_when_changed() -> None:
+    config = Outer(name="x", many=(Inner(rate=0.1),))
+    assert pickle.loads(pickle.dumps(config)) == config == config.replace()
+    assert config.replace(size=3).size == 3
+    with pytest.raises(RecipeError, match="size must be at least 1, got 0"):
+        config.replace(size=0)
+    with pytest.raises(ValidationError, match="frozen"):
+        config.size = 3  # type: ignore[misc]
 
 
 def test_a_table_refuses_a_key_that_is_no_column() -> None:

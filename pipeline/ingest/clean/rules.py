@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
 
 from pipeline.text import words
 from schemas.config import Config, setting
@@ -28,7 +27,6 @@ _BOILERPLATE = re.compile(
 _LONGEST_BOILERPLATE = 200
 
 
-@dataclass(frozen=True)
 class CleanConfig(Config):
     """What is repaired, and which texts are dropped with a reason; all of it off unless asked for."""
 

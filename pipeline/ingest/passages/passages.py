@@ -14,7 +14,6 @@ Known weakness: tables and long lists are lines like any others.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -38,7 +37,6 @@ from schemas.errors import rule
 _BATCH_CHARS = 4 << 20
 
 
-@dataclass(frozen=True)
 class PassageConfig(Config):
     """Whether and how long documents become passages."""
 

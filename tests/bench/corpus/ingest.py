@@ -80,7 +80,7 @@ def _large(work: Path, collections: Path, megabytes: int) -> list[Row]:
             row = json.dumps({"id": str(number), "text": texts[number % len(texts)]})
             written += handle.write(row.encode() + b"\n")
             number += 1
-    source = SourceConfig("large", "jsonl", path=str(path))
+    source = SourceConfig(name="large", format="jsonl", path=str(path))
     with PeakMemory() as peak, session(SECTION, work) as spark:
         started = time.monotonic()
         counts = (

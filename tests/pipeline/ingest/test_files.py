@@ -20,7 +20,7 @@ def write(folder, **files):
 def test_a_folder_gives_the_files_that_fit_the_format_in_order(tmp_path):
     write(tmp_path, b_DOT_jsonl="{}", a__c_DOT_jsonl="{}", _SUCCESS="", notes_DOT_txt="x")
 
-    assert [file.path for file in list_files(SourceConfig("s", "jsonl", path=str(tmp_path)))] == [
+    assert [file.path for file in list_files(SourceConfig(name="s", format="jsonl", path=str(tmp_path)))] == [
         "a/c.jsonl",
         "b.jsonl",
     ]
@@ -29,8 +29,11 @@ def test_a_folder_gives_the_files_that_fit_the_format_in_order(tmp_path):
 def test_a_glob_and_a_file_name_what_they_name(tmp_path):
     write(tmp_path, a_DOT_log="x", b_DOT_log="y", c_DOT_txt="z")
 
-    assert [f.path for f in list_files(SourceConfig("s", "text", path=f"{tmp_path}/*.log"))] == ["a.log", "b.log"]
-    assert [f.path for f in list_files(SourceConfig("s", "text", path=f"{tmp_path}/c.txt"))] == ["c.txt"]
+    assert [f.path for f in list_files(SourceConfig(name="s", format="text", path=f"{tmp_path}/*.log"))] == [
+        "a.log",
+        "b.log",
+    ]
+    assert [f.path for f in list_files(SourceConfig(name="s", format="text", path=f"{tmp_path}/c.txt"))] == ["c.txt"]
 
 
 @pytest.mark.parametrize(
@@ -49,16 +52,16 @@ def test_a_glob_and_a_file_name_what_they_name(tmp_path):
 )
 def test_what_is_missing_is_said(source, fault):
     with pytest.raises(RecipeError, match=re.escape(fault)):
-        list_files(SourceConfig("s", **source))
+        list_files(SourceConfig(name="s", **source))
 
 
 def test_a_folder_without_a_fitting_file_says_which_would_fit(tmp_path):
     with pytest.raises(RecipeError, match=re.escape("holds no file ending in .jsonl")):
-        list_files(SourceConfig("s", "jsonl", path=str(tmp_path)))
+        list_files(SourceConfig(name="s", format="jsonl", path=str(tmp_path)))
 
 
 def test_packages_are_read_without_their_tests():
-    files = list_files(SourceConfig("s", "pydocs", packages=("numpy", "stdlib", "typing_extensions")))
+    files = list_files(SourceConfig(name="s", format="pydocs", packages=("numpy", "stdlib", "typing_extensions")))
 
     assert {file.domain for file in files} == {"numpy", "stdlib", "typing_extensions"}
     paths = {file.path for file in files}
@@ -67,7 +70,7 @@ def test_packages_are_read_without_their_tests():
 
 
 def test_all_installed_packages_leave_ourselves_out():
-    domains = {file.domain for file in list_files(SourceConfig("s", "pydocs"))}
+    domains = {file.domain for file in list_files(SourceConfig(name="s", format="pydocs"))}
 
     assert {"stdlib", "pyspark", "numpy"} <= domains
     assert not domains & {"schemas", "pipeline", "jobs", "trainer"}
@@ -75,7 +78,7 @@ def test_all_installed_packages_leave_ourselves_out():
 
 def test_the_digest_follows_contents_and_names_not_places_and_times(tmp_path):
     def digest(folder):
-        return digest_source(SourceConfig("s", "text", path=str(folder)))
+        return digest_source(SourceConfig(name="s", format="text", path=str(folder)))
 
     one = write(tmp_path / "1", a_DOT_txt="same", b_DOT_txt="two")
     assert digest(one) == digest(write(tmp_path / "2", a_DOT_txt="same", b_DOT_txt="two"))

@@ -40,7 +40,7 @@ def put(place, **files):
 
 
 def source(form, path, **settings):
-    return SourceConfig("s", form, path=path, **settings)
+    return SourceConfig(name="s", format=form, path=path, **settings)
 
 
 def paths(form, path):

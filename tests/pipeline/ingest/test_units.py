@@ -14,7 +14,10 @@ def test_parquet_is_cut_by_row_group_and_gzip_is_not_cut(tmp_path):
     (tmp_path / "b.jsonl.gz").write_bytes(gzip.compress(b"{}\n" * 10))
 
     units = plan_units(
-        [SourceConfig("p", "parquet", path=str(tmp_path)), SourceConfig("j", "jsonl", path=str(tmp_path))]
+        [
+            SourceConfig(name="p", format="parquet", path=str(tmp_path)),
+            SourceConfig(name="j", format="jsonl", path=str(tmp_path)),
+        ]
     )
 
     assert [(unit.start, unit.end, unit.line) for unit in units[:3]] == [(0, 1, 1), (1, 2, 5), (2, 3, 9)]

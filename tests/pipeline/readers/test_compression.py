@@ -27,7 +27,7 @@ PACKS = {"gz": gzip.compress, "bz2": bz2.compress, "zst": zstd}
 
 def unpack(folder, raw, suffix, **settings):
     (folder / f"a.jsonl.{suffix}").write_bytes(raw)
-    source = SourceConfig("s", "jsonl", path=str(folder), **settings)
+    source = SourceConfig(name="s", format="jsonl", path=str(folder), **settings)
     [unit] = plan_units([source])
     found = []
     with open_unit(unit, source) as handle:

@@ -17,7 +17,7 @@ CELL = st.text(st.sampled_from('ab,;"\n é茶'), max_size=8)
 
 
 def records(form, path, **settings):
-    source = SourceConfig("s", form, path=str(path), **settings)
+    source = SourceConfig(name="s", format=form, path=str(path), **settings)
     return [record for unit in plan_units([source]) for record in FORMATS[form].read(unit, source)]
 
 
@@ -75,7 +75,7 @@ def test_a_tsv_reads_the_same_however_it_is_cut(tmp_path, monkeypatch, span):
     whole = records("tsv", tmp_path)
     monkeypatch.setattr("pipeline.readers.lines.SPAN", span)
 
-    assert len(plan_units([SourceConfig("s", "tsv", path=str(tmp_path))])) > 1
+    assert len(plan_units([SourceConfig(name="s", format="tsv", path=str(tmp_path))])) > 1
     assert records("tsv", tmp_path) == whole
     assert [record.line for record in whole] == list(range(2, 102))
 
@@ -104,4 +104,4 @@ def test_an_ms_marco_folder_gives_passages_queries_and_judgements(tmp_path):
         ("qrel", "3", "", ["7"], 1.0),
     ]
     with pytest.raises(RecipeError, match=r"must be an MS MARCO folder, got .* without queries.train.tsv"):
-        list_files(SourceConfig("s", "msmarco", path=str(tmp_path)))
+        list_files(SourceConfig(name="s", format="msmarco", path=str(tmp_path)))

@@ -27,7 +27,7 @@ def page(charset="utf-8", title="Brewing tea", first=FIRST, second=SECOND):
 
 
 def records(form, path, **settings):
-    source = SourceConfig("s", form, path=str(path), **settings)
+    source = SourceConfig(name="s", format=form, path=str(path), **settings)
     return [record for unit in plan_units([source]) for record in FORMATS[form].read(unit, source)]
 
 

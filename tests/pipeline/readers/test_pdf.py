@@ -32,7 +32,7 @@ def write_pdf(path: Path, *pages: str, title: str = "", password: str = "") -> N
 
 
 def records(path, **settings):
-    source = SourceConfig("s", "pdf", path=str(path), **settings)
+    source = SourceConfig(name="s", format="pdf", path=str(path), **settings)
     return [record for unit in plan_units([source]) for record in FORMATS["pdf"].read(unit, source)]
 
 

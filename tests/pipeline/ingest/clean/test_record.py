@@ -31,7 +31,7 @@ JAPANESE = (
 
 
 def row(text, title="", **clean):
-    source = SourceConfig("s", "jsonl", path="x", clean=CleanConfig(**clean))
+    source = SourceConfig(name="s", format="jsonl", path="x", clean=CleanConfig(**clean))
     return clean_record(Record("document", "a", 1, title=title, text=text), source)
 
 
