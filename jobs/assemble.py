@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from jobs.runtime.entry import main
-from jobs.runtime.stage import Stage
-from jobs.runtime.stage_run import StageRun
+from jobs.runtime.stage import Run, Stage
 from pipeline.assemble.batches import plan_batches
 from pipeline.assemble.examples import build_examples
 from pipeline.contract import spark_schema
@@ -14,7 +13,7 @@ from schemas.pairs import POSITIVES, SYNTHETICS
 from schemas.shards import EXAMPLES
 
 
-def run(run: StageRun) -> None:
+def run(run: Run) -> None:
     """Build the examples, then plan their batches."""
     config, seed = run.recipe.assemble, run.recipe.seed
     duplicates = run.read(DUPLICATES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -10,10 +11,9 @@ from pyspark.sql import functions as F
 from jobs.cache.parts import VectorCache
 from jobs.engines.kmeans import FindCentres
 from jobs.engines.open_encoder import encoder_files, open_encoder
+from jobs.runtime import artefacts
 from jobs.runtime.entry import main
-from jobs.runtime.stage import Stage
-from jobs.runtime.stage_run import StageRun
-from jobs.store.tables import digest_of
+from jobs.runtime.stage import Run, Stage
 from pipeline.bucket.classifier import believe_guesses, draw_lessons, guess_domains, train_classifier
 from pipeline.bucket.clusters import count_clusters, draw_vectors, join_clusters, name_clusters
 from pipeline.bucket.config import CLASSIFIER, CLUSTER, SOURCE
@@ -24,46 +24,41 @@ from pipeline.recipe import Recipe
 from schemas.documents import DOCUMENTS, DOMAINS, GUESSES
 from schemas.errors import RecipeError
 
-MODEL = "classifier"
 
-
-def run(run: StageRun) -> None:
+def run(run: Run) -> None:
     """Give every kept document its domain by the rule of the recipe, and note the sizes."""
-    tell: Mapping[str, Callable[[StageRun, DataFrame], DataFrame]] = {
-        SOURCE: lambda _, documents: stated_domains(documents),
+    tell: Mapping[str, Callable[[Run, DataFrame], tuple[DataFrame, str]]] = {
+        SOURCE: lambda _, documents: (stated_domains(documents), ""),
         CLASSIFIER: _classify,
         CLUSTER: _cluster,
     }
     cfg = run.recipe.bucket
-    run.write(assign_domains(tell[cfg.rule](run, run.read(DOCUMENTS)), cfg), DOMAINS)
-    sizes = run.written(DOMAINS).groupBy("domain").count().orderBy(F.desc("count"), "domain").collect()
+    paths, how = tell[cfg.rule](run, run.read(DOCUMENTS))
+    run.write(assign_domains(paths, cfg), DOMAINS)
+    sizes = run.read_back(DOMAINS).groupBy("domain").count().orderBy(F.desc("count"), "domain").collect()
     named = {row["domain"]: row["count"] for row in sizes}
     word = "domain" if len(named) == 1 else "domains"
     headline = f"{sum(named.values()):,} documents in {len(named)} {word}"
-    told = run.notes.get("told")
-    run.note(domains=named, headline=f"{headline} ({told})" if told else headline)
+    run.note(domains=named, headline=f"{headline} ({how})" if how else headline)
 
 
-def _classify(run: StageRun, documents: DataFrame) -> DataFrame:
-    """Learn from the documents whose source says a domain, and guess that of the others."""
+def _classify(run: Run, documents: DataFrame) -> tuple[DataFrame, str]:
+    """Learn from the documents whose source says a domain, guess that of the others, and say how that went."""
     cfg, seed = run.recipe.bucket, run.recipe.seed
     named = [source.name for source in run.recipe.sources if source.domain]
     lessons = draw_lessons(documents, named, cfg, seed).toArrow()
     model, figures = train_classifier(lessons, cfg.classifier, seed)
-    folder = run.artefact(MODEL)
+    folder = run.artefact(artefacts.CLASSIFIER)
     model.save(folder)
-    run.write(guess_domains(documents, named, folder, cfg.classifier), GUESSES)
-    believed = run.written(GUESSES).where(F.col("confidence") >= cfg.classifier.min_confidence).count()
-    guessed = int(run.outputs[GUESSES.name]["rows"])
-    run.note(
-        classifier={**figures, "guessed": guessed, "guesses_believed": believed},
-        told=f"{guessed:,} guessed, {believed:,} of these believed; macro-F1 {figures['macro_f1']:.3f} held out",
-    )
-    return believe_guesses(documents, named, run.written(GUESSES), cfg)
+    guessed = int(run.write(guess_domains(documents, named, folder, cfg.classifier), GUESSES)["rows"])
+    believed = run.read_back(GUESSES).where(F.col("confidence") >= cfg.classifier.min_confidence).count()
+    run.note(classifier={**figures, "guessed": guessed, "guesses_believed": believed})
+    how = f"{guessed:,} guessed, {believed:,} of these believed; macro-F1 {figures['macro_f1']:.3f} held out"
+    return believe_guesses(documents, named, run.read_back(GUESSES), cfg), how
 
 
-def _cluster(run: StageRun, documents: DataFrame) -> DataFrame:
-    """Embed the documents, find clusters and name them."""
+def _cluster(run: Run, documents: DataFrame) -> tuple[DataFrame, str]:
+    """Embed the documents, find clusters, name them and say how many there are."""
     cfg, encoder = run.recipe.bucket, open_encoder(run.recipe)
     memory = VectorCache(run.spark, run.cache_dir, encoder)
     texts = kept(documents)
@@ -75,15 +70,17 @@ def _cluster(run: StageRun, documents: DataFrame) -> DataFrame:
         raise RecipeError("bucket.rule cluster must have documents to part, got none that is kept; try the report")
     centres, paths = name_clusters(lessons, clusters, cfg, find)
     run.write(join_clusters(vectors, centres, paths), GUESSES)
-    run.note(clusters=sorted(paths), vectors=memory.counts(), told=f"of {len(paths)} clusters")
+    run.note(clusters=sorted(paths), vectors=memory.counts())
     memory.compact()
-    return run.written(GUESSES).select("doc_id", F.col("guess").alias("path"))
+    return run.read_back(GUESSES).select("doc_id", F.col("guess").alias("path")), f"of {len(paths)} clusters"
 
 
 def _encoder(recipe: Recipe) -> Mapping[str, str]:
-    if recipe.bucket.rule != CLUSTER:
-        return {}
-    return {**encoder_files(recipe), "encoder settings": digest_of(recipe.section("encoder"))}
+    return encoder_files(recipe) if recipe.bucket.rule == CLUSTER else {}
+
+
+def _encoder_settings(recipe: Recipe) -> Mapping[str, Any]:
+    return {"encoder settings": recipe.section("encoder")} if recipe.bucket.rule == CLUSTER else {}
 
 
 STAGE = Stage(
@@ -94,6 +91,7 @@ STAGE = Stage(
     outputs=(DOMAINS,),
     run=run,
     external=_encoder,
+    conditional_settings=_encoder_settings,
 )
 
 if __name__ == "__main__":

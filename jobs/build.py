@@ -6,12 +6,14 @@ import functools
 import importlib
 import threading
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from jobs.llm.generate import start_ahead
 from jobs.publish import point_current, published_by
-from jobs.runtime.stage import STAGES, load_stage, stages_until
-from jobs.runtime.stage_run import run_stage
+from jobs.runtime import registry
+from jobs.runtime.artefacts import MODEL
+from jobs.runtime.runner import run_stage
 from jobs.runtime.terminal import Terminal, stage_line
 from jobs.runtime.workspace import Workspace
 from jobs.spark.session import under_spark_submit
@@ -19,7 +21,6 @@ from jobs.store.tables import write_json
 from schemas.errors import RecipeError
 
 LAST = "report"
-_WRITES = "synthesise"  # vLLM starts beside the stages before it
 
 
 def build(workspace: Workspace, until: str, terminal: Terminal) -> None:
@@ -27,10 +28,10 @@ def build(workspace: Workspace, until: str, terminal: Terminal) -> None:
 
     Raises: PairwrightError from the first stage that fails; what was complete before it stays complete.
     """
-    if until not in (*STAGES, LAST):
-        raise RecipeError(f"--until must be one of {', '.join((*STAGES, LAST))}, got {until!r}")
-    started, chosen = time.monotonic(), stages_until(until)
-    terminal.line(f"recipe {workspace.recipe.name} in {workspace.place_of(workspace.path)}")
+    if until not in (*registry.STAGES, LAST):
+        raise RecipeError(f"--until must be one of {', '.join((*registry.STAGES, LAST))}, got {until!r}")
+    started, chosen = time.monotonic(), registry.stages_until(until)
+    terminal.line(f"recipe {workspace.recipe.name} in {workspace.display_path(workspace.path)}")
     built = len(build_stages(workspace, until, terminal))
     workspace.stop_spark()
     if "publish" in chosen:
@@ -46,29 +47,31 @@ def build_stages(workspace: Workspace, until: str, terminal: Terminal) -> list[s
     """
     fingerprints = workspace.fingerprints(until)  # a source or model that is not there is said now, not in an hour
     try:
-        built = [name for name in fingerprints if _stage(name, workspace, terminal, _WRITES in fingerprints)]
+        built = [name for name in fingerprints if _build_stage(name, workspace, terminal, fingerprints)]
     finally:
         workspace.stop_server()
     write_json(workspace.logs / "stages.json", fingerprints)
     return built
 
 
-def _stage(name: str, workspace: Workspace, terminal: Terminal, writes: bool) -> bool:
-    """Run one stage unless it is complete; return whether it ran. ``writes``: synthesise is this stage or follows."""
-    stage = load_stage(name)
+def _build_stage(name: str, workspace: Workspace, terminal: Terminal, chosen: Iterable[str]) -> bool:
+    """Run one stage of the chosen ones unless it is complete; return whether it ran."""
+    stage = registry.load_stage(name)
     manifest = workspace.manifest(name)
     ran = manifest is None
     if manifest is None:
         if not stage.needs_spark and not under_spark_submit():  # a cluster ends a driver whose Spark has stopped
             workspace.stop_spark()
         _import_ahead()
-        if writes and workspace.server is None and workspace.manifest(_WRITES) is None:
+        if workspace.server is None and any(
+            registry.load_stage(each).needs_server and workspace.manifest(each) is None for each in chosen
+        ):
             start_ahead(workspace)
         with terminal.stage(name, workspace.logs / "build.log"):
             manifest = run_stage(stage, workspace, terminal.progress)
-        if name == _WRITES:
+        if stage.needs_server:
             workspace.stop_server()
-    terminal.line(stage_line(name, manifest, ran))
+    terminal.line(stage_line(name, manifest, ran, stage.says_none))
     return ran
 
 
@@ -82,13 +85,13 @@ def finish(workspace: Workspace, terminal: Terminal) -> None:
     """Write the report, say where things are."""
     from jobs.views.report import write_report
 
-    terminal.line(f"dataset     {workspace.place_of(published_by(workspace))}")
+    terminal.line(f"dataset     {workspace.display_path(published_by(workspace))}")
     evaluated = workspace.manifest("evaluate")
     if evaluated is not None:
-        model = workspace.open_output("train2", "model")
-        terminal.line(f"model       {workspace.place_of(model)}")
+        model = workspace.open_output("train2", MODEL)
+        terminal.line(f"model       {workspace.display_path(model)}")
     report: Path = write_report(workspace)
-    terminal.line(f"report      {workspace.place_of(report)}")
+    terminal.line(f"report      {workspace.display_path(report)}")
     if evaluated is not None:
         terminal.line()
         for line in evaluated["notes"]["table"]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from pyspark.sql import DataFrame
 
@@ -10,9 +11,7 @@ from jobs.cache.parts import VectorCache
 from jobs.engines.faiss import OpenFaiss, build_vectors
 from jobs.engines.open_encoder import encoder_files, open_encoder
 from jobs.runtime.entry import main
-from jobs.runtime.stage import Stage
-from jobs.runtime.stage_run import StageRun
-from jobs.store.tables import digest_of
+from jobs.runtime.stage import Run, Stage
 from pipeline.contract import frame_of, kept
 from pipeline.dedupe.semantic import find_alike, with_alike
 from pipeline.dedupe.signatures import sign_as_datasketch
@@ -25,7 +24,7 @@ from schemas.documents import DOCUMENTS, DUPLICATES, REPEATS, SIGNATURES
 from schemas.mining import EMBEDDINGS
 
 
-def run(run: StageRun) -> None:
+def run(run: Run) -> None:
     """Map every duplicate to its survivor and mark it; then cut what the others repeat."""
     cfg = run.recipe.dedupe
     documents = run.read(DOCUMENTS)
@@ -33,14 +32,14 @@ def run(run: StageRun) -> None:
     if cfg.semantic is not None:
         duplicates = _with_alike(run, documents, cut_lineage(duplicates))
     run.write(duplicates, DUPLICATES)
-    documents = drop_duplicates(documents, run.written(DUPLICATES))
+    documents = drop_duplicates(documents, run.read_back(DUPLICATES))
     if cfg.spans is None:
         run.write(frame_of(run.spark, REPEATS, []), REPEATS)
     else:
         run.write(find_repeats(documents, cfg), REPEATS)
-        documents = cut_repeats(documents, run.written(REPEATS), cfg)
+        documents = cut_repeats(documents, run.read_back(REPEATS), cfg)
     run.write(documents, DOCUMENTS)
-    kept_documents = run.written(DOCUMENTS) if cfg.signatures else frame_of(run.spark, DOCUMENTS, [])
+    kept_documents = run.read_back(DOCUMENTS) if cfg.signatures else frame_of(run.spark, DOCUMENTS, [])
     run.write(sign_as_datasketch(kept_documents, cfg), SIGNATURES)
     if cfg.near:
         banding = cfg.banding
@@ -56,14 +55,14 @@ def run(run: StageRun) -> None:
         )
 
 
-def _with_alike(run: StageRun, documents: DataFrame, duplicates: DataFrame) -> DataFrame:
+def _with_alike(run: Run, documents: DataFrame, duplicates: DataFrame) -> DataFrame:
     """Return the duplicates and those among the rest that say the same; the vectors are cached for later stages."""
     left = kept(documents).join(duplicates.select("doc_id"), "doc_id", how="left_anti")
     encoder = open_encoder(run.recipe)
     memory = VectorCache(run.spark, run.cache_dir, encoder)
     place = run.scratch / EMBEDDINGS.name
     embed_documents(left, encoder, run.recipe.encoder, memory).write.parquet(str(place))
-    run.spent("encoder", memory.seconds)
+    run.add_seconds("encoder", memory.seconds)
     run.note(vectors=memory.counts())
     memory.compact()
     build_vectors(place, run.scratch / "vectors", run.recipe.mine.factory)
@@ -72,12 +71,15 @@ def _with_alike(run: StageRun, documents: DataFrame, duplicates: DataFrame) -> D
     return with_alike(duplicates, alike)
 
 
-def meaning(recipe: Recipe) -> Mapping[str, str]:
-    """Return the digests of what decides which texts say the same: nothing, where that is not asked for."""
+def _encoder(recipe: Recipe) -> Mapping[str, str]:
+    return {} if recipe.dedupe.semantic is None else encoder_files(recipe)
+
+
+def _encoder_settings(recipe: Recipe) -> Mapping[str, Any]:
+    """Return the settings that decide which texts say the same: nothing, where that is not asked for."""
     if recipe.dedupe.semantic is None:
         return {}
-    settings = [recipe.section("encoder"), recipe.mine.factory]
-    return {**encoder_files(recipe), "settings of the encoder": digest_of(settings)}
+    return {"settings of the encoder": [recipe.section("encoder"), recipe.mine.factory]}
 
 
 STAGE = Stage(
@@ -87,7 +89,9 @@ STAGE = Stage(
     inputs={DOCUMENTS: "ingest"},
     outputs=(DUPLICATES, REPEATS, DOCUMENTS, SIGNATURES),
     run=run,
-    external=meaning,
+    external=_encoder,
+    conditional_settings=_encoder_settings,
+    says_none=(DUPLICATES,),
 )
 
 if __name__ == "__main__":

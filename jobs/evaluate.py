@@ -10,16 +10,14 @@ from typing import Any
 from jobs.engines.lucene import LuceneBm25, build_lucene
 from jobs.engines.trainer import run_trainer
 from jobs.publish import dataset_of
+from jobs.runtime.artefacts import EVALUATION, MODEL
 from jobs.runtime.entry import main
-from jobs.runtime.stage import Stage
-from jobs.runtime.stage_run import StageRun
+from jobs.runtime.stage import Run, Stage
 from jobs.store.tables import write_json
 from schemas.errors import RecipeError
 
-RESULT = "evaluation"
 
-
-def run(run: StageRun) -> None:
+def run(run: Run) -> None:
     """Write evaluation.json, and note the table that the terminal and the report show."""
     sets = dataset_of(run) / "eval"
     if not any(sets.glob("*/queries.jsonl")):
@@ -31,7 +29,7 @@ def run(run: StageRun) -> None:
     write_run(run, sets, bm25)
     base = run.recipe.model_path(run.recipe.train.model)
     models = {"base": base, "stage1": _model_of(run, "train1"), "stage2": _model_of(run, "train2")}
-    out = run.artefact(RESULT) / "evaluation.json"
+    out = run.artefact(EVALUATION) / "evaluation.json"
     cuts = ",".join(str(each) for each in run.recipe.train.dimensions)
     said = run_trainer(
         [
@@ -57,11 +55,11 @@ def run(run: StageRun) -> None:
     run.note(table=said.splitlines(), headline=_headline(json.loads(out.read_text(encoding="utf-8"))))
 
 
-def _model_of(run: StageRun, stage: str) -> Path:
-    return run.open_output(stage, "model")
+def _model_of(run: Run, stage: str) -> Path:
+    return run.open_output(stage, MODEL)
 
 
-def write_run(run: StageRun, sets: Path, out: Path) -> None:
+def write_run(run: Run, sets: Path, out: Path) -> None:
     """Write the BM25 hits of every evaluation set as one TREC run, searched in an index of that set's corpus."""
     with out.open("w", encoding="utf-8") as lines:
         for home in sorted(path.parent for path in sets.glob("*/queries.jsonl")):
@@ -103,7 +101,7 @@ STAGE = Stage(
     version=1,
     settings=("evaluate", "train", "index"),
     inputs={"dataset": "publish", "stage1": "train1", "stage2": "train2"},
-    artefacts=(RESULT,),
+    artefacts=(EVALUATION,),
     run=run,
     needs_spark=False,
 )

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from jobs.runtime.entry import main
-from jobs.runtime.stage import Stage
-from jobs.runtime.stage_run import StageRun
+from jobs.runtime.stage import Run, Stage
 from pipeline.guard.leaks import drop_leaks, find_leaks, protected_texts
 from pipeline.guard.report import describe_leaks, describe_protected
 from schemas.documents import DOCUMENTS, DUPLICATES, EVAL_CORPUS, EVAL_QUERIES, LEAKS
@@ -12,7 +11,7 @@ from schemas.documents import DOCUMENTS, DUPLICATES, EVAL_CORPUS, EVAL_QUERIES, 
 NOTHING_PROTECTED = "no evaluation set is protected: nothing was compared and no document was cut"
 
 
-def run(run: StageRun) -> None:
+def run(run: Run) -> None:
     """List what overlaps a protected evaluation set, then mark it; say so when there is nothing to protect."""
     cfg = run.recipe.guard
     documents, duplicates = run.read(DOCUMENTS), run.read(DUPLICATES)
@@ -23,8 +22,8 @@ def run(run: StageRun) -> None:
         run.note(warning=NOTHING_PROTECTED)
     compared = documents if sets else documents.limit(0)
     run.write(find_leaks(compared, duplicates, protected, cfg), LEAKS)
-    run.write(drop_leaks(documents, run.written(LEAKS)), DOCUMENTS)
-    run.note(leaks=[row.asDict() for row in describe_leaks(run.written(LEAKS)).collect()])
+    run.write(drop_leaks(documents, run.read_back(LEAKS)), DOCUMENTS)
+    run.note(leaks=[row.asDict() for row in describe_leaks(run.read_back(LEAKS)).collect()])
 
 
 STAGE = Stage(
@@ -35,6 +34,7 @@ STAGE = Stage(
     outputs=(LEAKS, DOCUMENTS),
     run=run,
     leaves=True,
+    says_none=(LEAKS,),
 )
 
 if __name__ == "__main__":

@@ -8,8 +8,7 @@ from pyspark.sql import DataFrame
 from pyspark.storagelevel import StorageLevel
 
 from jobs.runtime.entry import main
-from jobs.runtime.stage import Stage
-from jobs.runtime.stage_run import StageRun
+from jobs.runtime.stage import Run, Stage
 from pipeline.holdout.config import protects_documents, source_of_set
 from pipeline.holdout.families import held_out_corpus, held_out_queries, hold_out, split_queries
 from pipeline.holdout.outside import outside_corpus, outside_queries
@@ -23,11 +22,11 @@ from schemas.documents import DOCUMENTS, DUPLICATES, EVAL_CORPUS, EVAL_QRELS, EV
 from schemas.errors import RecipeError
 
 
-def run(run: StageRun) -> None:
+def run(run: Run) -> None:
     """Hold out families, read the sets from outside, and write both as one."""
     cfg, seed = run.recipe.holdout, run.recipe.seed
     run.write(hold_out(run.read(DOCUMENTS), run.read(DUPLICATES), cfg, seed), DOCUMENTS)
-    documents = run.written(DOCUMENTS)
+    documents = run.read_back(DOCUMENTS)
     corpus, judged = held_out_corpus(documents, cfg), held_out_queries(documents, cfg, seed)
     if run.recipe.evaluation:
         records = _read_sets(run)
@@ -41,7 +40,7 @@ def run(run: StageRun) -> None:
     _check(run)
 
 
-def _read_sets(run: StageRun) -> DataFrame:
+def _read_sets(run: Run) -> DataFrame:
     """Read the evaluation sets from outside. Raises: RecipeError where a line of one cannot be read."""
     sources = [source_of_set(each) for each in run.recipe.evaluation]
     records = read_records(unit_frame(run.spark, plan_units(sources)), sources).persist(StorageLevel.DISK_ONLY)
@@ -57,12 +56,12 @@ def _read_sets(run: StageRun) -> DataFrame:
     return records
 
 
-def _check(run: StageRun) -> None:
+def _check(run: Run) -> None:
     """Note the size of each set. Raises: RecipeError for a set without queries, which would measure nothing."""
     wanted = [run.recipe.holdout.name] if run.recipe.holdout.fraction else []
     wanted += [each.name for each in run.recipe.evaluation]
     counts = {
-        name: {row["eval_name"]: row["count"] for row in run.written(table).groupBy("eval_name").count().collect()}
+        name: {row["eval_name"]: row["count"] for row in run.read_back(table).groupBy("eval_name").count().collect()}
         for name, table in (("documents", EVAL_CORPUS), ("queries", EVAL_QUERIES), ("qrels", EVAL_QRELS))
     }
     empty = [name for name in wanted if not counts["queries"].get(name)]

@@ -7,18 +7,16 @@ import time
 from jobs.cache.parts import VectorCache, import_engines
 from jobs.engines.lucene import build_lucene, in_order
 from jobs.engines.open_encoder import encoder_files, open_encoder
+from jobs.runtime.artefacts import LUCENE
 from jobs.runtime.entry import main
-from jobs.runtime.stage import Stage
-from jobs.runtime.stage_run import StageRun
+from jobs.runtime.stage import Run, Stage
 from pipeline.contract import kept
 from pipeline.index.encode import embed_documents
 from schemas.documents import DOCUMENTS
 from schemas.mining import EMBEDDINGS
 
-LUCENE = "lucene"
 
-
-def run(run: StageRun) -> None:
+def run(run: Run) -> None:
     """Index and embed the kept documents."""
     documents = kept(run.read(DOCUMENTS))
     encoder = open_encoder(run.recipe)
@@ -29,7 +27,7 @@ def run(run: StageRun) -> None:
     run.progress(indexed, indexed, "documents indexed")
     memory = VectorCache(run.spark, run.cache_dir, encoder)
     run.write(embed_documents(documents, encoder, run.recipe.encoder, memory), EMBEDDINGS)
-    run.spent("encoder", memory.seconds)
+    run.add_seconds("encoder", memory.seconds)
     memory.compact()
     run.note(
         vectors=memory.counts(),

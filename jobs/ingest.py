@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pyspark.sql import DataFrame
 from pyspark.storagelevel import StorageLevel
@@ -14,8 +14,7 @@ from jobs.cache.replies import Written
 from jobs.engines.tokenizer import OpenCounter, tokenizer_digest
 from jobs.llm.generate import fetch_replies, model_digest, store_prompts, why_no_model
 from jobs.runtime.entry import main
-from jobs.runtime.stage import Stage
-from jobs.runtime.stage_run import StageRun
+from jobs.runtime.stage import Run, Stage
 from jobs.store.tables import digest_of
 from pipeline.contract import local_frame
 from pipeline.ingest.config import SourceConfig
@@ -49,7 +48,7 @@ class Reading(NamedTuple):
     cut: DataFrame | None
 
 
-def run(run: StageRun) -> None:
+def run(run: Run) -> None:
     """Read every source once, part what came of it, and refuse a source that gave nothing."""
     sources, seed, erased = run.recipe.sources, run.recipe.seed, read_erased(run.recipe.erase)
     units = plan_units(sources)
@@ -63,19 +62,19 @@ def run(run: StageRun) -> None:
             documents = put_passages(documents, cut)
         if erased:
             ids = id_frame(run.spark, erased)
-            documents = _without(documents, None if cut is None else run.written(PASSAGES), ids)
+            documents = _without(documents, None if cut is None else run.read_back(PASSAGES), ids)
             judgements = erase_judgements(judgements, ids)
         run.write(documents, DOCUMENTS)
         run.write(select_annotations(read.records, sources, seed), ANNOTATIONS)
         run.write(judgements, JUDGEMENTS)
         run.write(select_rejects(read.records), REJECTS)
-    yields = count_yields(run.written(DOCUMENTS), run.written(REJECTS), run.written(JUDGEMENTS), sources)
+    yields = count_yields(run.read_back(DOCUMENTS), run.read_back(REJECTS), run.read_back(JUDGEMENTS), sources)
     check_yields(yields, sources)
     run.note(files=_files(sources, [unit.source for unit in units]), sources=[each.to_mapping() for each in yields])
 
 
 @contextmanager
-def reading(run: StageRun, units: Sequence[Unit]) -> Iterator[Reading]:
+def reading(run: Run, units: Sequence[Unit]) -> Iterator[Reading]:
     """Read the sources; the disk holds what is read for as long as the block lasts, memory does not."""
     sources = run.recipe.sources
     # Several outputs share one reading, and reading is the dear part.
@@ -93,7 +92,7 @@ def reading(run: StageRun, units: Sequence[Unit]) -> Iterator[Reading]:
             frame.unpersist()
 
 
-def tell_contexts(run: StageRun, units: Sequence[Unit], erased: list[str]) -> dict[str, Written]:
+def tell_contexts(run: Run, units: Sequence[Unit], erased: list[str]) -> dict[str, Written]:
     """Return what the language model says of each passage, where that is asked for; Spark stops meanwhile.
 
     Raises: EngineError when the server is gone, or refuses everything.
@@ -112,7 +111,7 @@ def tell_contexts(run: StageRun, units: Sequence[Unit], erased: list[str]) -> di
     return fetch_replies(asked, run, model_digest(run.recipe))
 
 
-def put_told(run: StageRun, read: Reading, told: Mapping[str, Written]) -> DataFrame:
+def put_told(run: Run, read: Reading, told: Mapping[str, Written]) -> DataFrame:
     """Write CONTEXTS, and return the cut documents with the lines that are used."""
     assert read.cut is not None
     counter = OpenCounter(str(_counted_model(run.recipe)))
@@ -121,7 +120,7 @@ def put_told(run: StageRun, read: Reading, told: Mapping[str, Written]) -> DataF
     replies = local_frame(run.spark, rows, "doc_id string, reply string, finish_reason string, model string")
     documents = put_passages(read.documents, read.cut)
     run.write(judge_contexts(replies, documents, list_passages(read.cut), counter, run.recipe.passages), CONTEXTS)
-    return put_contexts(read.cut, run.written(CONTEXTS), counter)
+    return put_contexts(read.cut, run.read_back(CONTEXTS), counter)
 
 
 def _without(documents: DataFrame, passages: DataFrame | None, ids: DataFrame) -> DataFrame:
@@ -145,12 +144,17 @@ def _files(sources: Sequence[SourceConfig], owners: Sequence[str]) -> dict[str, 
 
 def _digests(recipe: Recipe) -> Mapping[str, str]:
     found = {source.name: digest_source(source) for source in recipe.sources}
-    if recipe.passages.tokens is not None:
-        settings = recipe.passages.to_mapping()
-        writer = [CONTEXT_RULES, recipe.section("synthesise"), model_digest(recipe)] if recipe.passages.context else []
-        found["(passages)"] = digest_of([settings, tokenizer_digest(_counted_model(recipe)), *writer])
     erased = read_erased(recipe.erase)
     return {**found, "(erase)": digest_of(erased)} if erased else found
+
+
+def _passage_settings(recipe: Recipe) -> Mapping[str, Any]:
+    """Return what cuts passages and, where that is asked for, what says their context."""
+    if recipe.passages.tokens is None:
+        return {}
+    settings = recipe.passages.to_mapping()
+    writer = [CONTEXT_RULES, recipe.section("synthesise"), model_digest(recipe)] if recipe.passages.context else []
+    return {"(passages)": [settings, tokenizer_digest(_counted_model(recipe)), *writer]}
 
 
 STAGE = Stage(
@@ -161,6 +165,8 @@ STAGE = Stage(
     outputs=(DOCUMENTS, ANNOTATIONS, JUDGEMENTS, REJECTS),
     run=run,
     external=_digests,
+    conditional_settings=_passage_settings,
+    says_none=(REJECTS,),
 )
 
 if __name__ == "__main__":

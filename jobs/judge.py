@@ -7,8 +7,7 @@ from typing import Any
 import pandas as pd
 
 from jobs.runtime.entry import main
-from jobs.runtime.stage import Stage
-from jobs.runtime.stage_run import StageRun
+from jobs.runtime.stage import Run, Stage
 from pipeline.judge.calibrate import calibrate
 from pipeline.judge.trials import hide_positives
 from pipeline.judge.verdicts import count_starved, judge_candidates
@@ -17,7 +16,7 @@ from schemas.mining import EMBEDDINGS, SCORES, VERDICTS
 from schemas.pairs import POSITIVES
 
 
-def run(run: StageRun) -> None:
+def run(run: Run) -> None:
     """Fit the calibration, judge every candidate, and say which queries were left short."""
     cfg = run.recipe.judge
     calibration = calibrate(_trials(run), cfg)
@@ -26,7 +25,7 @@ def run(run: StageRun) -> None:
     run.note(calibration=calibration.figures, starvation=_starvation(run))
 
 
-def _trials(run: StageRun) -> pd.DataFrame:
+def _trials(run: Run) -> pd.DataFrame:
     """Collect the trials: at most ``gold_queries`` times the candidates of a query."""
     cfg, recipe = run.recipe.judge, run.recipe
     scores, positives, embeddings = run.read(SCORES), run.read(POSITIVES), run.read(EMBEDDINGS)
@@ -34,9 +33,9 @@ def _trials(run: StageRun) -> pd.DataFrame:
     return found.toPandas()
 
 
-def _starvation(run: StageRun) -> dict[str, Any]:
+def _starvation(run: Run) -> dict[str, Any]:
     """Return how many queries got fewer negatives than wanted, and what took their candidates."""
-    wanted, verdicts = run.recipe.judge.per_query, run.written(VERDICTS)
+    wanted, verdicts = run.recipe.judge.per_query, run.read_back(VERDICTS)
     queries = verdicts.select("query_id").distinct().count()
     why = [row.asDict() for row in count_starved(verdicts, wanted).collect()]
     missing = sum(int(row["missing"]) for row in why)

@@ -12,10 +12,10 @@ from jobs.cache.parts import score_cache
 from jobs.cache.teachers import TEACHERS, TeacherShelf
 from jobs.engines.cross_encoder import Lesson, OpenScorer, train_teacher
 from jobs.engines.vectors import OpenVectors, store_vectors
+from jobs.runtime.artefacts import TEACHER
 from jobs.runtime.entry import main
 from jobs.runtime.memory import release_free
-from jobs.runtime.stage import Stage
-from jobs.runtime.stage_run import StageRun
+from jobs.runtime.stage import Run, Stage
 from jobs.store.tables import digest_of, directory_digest
 from pipeline.contract import spark_schema
 from pipeline.ingest.erase import read_erased
@@ -35,11 +35,10 @@ from schemas.documents import DOCUMENTS
 from schemas.mining import CANDIDATES, EMBEDDINGS, SCORES, TEXT_EMBEDDINGS
 from schemas.pairs import POSITIVES, SYNTHETICS
 
-TEACHER = "teacher"
 _PRIOR_MARGIN = 0.05  # of the trials' excess, which no figure here reads
 
 
-def run(run: StageRun) -> None:
+def run(run: Run) -> None:
     """Measure every pair, train the teacher, let it score the pairs within the cap, and measure it."""
     cfg = run.recipe.label
     path = run.artefact(TEACHER)
@@ -49,18 +48,18 @@ def run(run: StageRun) -> None:
         run.note(teacher={"why": "no gold to learn from" if cfg.enabled else "label.enabled is false"})
         run.write(signals, SCORES)
         return
-    with run.timed("cross_encoder"):
+    with run.time_engine("cross_encoder"):
         figures = _teach(run, lessons, path)
     pairs = _with_texts(run, choose_labelled(signals, run.read(POSITIVES), cfg, run.recipe.seed))
     opener = OpenScorer(str(path), cfg.max_length, cfg.batch)
     memory = score_cache(run.spark, run.cache_dir, opener, cfg.batch)
     run.write(attach_teacher(signals, score_pairs(pairs, opener, memory)), SCORES)
-    run.spent("cross_encoder", memory.seconds)
+    run.add_seconds("cross_encoder", memory.seconds)
     memory.compact()
     run.note(teacher=figures, scores=memory.counts(), measured=_measure(run))
 
 
-def _teach(run: StageRun, lessons: list[Lesson], path: Path) -> dict[str, float]:
+def _teach(run: Run, lessons: list[Lesson], path: Path) -> dict[str, float]:
     """Put a teacher into ``path``: the kept one while few of its lessons have changed, else a new one."""
     cfg, recipe = run.recipe.label, run.recipe
     made_of = digest_of([cfg.to_mapping(), recipe.seed, _base_model(recipe), read_erased(recipe.erase)])
@@ -75,7 +74,7 @@ def _teach(run: StageRun, lessons: list[Lesson], path: Path) -> dict[str, float]
     return figures
 
 
-def _measured(run: StageRun) -> DataFrame:
+def _measured(run: Run) -> DataFrame:
     """Return the signals, stored for the run: teaching, choosing and scoring all read them."""
     place = str(run.scratch / "signals")
     vectors = run.scratch / "vectors"
@@ -84,20 +83,20 @@ def _measured(run: StageRun) -> DataFrame:
     return run.spark.read.schema(spark_schema(SCORES)).parquet(place)
 
 
-def _with_texts(run: StageRun, pairs: DataFrame) -> DataFrame:
+def _with_texts(run: Run, pairs: DataFrame) -> DataFrame:
     return add_texts(pairs, run.read(POSITIVES), run.read(DOCUMENTS), run.read(SYNTHETICS), run.recipe.label)
 
 
-def _lessons(run: StageRun, signals: DataFrame) -> list[Lesson]:
+def _lessons(run: Run, signals: DataFrame) -> list[Lesson]:
     """Collect the teaching pairs, bounded by gold_queries, in their order."""
     chosen = choose_lessons(signals, run.read(POSITIVES), run.recipe.label, run.recipe.seed)
     rows = _with_texts(run, chosen).orderBy("place", "query_id", "doc_id").collect()
     return [Lesson(row.query, row.text, row.label) for row in rows]
 
 
-def _measure(run: StageRun) -> dict[str, Any]:
+def _measure(run: Run) -> dict[str, Any]:
     """Return the AUC of each signal on held-out gold, over the candidates that the teacher scored."""
-    cfg, seed, scores, positives = run.recipe.label, run.recipe.seed, run.written(SCORES), run.read(POSITIVES)
+    cfg, seed, scores, positives = run.recipe.label, run.recipe.seed, run.read_back(SCORES), run.read(POSITIVES)
     asked = positives.join(choose_measured(scores, positives, cfg, seed), "query_id", how="left_semi")
     trials = hide_positives(scores, asked, run.read(EMBEDDINGS), cfg, _PRIOR_MARGIN, cfg.measure_queries, seed)
     rows = trials.where("teacher is not null").toPandas()

@@ -8,10 +8,9 @@ from jobs.cache.parts import VectorCache
 from jobs.engines.faiss import OpenFaiss, build_vectors
 from jobs.engines.lucene import search_bm25
 from jobs.engines.open_encoder import encoder_files, open_encoder
-from jobs.index import LUCENE
+from jobs.runtime.artefacts import LUCENE
 from jobs.runtime.entry import main
-from jobs.runtime.stage import Stage
-from jobs.runtime.stage_run import StageRun
+from jobs.runtime.stage import Run, Stage
 from pipeline.contract import kept
 from pipeline.index.encode import embed_texts
 from pipeline.mine.candidates import choose_negatives, choose_queries, mine_candidates, score_negatives
@@ -20,7 +19,7 @@ from schemas.mining import ANN, BM25, CANDIDATES, EMBEDDINGS, SYNTHETIC, TEXT_EM
 from schemas.pairs import POSITIVES, SYNTHETICS
 
 
-def run(run: StageRun) -> None:
+def run(run: Run) -> None:
     """Search for every query, and score the synthetic negatives."""
     cfg = run.recipe.mine
     queries = choose_queries(kept(run.read(POSITIVES)), cfg, run.recipe.seed)
@@ -29,10 +28,10 @@ def run(run: StageRun) -> None:
     encoder = open_encoder(run.recipe)
     memory = VectorCache(run.spark, run.cache_dir, encoder)
     run.write(embed_texts(queries, texts, encoder, run.recipe.encoder, memory), TEXT_EMBEDDINGS)
-    run.spent("encoder", memory.seconds)
+    run.add_seconds("encoder", memory.seconds)
     memory.compact()
     run.note(vectors=memory.counts())
-    vectors = run.written(TEXT_EMBEDDINGS)
+    vectors = run.read_back(TEXT_EMBEDDINGS)
 
     hits: list[tuple[str, DataFrame]] = [(SYNTHETIC, score_negatives(negatives, vectors))]
     if BM25 in cfg.retrievers:
@@ -44,7 +43,7 @@ def run(run: StageRun) -> None:
         asked = named.join(queries.select("query_id"), "query_id", how="left_semi")
         hits.append((ANN, retrieve_nearest(asked, opener, cfg.depth_ann + cfg.skip_ranks)))
     run.write(mine_candidates(hits, cfg), CANDIDATES)
-    found = run.written(CANDIDATES).groupBy("retriever").count().collect()
+    found = run.read_back(CANDIDATES).groupBy("retriever").count().collect()
     run.note(candidates={row["retriever"]: row["count"] for row in sorted(found)}, skip_ranks=cfg.skip_ranks)
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from jobs.build import build_stages, finish
 from jobs.publish import point_current, published_by
 from jobs.release.history import current_version, is_withdrawn, read_history
-from jobs.runtime.entry import add_place, open_place
+from jobs.runtime.entry import add_workspace, open_workspace
 from jobs.runtime.exit_status import AUDIT_FAILED, FAILED, NIGHTLY, NOTHING_NEW, PUBLISHED, STOPPED
 from jobs.runtime.terminal import Terminal
 from jobs.runtime.workspace import Workspace
@@ -28,20 +28,20 @@ from schemas.errors import AuditError, PairwrightError
 DIFF, PENDING = "diff.json", "nightly.json"
 
 
-def run_nightly(place: Workspace, terminal: Terminal, train: bool = False) -> int:
+def run_nightly(workspace: Workspace, terminal: Terminal, train: bool = False) -> int:
     """Build, audit, publish and say what changed; return the exit status.
 
     Raises: PairwrightError for a failure that is no failed audit.
     """
-    home, pending = place.path / "datasets" / place.recipe.name, place.logs / PENDING
+    home, pending = workspace.path / "datasets" / workspace.recipe.name, workspace.logs / PENDING
     before = _baseline(home, pending)
     try:
-        built = build_stages(place, "publish", terminal)
+        built = build_stages(workspace, "publish", terminal)
     except AuditError as error:
         pending.unlink()
         terminal.fail(f"the audit failed, CURRENT stays at {before}: {error}")
         return AUDIT_FAILED
-    version = published_by(place).name
+    version = published_by(workspace).name
     if is_withdrawn(home, version):
         pending.unlink()
         terminal.line(
@@ -49,13 +49,13 @@ def run_nightly(place: Workspace, terminal: Terminal, train: bool = False) -> in
             "pairwright build publishes it again"
         )
         return NOTHING_NEW
-    point_current(place)
+    point_current(workspace)
     if before != version:
-        _show_diff(place, before, version, terminal)
+        _show_diff(workspace, before, version, terminal)
     if train:
-        built += build_stages(place, "evaluate", terminal)
+        built += build_stages(workspace, "evaluate", terminal)
     if built or before != version:
-        finish(place, terminal)
+        finish(workspace, terminal)
     pending.unlink()
     if before != version or (train and built):
         return PUBLISHED
@@ -74,27 +74,27 @@ def _baseline(home: Path, pending: Path) -> str | None:
     return found
 
 
-def _show_diff(place: Workspace, before: str | None, after: str, terminal: Terminal) -> None:
-    published = {entry.version: entry for entry in read_history(place.path / "datasets" / place.recipe.name)}
-    diff = diff_versions(place, published.get(before or ""), published[after])
-    write_json(place.logs / DIFF, diff)
+def _show_diff(workspace: Workspace, before: str | None, after: str, terminal: Terminal) -> None:
+    published = {entry.version: entry for entry in read_history(workspace.path / "datasets" / workspace.recipe.name)}
+    diff = diff_versions(workspace, published.get(before or ""), published[after])
+    write_json(workspace.logs / DIFF, diff)
     for line in diff_lines(diff):
         terminal.line(line)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    add_place(parser)
+    add_workspace(parser)
     parser.add_argument("--train", action="store_true", help="also train and measure a model on what was published")
 
 
 def command(args: argparse.Namespace) -> int:
     """Run the command over parsed arguments and return the exit status."""
     terminal = Terminal()
-    place = open_place(args)
+    workspace = open_workspace(args)
     try:
-        with place.held(f"pairwright nightly {place.recipe.name}"):
-            return run_nightly(place, terminal, args.train)
+        with workspace.hold_lease(f"pairwright nightly {workspace.recipe.name}"):
+            return run_nightly(workspace, terminal, args.train)
     except PairwrightError as error:
         terminal.fail(str(error))
         return FAILED
@@ -102,7 +102,7 @@ def command(args: argparse.Namespace) -> int:
         terminal.fail("stopped; finished stages are kept, run the same command again to go on")
         return STOPPED
     finally:
-        place.stop_spark()
+        workspace.stop_spark()
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from jobs.cache.parts import import_engines
 from jobs.runtime.entry import main
-from jobs.runtime.stage import Stage
-from jobs.runtime.stage_run import StageRun
+from jobs.runtime.stage import Run, Stage
 from pipeline.pair.pairs import pair_documents
 from schemas.documents import DOCUMENTS, DOMAINS, DUPLICATES, EVAL_QUERIES, JUDGEMENTS
 from schemas.errors import RecipeError
 from schemas.pairs import POSITIVES
 
 
-def run(run: StageRun) -> None:
+def run(run: Run) -> None:
     """Make the positives; refuse to go on without any."""
     cfg = run.recipe.pair
     positives = pair_documents(
@@ -26,7 +25,7 @@ def run(run: StageRun) -> None:
     )
     import_engines()  # the next stage embeds
     run.write(positives, POSITIVES)
-    found = run.written(POSITIVES).where("drop_reason is null").groupBy("rule").count().orderBy("rule").collect()
+    found = run.read_back(POSITIVES).where("drop_reason is null").groupBy("rule").count().orderBy("rule").collect()
     if not found:
         raise RecipeError(
             f"pair.rules must give positives, got none by {', '.join(cfg.rules)}; "

@@ -26,9 +26,10 @@ from jobs.release.croissant import write_croissant
 from jobs.release.dataset_card import write_card
 from jobs.release.history import current_version, is_withdrawn, make_current, sync
 from jobs.release.shards import write_eval_sets, write_shards
+from jobs.runtime.artefacts import DATASET, POINTER
 from jobs.runtime.entry import main
-from jobs.runtime.stage import Stage, stages_until
-from jobs.runtime.stage_run import StageRun
+from jobs.runtime.registry import stages_until
+from jobs.runtime.stage import Run, Stage
 from jobs.runtime.workspace import Workspace
 from jobs.store.tables import Store, digest_of, directory_digest, file_sha256, write_json
 from pipeline.compare.drift import Drift, describe_examples, describe_verdicts, find_drift, statistics
@@ -41,7 +42,7 @@ from schemas.mining import VERDICTS
 from schemas.pairs import REPLIES
 from schemas.shards import EXAMPLES
 
-ARTEFACT, POINTER, CARD = "dataset", "dataset.json", "README.md"
+CARD = "README.md"
 SECTIONS = (
     "sources",
     "evaluation",
@@ -61,9 +62,9 @@ _LICENCES = 100  # rows of the table of sources and licences
 _VERSION_DIGITS = 16
 
 
-def run(run: StageRun) -> None:
+def run(run: Run) -> None:
     """Write the files, audit them, and make them the current version."""
-    home = run.workspace / "datasets" / run.recipe.name
+    home = run.workspace_dir / "datasets" / run.recipe.name
     partial = home / f".partial-{run.fingerprint_of('publish')}"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -81,10 +82,10 @@ def run(run: StageRun) -> None:
         write_json(partial / "manifest.json", manifest)
         write_card(partial / CARD, manifest)
         write_croissant(partial / CROISSANT, manifest)
-        publish_version(partial, home, manifest["version"], run.makers())
+        publish_version(partial, home, manifest["version"], run.fingerprints())
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    write_json(run.artefact(ARTEFACT) / POINTER, {"name": run.recipe.name, "version": manifest["version"]})
+    write_json(run.artefact(DATASET) / POINTER, {"name": run.recipe.name, "version": manifest["version"]})
     run.note(
         headline=f"{run.recipe.name}@{manifest['version']}, {held} expectations held",
         version=manifest["version"],
@@ -96,7 +97,7 @@ def _rows_of(shards: list[dict[str, Any]], stage: int) -> int:
     return sum(int(file["rows"]) for file in shards if file["path"].startswith(f"stage{stage}/"))
 
 
-def _drift(run: StageRun, home: Path, manifest: Mapping[str, Any]) -> list[Drift]:
+def _drift(run: Run, home: Path, manifest: Mapping[str, Any]) -> list[Drift]:
     """Compare with the current version, and note why when there is nothing to compare with."""
     current, cfg = current_version(home), run.recipe.audit
     if current is None or not cfg.compare:
@@ -149,17 +150,17 @@ def is_sound(version: Path) -> bool:
         return False
 
 
-def dataset_of(run: StageRun) -> Path:
+def dataset_of(run: Run) -> Path:
     """Return the directory of the dataset version that the run's input stage ``publish`` made.
 
     Raises: ShardError when it has been deleted.
     """
-    return run.fetched(_version_at(run.workspace, run.source_of(ARTEFACT)))
+    return run.fetch_version(_version_at(run.workspace_dir, run.source_of(DATASET)))
 
 
 def published_by(workspace: Workspace) -> Path:
     """Return the directory of the version that this build published. Raises: ShardError when it has been deleted."""
-    return _version_at(workspace.path, workspace.open_output("publish", ARTEFACT))
+    return _version_at(workspace.path, workspace.open_output("publish", DATASET))
 
 
 def point_current(workspace: Workspace) -> Path:
@@ -178,7 +179,7 @@ def _version_at(workspace: Path, artefact: Path) -> Path:
 
 
 def _manifest(
-    run: StageRun, examples: DataFrame, shards: list[dict[str, Any]], evals: list[dict[str, Any]]
+    run: Run, examples: DataFrame, shards: list[dict[str, Any]], evals: list[dict[str, Any]]
 ) -> dict[str, Any]:
     """Return what the version says of itself; its digest is the version's name. Holds no clock and no machine path."""
     recipe = run.recipe
@@ -223,7 +224,7 @@ def _row_counts(examples: DataFrame) -> list[dict[str, Any]]:
     return [row.asDict() for row in counted.orderBy(*keys).collect()]
 
 
-def _statistics(run: StageRun, examples: DataFrame) -> dict[str, Any]:
+def _statistics(run: Run, examples: DataFrame) -> dict[str, Any]:
     """Return what the next version is compared with."""
     stages = [row.asDict() for row in describe_examples(examples).collect()]
     return statistics(stages, describe_verdicts(run.read(VERDICTS)).collect()[0].asDict())
@@ -240,9 +241,9 @@ def _sources(documents: DataFrame) -> list[dict[str, Any]]:
     return [row.asDict() for row in largest.collect()]
 
 
-def _funnel(run: StageRun) -> dict[str, dict[str, dict[str, int]]]:
+def _funnel(run: Run) -> dict[str, dict[str, dict[str, int]]]:
     """Return the counts by drop_reason of every table that the stages before this one wrote."""
-    store, found = Store(run.workspace), {}
+    store, found = Store(run.workspace_dir), {}
     for name in stages_until("publish")[:-1]:
         manifest = store.manifest(name, run.fingerprint_of(name))
         outputs = manifest["outputs"] if manifest else {}
@@ -250,7 +251,7 @@ def _funnel(run: StageRun) -> dict[str, dict[str, dict[str, int]]]:
     return {name: tables for name, tables in found.items() if tables}
 
 
-def _models(run: StageRun) -> dict[str, Any]:
+def _models(run: Run) -> dict[str, Any]:
     """Return the digests of the models that decided what is in the dataset."""
     encoder = run.recipe.model_path(run.recipe.encoder.model)
     return {
@@ -285,9 +286,10 @@ STAGE = Stage(
         EVAL_QUERIES: "holdout",
         EVAL_QRELS: "holdout",
     },
-    artefacts=(ARTEFACT,),
+    artefacts=(DATASET,),
     run=run,
     external=_encoder,
+    is_resumable=False,
 )
 
 if __name__ == "__main__":

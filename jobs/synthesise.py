@@ -9,11 +9,10 @@ from pyspark.sql import DataFrame
 from jobs.cache.few_shots import SHOTS, ShotShelf
 from jobs.cache.parts import import_engines
 from jobs.engines.lucene import search_bm25
-from jobs.index import LUCENE
 from jobs.llm.generate import OFF, fetch_replies, model_digest, store_prompts, why_no_model
+from jobs.runtime.artefacts import LUCENE
 from jobs.runtime.entry import main
-from jobs.runtime.stage import Stage
-from jobs.runtime.stage_run import StageRun
+from jobs.runtime.stage import Run, Stage
 from jobs.store.tables import digest_of
 from pipeline.contract import frame_of, kept, local_frame
 from pipeline.recipe import Recipe
@@ -28,7 +27,7 @@ from schemas.pairs import NEGATIVE, POSITIVES, QUERY, REPLIES, REQUESTS, SYNTHET
 _KEPT = "kept"
 
 
-def run(run: StageRun) -> None:
+def run(run: Run) -> None:
     """Plan the prompts, have them answered, judge the answers; without a model pass the gold positives on."""
     reason = why_off(run.recipe.synthesise)
     if reason:
@@ -40,8 +39,8 @@ def run(run: StageRun) -> None:
     run.write(plan(run), REQUESTS)
     run.write(answer(run), REPLIES)
     run.write(judge(run), SYNTHETICS)
-    run.write(unite_positives(run.read(POSITIVES), run.written(SYNTHETICS), run.read(DOMAINS)), POSITIVES)
-    rates = _rates(run.written(SYNTHETICS))
+    run.write(unite_positives(run.read(POSITIVES), run.read_back(SYNTHETICS), run.read(DOMAINS)), POSITIVES)
+    rates = _rates(run.read_back(SYNTHETICS))
     run.note(model=run.digests["model"], written=rates, headline="; ".join(map(_said, rates.items())))
 
 
@@ -53,7 +52,7 @@ def why_off(cfg: SynthesiseConfig) -> str | None:
     return f"nothing is synthesised: {fault}" if fault else None
 
 
-def plan(run: StageRun) -> DataFrame:
+def plan(run: Run) -> DataFrame:
     """Return REQUESTS; the shots are searched for their negatives first."""
     cfg, seed = run.recipe.synthesise, run.recipe.seed
     documents, domains, gold = run.read(DOCUMENTS), run.read(DOMAINS), run.read(POSITIVES)
@@ -65,7 +64,7 @@ def plan(run: StageRun) -> DataFrame:
     return plan_requests(documents, domains, gold, shots, cfg, seed)
 
 
-def _keep(run: StageRun, shots: DataFrame) -> DataFrame:
+def _keep(run: Run, shots: DataFrame) -> DataFrame:
     """Return the shots to show, yesterday's where they hold, stored for the run; they are kept for tomorrow."""
     cfg, place = run.recipe.synthesise, str(run.scratch / SHOTS)
     made_of = digest_of([STAGE.version, run.recipe.seed, cfg.shots, cfg.min_document_chars])  # what choosing reads
@@ -77,22 +76,22 @@ def _keep(run: StageRun, shots: DataFrame) -> DataFrame:
     return shown
 
 
-def answer(run: StageRun) -> DataFrame:
+def answer(run: Run) -> DataFrame:
     """Return REPLIES: from the journal, and for the rest from the server, which is started only when it is needed.
 
     Raises: EngineError when the server is gone, or refuses every request that was ever made.
     """
     digest = run.digests["model"]
-    got = fetch_replies(store_prompts(run.written(REQUESTS), run), run, digest)
+    got = fetch_replies(store_prompts(run.read_back(REQUESTS), run), run, digest)
     import_engines()  # the next stage embeds, and Spark may be a new one
     return frame_of(run.spark, REPLIES, [(request, w.reply, w.finish_reason, digest) for request, w in got.items()])
 
 
-def judge(run: StageRun) -> DataFrame:
+def judge(run: Run) -> DataFrame:
     """Return SYNTHETICS: parsed and gated replies."""
     cfg, documents = run.recipe.synthesise, run.read(DOCUMENTS)
     folder = str(run.scratch / "parsed")
-    parse_replies(run.written(REQUESTS), run.written(REPLIES), documents, cfg).write.parquet(folder)
+    parse_replies(run.read_back(REQUESTS), run.read_back(REPLIES), documents, cfg).write.parquet(folder)
     parsed = run.spark.read.parquet(folder)  # read four times below, parsed once
     leaks = flag_protected(
         parsed, run.read(EVAL_CORPUS), run.read(EVAL_QUERIES), run.recipe.guard, run.recipe.pair.protect_similarity
@@ -140,6 +139,7 @@ STAGE = Stage(
     outputs=(REQUESTS, REPLIES, SYNTHETICS, POSITIVES),
     run=run,
     external=writer_digest,
+    needs_server=True,
     leaves=True,
 )
 

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
+import argparse
 import shutil
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from jobs.engines.trainer import run_trainer
 from jobs.publish import dataset_of
+from jobs.runtime.artefacts import MODEL
 from jobs.runtime.entry import main
-from jobs.runtime.stage import Stage
-from jobs.runtime.stage_run import StageRun
+from jobs.runtime.stage import Run, Stage
 from jobs.store.tables import directory_digest, write_json
 from pipeline.recipe import Recipe
 
 
-def run(run: StageRun) -> None:
+def run(run: Run) -> None:
     """Train one stage, stage 1 from the base model and stage 2 from the model of stage 1."""
-    number = 1 if run.stage.name == "train1" else 2
-    start = run.recipe.model_path(run.recipe.train.model) if number == 1 else run.source_of("model")
-    out = run.artefact("model")
+    number = next(each for each, stage in STAGES.items() if stage.name == run.stage.name)
+    start = run.recipe.model_path(run.recipe.train.model) if number == 1 else run.source_of(MODEL)
+    out = run.artefact(MODEL)
     config = getattr(run.recipe.train, f"stage{number}")
     if config.epochs == 0:
         shutil.copytree(start, out, dirs_exist_ok=True)
@@ -30,11 +30,11 @@ def run(run: StageRun) -> None:
     _train(run, number, start, out)
 
 
-def _train(run: StageRun, number: int, start: Path, out: Path) -> None:
+def _train(run: Run, number: int, start: Path, out: Path) -> None:
     settings = run.scratch / "train.json"
     write_json(settings, run.recipe.train.to_mapping())
     # Kept outside the stage's own folder, so that a killed training goes on at its last checkpoint.
-    work = run.workspace / "cache" / "training" / run.fingerprint_of(run.stage.name)
+    work = run.workspace_dir / "cache" / "training" / run.fingerprint_of(run.stage.name)
     last: dict[str, Any] = {}
 
     def show(record: dict[str, Any]) -> None:
@@ -80,7 +80,7 @@ STAGE_1 = Stage(
     version=1,
     settings=("train",),
     inputs={"dataset": "publish"},
-    artefacts=("model",),
+    artefacts=(MODEL,),
     run=run,
     external=_base_model,
     needs_spark=False,
@@ -89,11 +89,15 @@ STAGE_2 = Stage(
     name="train2",
     version=1,
     settings=("train",),
-    inputs={"dataset": "publish", "model": "train1"},
-    artefacts=("model",),
+    inputs={"dataset": "publish", MODEL: "train1"},
+    artefacts=(MODEL,),
     run=run,
     needs_spark=False,
 )
+STAGES = {1: STAGE_1, 2: STAGE_2}
 
 if __name__ == "__main__":
-    main(STAGE_2 if "--second" in sys.argv else STAGE_1, [each for each in sys.argv[1:] if each != "--second"])
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--stage", type=int, choices=STAGES, default=1)
+    chosen, rest = parser.parse_known_args()
+    main(STAGES[chosen.stage], rest)

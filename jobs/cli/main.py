@@ -11,10 +11,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from jobs.cli.steps import add_steps
-from jobs.runtime.entry import add_place, open_place
+from jobs.runtime import registry
+from jobs.runtime.entry import add_workspace, open_workspace
 from jobs.runtime.exit_status import NIGHTLY, STOPPED
-from jobs.runtime.stage import STAGES, load_stage
-from jobs.runtime.stage_run import run_stage
 from pipeline.recipe import Recipe, load_recipe
 from schemas.errors import PairwrightError
 
@@ -47,10 +46,10 @@ def _build(args: argparse.Namespace) -> int:
     from jobs.runtime.terminal import Terminal
 
     terminal = Terminal()
-    place = open_place(args)
+    workspace = open_workspace(args)
     try:
-        with place.held(f"pairwright build {place.recipe.name}"):
-            build(place, args.until, terminal)
+        with workspace.hold_lease(f"pairwright build {workspace.recipe.name}"):
+            build(workspace, args.until, terminal)
     except PairwrightError as error:
         terminal.fail(str(error))
         return error.exit_status
@@ -58,26 +57,27 @@ def _build(args: argparse.Namespace) -> int:
         terminal.fail("stopped; finished stages are kept, run the same command again to go on")
         return STOPPED
     finally:
-        place.stop_spark()
+        workspace.stop_spark()
     return 0
 
 
 def _stage(args: argparse.Namespace) -> int:
+    from jobs.runtime.runner import run_stage
     from jobs.runtime.terminal import Terminal, stage_line
 
     terminal = Terminal()
-    stage = load_stage(args.name)
-    place = open_place(args)
+    stage = registry.load_stage(args.name)
+    workspace = open_workspace(args)
     try:
-        with place.held(f"pairwright stage {stage.name} {place.recipe.name}"):
-            manifest = None if args.force else place.manifest(stage.name)
+        with workspace.hold_lease(f"pairwright stage {stage.name} {workspace.recipe.name}"):
+            manifest = None if args.force else workspace.manifest(stage.name)
             ran = manifest is None
             if manifest is None:
-                with terminal.stage(stage.name, place.logs / "build.log"):
-                    manifest = run_stage(stage, place, terminal.progress)
+                with terminal.stage(stage.name, workspace.logs / "build.log"):
+                    manifest = run_stage(stage, workspace, terminal.progress)
     finally:
-        place.stop_spark()
-    terminal.line(stage_line(stage.name, manifest, ran))
+        workspace.stop_spark()
+    terminal.line(stage_line(stage.name, manifest, ran, stage.says_none))
     return 0
 
 
@@ -90,23 +90,23 @@ def _nightly(args: argparse.Namespace) -> int:
 def _gc(args: argparse.Namespace) -> int:
     from jobs.upkeep.gc import run_gc
 
-    places = [open_place(argparse.Namespace(**{**vars(args), "recipe": recipe})) for recipe in args.recipe]
+    workspaces = [open_workspace(argparse.Namespace(**{**vars(args), "recipe": recipe})) for recipe in args.recipe]
     try:
-        with places[0].held("pairwright gc"):
-            for line in run_gc(places, args):
+        with workspaces[0].hold_lease("pairwright gc"):
+            for line in run_gc(workspaces, args):
                 print(line)
     finally:
-        places[0].stop_spark()
+        workspaces[0].stop_spark()
     return 0
 
 
 def _rollback(args: argparse.Namespace) -> int:
     from jobs.release.history import roll_back
 
-    place = open_place(args)
-    with place.held(f"pairwright rollback {place.recipe.name}"):
-        before, now = roll_back(place.path / "datasets" / place.recipe.name, args.to)
-    print(f"{place.recipe.name}: CURRENT was {before}, is {now}")
+    workspace = open_workspace(args)
+    with workspace.hold_lease(f"pairwright rollback {workspace.recipe.name}"):
+        before, now = roll_back(workspace.path / "datasets" / workspace.recipe.name, args.to)
+    print(f"{workspace.recipe.name}: CURRENT was {before}, is {now}")
     return 0
 
 
@@ -120,10 +120,10 @@ def _explain(args: argparse.Namespace) -> int:
 def _report(args: argparse.Namespace) -> int:
     from jobs.views.report import write_report
 
-    place = open_place(args)
-    if place.store.mirror:
-        place.store.mirror.look()
-    print(write_report(place))
+    workspace = open_workspace(args)
+    if workspace.store.mirror:
+        workspace.store.mirror.look()
+    print(write_report(workspace))
     return 0
 
 
@@ -173,22 +173,25 @@ def make_parser() -> argparse.ArgumentParser:
         "build a recipe: every stage that is not complete yet, then the report",
         "pairwright build my.yaml --until publish",
     )
-    add_place(command)
+    add_workspace(command)
     command.add_argument(
-        "--until", default="report", metavar="STAGE", help=f"stop after this stage: {', '.join(STAGES)}, report"
+        "--until",
+        default="report",
+        metavar="STAGE",
+        help=f"stop after this stage: {', '.join(registry.STAGES)}, report",
     )
     for name, until, text in (
         ("train", "train2", "build a recipe as far as the trained model"),
         ("evaluate", "report", "build a recipe as far as the measured model and the report"),
     ):
         command = add(name, _build, text, f"pairwright {name} my.yaml")
-        add_place(command)
+        add_workspace(command)
         command.set_defaults(until=until)
     command = add(
         "stage", _stage, "run one stage; its inputs must be complete", "pairwright stage dedupe my.yaml --force"
     )
-    command.add_argument("name", choices=STAGES, metavar="STAGE", help=", ".join(STAGES))
-    add_place(command)
+    command.add_argument("name", choices=registry.STAGES, metavar="STAGE", help=", ".join(registry.STAGES))
+    add_workspace(command)
     command.add_argument("--force", action="store_true", help="run it even when its output is complete")
     command = add(
         "nightly",
@@ -196,7 +199,7 @@ def make_parser() -> argparse.ArgumentParser:
         f"build what is new in the sources, audit and publish it, say what changed since the last version; {NIGHTLY}",
         "pairwright nightly my.yaml --workspace /data/pw",
     )
-    add_place(command)
+    add_workspace(command)
     command.add_argument("--train", action="store_true", help="also train and measure a model on what was published")
     command = add(
         "gc",
@@ -204,7 +207,7 @@ def make_parser() -> argparse.ArgumentParser:
         "remove what no current build and no kept version needs, and say what that frees",
         "pairwright gc my.yaml --dry-run",
     )
-    add_place(command, "+")
+    add_workspace(command, "+")
     command.add_argument("--dry-run", action="store_true", help="only say what would go")
     command.add_argument(
         "--keep", type=int, default=7, metavar="N", help="versions of each recipe that stay (default: 7); CURRENT stays"
@@ -217,7 +220,7 @@ def make_parser() -> argparse.ArgumentParser:
         "(pairwright build) publishes a withdrawn version again",
         "pairwright rollback my.yaml --to 0a1b2c3d4e5f6071",
     )
-    add_place(command)
+    add_workspace(command)
     command.add_argument("--to", metavar="VERSION", help="which version (default: the one published before)")
     command = add(
         "explain",
@@ -230,7 +233,7 @@ def make_parser() -> argparse.ArgumentParser:
     command.add_argument("--recipe-name", help="which recipe's build to ask (default: the latest)")
     add_steps(add)
     command = add("report", _report, "write the report of a build again", "pairwright report my.yaml")
-    add_place(command)
+    add_workspace(command)
     command = add(
         "doctor", _doctor, "say what this machine has, and the way out where something is missing", "pairwright doctor"
     )

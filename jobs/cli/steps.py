@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 import yaml
 
 from jobs.runtime.entry import add_spark, spark_settings
+from jobs.runtime.step import Job, Step
 from pipeline.ingest.files import formats_in
 from pipeline.readers.registry import FORMATS
 from pipeline.recipe import Recipe, resolve_recipe
@@ -36,22 +36,15 @@ from schemas.documents import (
     SIGNATURES,
 )
 from schemas.errors import RecipeError, rule
-from schemas.table import Table
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
 
 
-@dataclass(frozen=True)
-class Step:
-    """One command: what it says of itself, the stages that it runs, the sections of a recipe that it takes.
+def _cut_passages(documents: DataFrame, recipe: Recipe) -> DataFrame:
+    from jobs.ingest import cut_passages  # with it come Spark and the language model, which no help text needs
 
-    ``tables`` are what it writes besides documents and rejects; ``preset`` are settings other than the defaults.
-    """
-
-    text: str
-    example: str
-    stages: tuple[str, ...]
-    sections: tuple[str, ...]
-    tables: tuple[Table, ...]
-    preset: Mapping[str, Any]
+    return cut_passages(documents, recipe)
 
 
 STEPS = {
@@ -71,6 +64,7 @@ STEPS = {
         ("passages", "source", "train", "models", "seed"),
         (PASSAGES,),
         {"passages": {"tokens": 256}},
+        _cut_passages,
     ),
     "dedupe": Step(
         "find exact and near-duplicates, and keep one document of each cluster",
@@ -97,18 +91,6 @@ STEPS = {
         {},
     ),
 }
-
-
-@dataclass(frozen=True)
-class Job:
-    """A step that was asked for; ``table`` is the folder of DOCUMENTS where an earlier step wrote what it reads."""
-
-    name: str
-    step: Step
-    recipe: Recipe
-    table: Path | None
-    out: Path
-    force: bool
 
 
 Add = Callable[[str, Callable[[argparse.Namespace], int], str, str], argparse.ArgumentParser]
@@ -249,7 +231,7 @@ def find_documents(path: Path) -> Path | None:
 
 
 def _run_step(args: argparse.Namespace) -> int:
-    from jobs.runtime.step import run_step
+    from jobs.runtime.step_run import run_step
 
     recipe, table = make_recipe(args)
     job = Job(args.step, STEPS[args.step], recipe, table, args.out, force=args.force)

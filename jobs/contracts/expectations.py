@@ -16,26 +16,30 @@ import pyarrow.parquet as pq
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from jobs.contracts.checkpoint import FOLDER, Suite, run_checkpoint
-from jobs.runtime.stage_run import StageRun
+from jobs.contracts.checkpoint import Suite, run_checkpoint
 from pipeline.contract import spark_schema
 from schemas.table import Column, Reference, Table
 
 _FEW_ROWS, _FEW_BYTES = 50_000, 1 << 27
 
 
-def check_outputs(run: StageRun) -> int:
+def check_outputs(
+    stage: str, written: Mapping[Table, Path], tables: Mapping[str, Callable[[], DataFrame]], docs: Path
+) -> int:
     """Hold the tables that a stage has written against their contracts; return how many expectations held.
 
+    In:     the folder of each table that the stage wrote; what opens each table that it knows, by name; where the
+            pages go.
     Cost:   a Spark pass over each table, one over its key and one over its references.
     Raises: AuditError that names what does not hold.
     """
-    tables, suites = run.tables(), []
-    for table in run.stage.outputs:
-        few = is_few(run.place_of(table))
-        suites.append(Suite(table.name, table.key, run.as_written(table), expectations_of(table), few=few))
-        suites += references_of(table, run.written(table), tables)
-    return run_checkpoint(run.stage.name, suites, run.log_dir / FOLDER)
+    suites = []
+    for table, folder in written.items():
+        frame = tables[table.name]()
+        as_written = frame.sparkSession.read.parquet(str(folder))  # columns and types that the files have
+        suites.append(Suite(table.name, table.key, as_written, expectations_of(table), few=is_few(folder)))
+        suites += references_of(table, frame, tables)
+    return run_checkpoint(stage, suites, docs)
 
 
 def is_few(folder: Path) -> bool:

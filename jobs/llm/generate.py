@@ -19,7 +19,7 @@ from pyspark.sql import DataFrame
 
 from jobs.cache.replies import Journal, Written, reply_key
 from jobs.engines.vllm.server import OpenAiGenerator, ServerSettings, VllmServer, why_no_vllm
-from jobs.runtime.stage_run import StageRun
+from jobs.runtime.stage import Run
 from jobs.runtime.workspace import Workspace
 from jobs.spark.workers import has_gpu
 from jobs.store.tables import digest_of, directory_digest
@@ -73,7 +73,7 @@ def model_digest(recipe: Recipe) -> str:
     return directory_digest(recipe.model_path(cfg.model))
 
 
-def store_prompts(asked: DataFrame, run: StageRun) -> Path:
+def store_prompts(asked: DataFrame, run: Run) -> Path:
     """Return a folder with what is asked: request_id, kind, prompt; those that share their shots follow each other."""
     folder = run.scratch / "asked"
     asked.select(*_ASKED).repartition(1).sortWithinPartitions("prompt", "request_id").write.parquet(str(folder))
@@ -87,7 +87,7 @@ def read_prompts(folder: Path) -> Iterator[tuple[str, str, str]]:
             yield from zip(*(batch.column(name).to_pylist() for name in _ASKED), strict=True)
 
 
-def fetch_replies(asked: Path, run: StageRun, model: str) -> dict[str, Written]:
+def fetch_replies(asked: Path, run: Run, model: str) -> dict[str, Written]:
     """Return a reply for each request of a folder: from the journal, and for the rest from the server.
 
     In order of request_id.
@@ -106,7 +106,7 @@ def fetch_replies(asked: Path, run: StageRun, model: str) -> dict[str, Written]:
             started = time.monotonic()
             with generators_for(run) as generators:
                 run.note(server_seconds=round(time.monotonic() - started, 1))
-                with run.timed("llm"):
+                with run.time_engine("llm"):
                     refused = _ask(asked, list(missing.values()), keys, generators, journal, run)
         if refused and not any(key in journal for key in keys.values()):
             why = next(iter(refused.values()))
@@ -121,7 +121,7 @@ def _ask(
     keys: Mapping[str, str],
     generators: Mapping[str, Generator],
     journal: Journal,
-    run: StageRun,
+    run: Run,
 ) -> dict[str, str]:
     """Have the requests answered, each reply stored as it comes; return what the server refused for good, and why.
 
@@ -144,7 +144,7 @@ def _ask(
 
 
 @contextmanager
-def generators_for(run: StageRun) -> Iterator[Mapping[str, Generator]]:
+def generators_for(run: Run) -> Iterator[Mapping[str, Generator]]:
     """Open the recipe's server, or start vLLM on a free port and stop it at the end: a generator for each kind.
 
     Raises: EngineError when it does not come up; RecipeError when there is no such model.

@@ -7,14 +7,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from jobs.runtime.runner import run_stage
 from jobs.runtime.stage import Stage
-from jobs.runtime.stage_run import run_stage
 from jobs.runtime.workspace import Workspace
 from pipeline.recipe import load_recipe
 from schemas.errors import PairwrightError, RecipeError
 
 
-def add_place(parser: argparse.ArgumentParser, recipes: str | None = None) -> None:
+def add_workspace(parser: argparse.ArgumentParser, recipes: str | None = None) -> None:
     """Add the arguments that every command over a recipe takes; ``recipes`` "+" = one or more of them."""
     parser.add_argument("recipe", type=Path, nargs=recipes, help="recipe file (YAML)")
     parser.add_argument(
@@ -41,8 +41,8 @@ def spark_settings(given: Sequence[str]) -> dict[str, str]:
     return settings
 
 
-def open_place(args: argparse.Namespace) -> Workspace:
-    """Return the workspace that the arguments of :func:`add_place` name."""
+def open_workspace(args: argparse.Namespace) -> Workspace:
+    """Return the workspace that the arguments of :func:`add_workspace` name."""
     return Workspace.open(load_recipe(args.recipe), args.workspace, args.spark_conf, spark_settings(args.conf))
 
 
@@ -51,13 +51,13 @@ def main(stage: Stage, argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog=f"jobs/{stage.name}.py", description=f"Run the stage {stage.name} of a recipe."
     )
-    add_place(parser)
+    add_workspace(parser)
     args = parser.parse_args(argv)
     try:
-        place = open_place(args)
-        with place.held(f"jobs/{stage.name}.py {place.recipe.name}"):
-            manifest = place.manifest(stage.name) or run_stage(stage, place)
-            place.stop_spark()
+        workspace = open_workspace(args)
+        with workspace.hold_lease(f"jobs/{stage.name}.py {workspace.recipe.name}"):
+            manifest = workspace.manifest(stage.name) or run_stage(stage, workspace)
+            workspace.stop_spark()
     except PairwrightError as error:
         sys.stderr.write(f"pairwright: {error}\n")
         sys.exit(error.exit_status)

@@ -11,7 +11,7 @@ from schemas import errors
 from schemas.errors import EngineError, PairwrightError
 
 
-def explained(error: Exception, stage: str, logs: Path) -> PairwrightError:
+def explain_failure(error: Exception, stage: str, logs: Path) -> PairwrightError:
     """Return any exception as one clear line; the traceback goes to the log folder."""
     log = logs / f"{stage}.error.log"
     with suppress(OSError):  # the disk may be full

@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 
 class Events:
-    """The events of one run of a stage; ``completed`` tells what it wrote."""
+    """The events of one run of a stage; ``keep_outputs`` is told what it wrote."""
 
     def __init__(self, job: str, workspace: str, inputs: Mapping[str, str]) -> None:
         """Take the job's name and the inputs: ``stage/table`` to fingerprint."""
@@ -39,7 +39,7 @@ class Events:
         self._job, self._namespace, self._inputs = job, workspace, inputs
         self._outputs: list[OutputDataset] = []
 
-    def completed(self, manifest: Mapping[str, Any], tables: Sequence[Table]) -> None:
+    def keep_outputs(self, manifest: Mapping[str, Any], tables: Sequence[Table]) -> None:
         """Keep what the manifest of the finished stage says of its outputs for the last event."""
         from openlineage.client import event_v2 as lineage
         from openlineage.client import facet_v2 as facets
@@ -70,18 +70,18 @@ class Events:
         from openlineage.client import event_v2 as lineage
         from openlineage.client import facet_v2 as facets
 
-        told: dict[str, Any] = {}
+        run_facets: dict[str, Any] = {}
         if error is not None:
-            told["errorMessage"] = facets.error_message_run.ErrorMessageRunFacet(str(error), "PYTHON")
+            run_facets["errorMessage"] = facets.error_message_run.ErrorMessageRunFacet(str(error), "PYTHON")
         try:
             self._client.emit(
                 lineage.RunEvent(
                     eventType=lineage.RunState[state],
                     eventTime=datetime.now(UTC).isoformat(),
                     producer=PRODUCER,
-                    run=lineage.Run(self._run_id, told),
+                    run=lineage.Run(self._run_id, run_facets),
                     job=lineage.Job("pairwright", self._job),
-                    inputs=self._described_inputs(),
+                    inputs=self._describe_inputs(),
                     outputs=self._outputs,
                 )
             )
@@ -89,7 +89,7 @@ class Events:
         except Exception as trouble:  # noqa: BLE001
             _log.warning("OpenLineage event %s of %s was not sent: %s", state, self._job, trouble)
 
-    def _described_inputs(self) -> list[InputDataset]:
+    def _describe_inputs(self) -> list[InputDataset]:
         from openlineage.client import event_v2 as lineage
         from openlineage.client import facet_v2 as facets
 
@@ -101,7 +101,7 @@ class Events:
 
 
 @contextmanager
-def told_lineage(job: str, workspace: str, inputs: Mapping[str, str]) -> Iterator[Events | None]:
+def send_events(job: str, workspace: str, inputs: Mapping[str, str]) -> Iterator[Events | None]:
     """Send the events of the block, which is one run of a stage; None where no catalogue is named."""
     if not any(name.startswith(_PREFIX) for name in os.environ):
         yield None

@@ -9,15 +9,15 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from jobs.spark.session import output_to
+from schemas.table import Table
 
 _NAME, _REFRESH_SECONDS = 11, 0.2
-_NEWS_WHEN_EMPTY = frozenset({"rejects", "duplicates", "leaks"})
 
 
 class Terminal:
@@ -64,11 +64,14 @@ class Terminal:
         sys.stderr.write(f"pairwright: {text}\n")
 
 
-def stage_line(name: str, manifest: Mapping[str, Any], built: bool) -> str:
-    """Return the line of a finished stage: rows, what was dropped and why, seconds and rate."""
-    outputs = manifest["outputs"]
-    told = {name: facts for name, facts in outputs.items() if facts.get("rows") or name in _NEWS_WHEN_EMPTY}
-    parts = [_rows_text(name, facts) for name, facts in told.items() if "rows" in facts]
+def stage_line(name: str, manifest: Mapping[str, Any], built: bool, says_none: Sequence[Table] = ()) -> str:
+    """Return the line of a finished stage: rows, what was dropped and why, seconds and rate.
+
+    ``says_none``: tables that are named also when they are empty.
+    """
+    outputs, always = manifest["outputs"], {table.name for table in says_none}
+    named = {table: facts for table, facts in outputs.items() if facts.get("rows") or table in always}
+    parts = [_rows_text(table, facts) for table, facts in named.items() if "rows" in facts]
     headline = manifest["notes"].get("headline")
     text = str(headline) if headline else ", ".join(parts) or "done"
     if not built:

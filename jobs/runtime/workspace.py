@@ -1,9 +1,4 @@
-"""A recipe and the place where it is built: what each stage's output is called there, and where it lies.
-
-A stage's *fingerprint* is the hash of its name and code version, the recipe sections that decide its result, digests
-of what it reads from outside (source files, model files) and the fingerprints of its inputs. An output that is
-complete under its fingerprint is never built twice: that is resume, and that is what makes a second build cheap.
-"""
+"""A recipe and the place where it is built: its store, its Spark session, its logs."""
 
 from __future__ import annotations
 
@@ -14,12 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jobs.runtime.stage import load_stage, name_of, stages_until
+from jobs.runtime import registry
+from jobs.runtime.fingerprint import Fingerprints
 from jobs.spark.session import start_session, stop_session
 from jobs.store.lease import Lease
 from jobs.store.mirror import open_store
 from jobs.store.object_store import MIRRORS
-from jobs.store.tables import Store, digest_of
+from jobs.store.tables import Store
 from pipeline.recipe import Recipe
 from schemas.errors import RecipeError
 
@@ -31,28 +27,30 @@ if TYPE_CHECKING:
 
 @dataclass
 class Workspace:
-    """A recipe and the place where it is built: fingerprints, sessions and folders of one run."""
+    """A recipe and the place where it is built: its store, its fingerprints, its Spark session."""
 
     recipe: Recipe
     store: Store
     conf: Path | None = None
     spark_settings: Mapping[str, str] = field(default_factory=dict)
-    _fingerprints: dict[str, str] = field(default_factory=dict)
-    _digests: dict[str, Mapping[str, str]] = field(default_factory=dict)
     _spark: Any = None
     server: VllmServer | None = None  # started ahead, while earlier stages run
 
+    def __post_init__(self) -> None:
+        """Make no fingerprint yet."""
+        self._fingerprints = Fingerprints(self.recipe)
+
     @classmethod
     def open(
-        cls, recipe: Recipe, place: Path | str, conf: Path | None = None, settings: Mapping[str, str] | None = None
+        cls, recipe: Recipe, path: Path | str, conf: Path | None = None, settings: Mapping[str, str] | None = None
     ) -> Workspace:
         """Open the workspace at a path or a URI, making it if need be."""
         try:
-            store = open_store(place)
+            store = open_store(path)
             (store.workspace / "runs").mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RecipeError(
-                f"workspace {place} cannot be written ({error.strerror}); try another --workspace"
+                f"workspace {path} cannot be written ({error.strerror}); try another --workspace"
             ) from error
         return cls(recipe, store, conf, settings or {})
 
@@ -67,12 +65,12 @@ class Workspace:
         return self.store.mirror.uri if self.store.mirror else self.path.as_uri()
 
     @contextmanager
-    def held(self, command: str) -> Iterator[None]:
+    def hold_lease(self, command: str) -> Iterator[None]:
         """Hold the lease of the workspace while ``command`` writes to it. Raises: EngineError that says who has it."""
         with self.store.mirror.held(command) if self.store.mirror else Lease(self.path, command):
             yield
 
-    def place_of(self, path: Path) -> str:
+    def display_path(self, path: Path) -> str:
         """Return where something of the workspace is, for a person: on the remote, where there is one."""
         if self.store.mirror is None:
             return str(path)
@@ -81,38 +79,25 @@ class Workspace:
     @property
     def logs(self) -> Path:
         """The folder of this recipe's runs: logs, and which fingerprint each stage has."""
-        return made(self.path / "runs" / self.recipe.name)
+        return make_folder(self.path / "runs" / self.recipe.name)
 
     def fingerprint(self, name: str) -> str:
         """Return the fingerprint of a stage's output under this recipe."""
-        if name not in self._fingerprints:
-            stage = load_stage(name)
-            self._fingerprints[name] = digest_of(
-                {
-                    "stage": stage.name,
-                    "version": stage.version,
-                    "seed": self.recipe.seed,
-                    "settings": {section: self.recipe.section(section) for section in stage.settings},
-                    "inputs": {name_of(what): self.fingerprint(maker) for what, maker in stage.inputs.items()},
-                    "external": self._digests.setdefault(name, stage.digests(self.recipe)),
-                }
-            )
-        return self._fingerprints[name]
+        return self._fingerprints.make(name)
 
     def fingerprints(self, until: str) -> dict[str, str]:
         """Return the fingerprints of the stages up to and including one; of all stages for any other name."""
-        return {name: self.fingerprint(name) for name in stages_until(until)}
+        return {name: self.fingerprint(name) for name in registry.stages_until(until)}
 
     def digests(self, name: str) -> Mapping[str, str]:
         """Return the digests of what a stage reads from outside that its fingerprint stands for."""
-        self.fingerprint(name)
-        return self._digests[name]
+        return self._fingerprints.digests(name)
 
     def manifest(self, name: str) -> dict[str, Any] | None:
         """Return the manifest of a stage's output, None when it is not built."""
         return self.store.manifest(name, self.fingerprint(name))
 
-    def complete(self, name: str) -> dict[str, Any]:
+    def require(self, name: str) -> dict[str, Any]:
         """Return the manifest of a stage's output. Raises: RecipeError when it is not built."""
         found = self.manifest(name)
         if found is None:
@@ -153,7 +138,7 @@ class Workspace:
             self.server = None
 
 
-def made(path: Path) -> Path:
+def make_folder(path: Path) -> Path:
     """Return a folder, made if need be."""
     path.mkdir(parents=True, exist_ok=True)
     return path

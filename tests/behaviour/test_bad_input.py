@@ -22,8 +22,8 @@ import pytest
 import yaml
 
 from jobs.engines.vllm.server import OpenAiGenerator, ServerSettings, VllmServer
-from jobs.runtime.stage import load_stage
-from jobs.runtime.stage_run import run_stage
+from jobs.runtime.registry import load_stage
+from jobs.runtime.runner import run_stage
 from jobs.runtime.workspace import Workspace
 from pipeline.ingest.config import SourceConfig
 from pipeline.ingest.units import plan_units

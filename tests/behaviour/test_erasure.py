@@ -13,8 +13,8 @@ from jobs.cache.parts import Cache, VectorCache, score_cache
 from jobs.cache.replies import Journal, Written
 from jobs.cli.main import main
 from jobs.release.history import make_current
-from jobs.runtime.stage import load_stage
-from jobs.runtime.stage_run import run_stage
+from jobs.runtime.registry import load_stage
+from jobs.runtime.runner import run_stage
 from jobs.runtime.workspace import Workspace
 from jobs.store.tables import Store, count_rows, write_json
 from pipeline.index.encode import encode_texts

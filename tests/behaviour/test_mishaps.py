@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from jobs.runtime.stage import load_stage
-from jobs.runtime.stage_run import run_stage
+from jobs.runtime.registry import load_stage
+from jobs.runtime.runner import run_stage
 from jobs.runtime.workspace import Workspace
 from pipeline.recipe import load_recipe
 from schemas.documents import DOCUMENTS

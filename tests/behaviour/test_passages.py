@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from jobs.engines.tokenizer import OpenCounter
-from jobs.runtime.stage import load_stage
-from jobs.runtime.stage_run import run_stage
+from jobs.runtime.registry import load_stage
+from jobs.runtime.runner import run_stage
 from jobs.runtime.workspace import Workspace
 from jobs.views.explain import explain
 from pipeline.recipe import load_recipe

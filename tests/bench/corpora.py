@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 from pyspark.sql.pandas.types import to_arrow_schema
 
-from jobs.runtime.stage import load_stage
-from jobs.runtime.stage_run import run_stage
+from jobs.runtime.registry import load_stage
+from jobs.runtime.runner import run_stage
 from jobs.runtime.workspace import Workspace
 from jobs.spark.session import start_session
 from pipeline.contract import spark_schema

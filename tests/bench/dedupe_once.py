@@ -19,8 +19,8 @@ import psutil
 from pyspark.sql import DataFrame, SparkSession
 
 from jobs.runtime.memory import PeakMemory, driver_mb, tree_mb
-from jobs.runtime.stage import load_stage
-from jobs.runtime.stage_run import run_stage
+from jobs.runtime.registry import load_stage
+from jobs.runtime.runner import run_stage
 from jobs.runtime.workspace import Workspace
 from jobs.spark.session import start_session
 from jobs.spark.workers import wait_for_wake

@@ -7,8 +7,8 @@ from pydoc_data.topics import topics
 import pytest
 import yaml
 
-from jobs.runtime.stage import load_stage
-from jobs.runtime.stage_run import run_stage
+from jobs.runtime.registry import load_stage
+from jobs.runtime.runner import run_stage
 from jobs.runtime.workspace import Workspace
 from pipeline.recipe import load_recipe
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from jobs import build, nightly
+from jobs import nightly
 from jobs.cli.main import main
-from jobs.publish import ARTEFACT, POINTER, publish_version
+from jobs.publish import publish_version
 from jobs.release.history import Publication, current_version, make_current, roll_back
-from jobs.runtime import stage as stages
-from jobs.runtime import stage_run, workspace
+from jobs.runtime import registry
+from jobs.runtime.artefacts import DATASET, POINTER
 from jobs.runtime.stage import Stage
 from jobs.runtime.stage_run import StageRun
 from jobs.runtime.workspace import Workspace
@@ -35,11 +35,9 @@ class Factory:
         self.fails: Callable[[str], None] = lambda _: None
         self.night("one")
         (folder / "r.yaml").write_text("name: r\nsources:\n  - {name: s, format: jsonl, path: docs.jsonl}\n")
-        for module in (workspace, stage_run, build):
-            monkeypatch.setattr(module, "load_stage", self.stage)
-        monkeypatch.setattr(stages, "STAGES", {"publish": "", "train2": "", "evaluate": ""})
+        monkeypatch.setattr(registry, "load_stage", self.stage)
+        monkeypatch.setattr(registry, "STAGES", {"publish": "", "train2": "", "evaluate": ""})
         self.ran: list[str] = []
-        monkeypatch.setattr(build, "STAGES", stages.STAGES)
         monkeypatch.setattr(report, "write_report", lambda place: place.logs / "report.html")
         monkeypatch.setattr(
             nightly,
@@ -64,7 +62,7 @@ class Factory:
             inputs={},
             run=self.run,
             external=lambda _: {"docs": content},
-            artefacts=("model" if name == "train2" else ARTEFACT,),
+            artefacts=("model" if name == "train2" else DATASET,),
             needs_spark=False,
         )
 
@@ -85,7 +83,7 @@ class Factory:
                 publish_version(partial, self.home, version, {"publish": run.fingerprint_of("publish")})
         finally:
             shutil.rmtree(partial, ignore_errors=True)
-        write_json(run.artefact(ARTEFACT) / POINTER, {"name": "r", "version": version})
+        write_json(run.artefact(DATASET) / POINTER, {"name": "r", "version": version})
         run.note(table=["heldout: nDCG@10"])
 
     def submit(self, *flags: str) -> str | int:

@@ -113,13 +113,13 @@ class Run:
     def write(self, frame, table) -> None:
         frame.write.parquet(str(self.scratch / "out" / table.name))
 
-    def written(self, table):
+    def read_back(self, table):
         return self.spark.read.parquet(str(self.scratch / "out" / table.name))
 
     def note(self, **figures) -> None:
         self.notes |= figures
 
-    timed, spent = StageRun.timed, StageRun.spent
+    time_engine, add_seconds = StageRun.time_engine, StageRun.add_seconds
 
     def progress(self, *_) -> None:
         pass
@@ -128,7 +128,7 @@ class Run:
         """Keep the session, which other tests share."""
 
     def rows(self, table) -> list[tuple]:
-        return sorted(map(tuple, self.written(table).select(*table.names).collect()), key=str)
+        return sorted(map(tuple, self.read_back(table).select(*table.names).collect()), key=str)
 
 
 @pytest.fixture(scope="module")
@@ -179,15 +179,15 @@ def test_texts_are_asked_for_judged_and_join_the_gold(place, tmp_path, server):
         run = place(tmp_path, queries=3, negatives=2, **at)
         stage.run(run)
     assert len(run.rows(REQUESTS)) == len(run.rows(REPLIES)) == len(run.rows(SYNTHETICS)) == len(seen) == 5
-    reasons = {(row.kind, row.text): row.drop_reason for row in run.written(SYNTHETICS).collect()}
+    reasons = {(row.kind, row.text): row.drop_reason for row in run.read_back(SYNTHETICS).collect()}
     assert reasons[(QUERY, WRITTEN["bread"])] is None
     assert reasons[(QUERY, WRITTEN["tides"])] is None
     assert reasons[(QUERY, "melting sand")] is not None  # two words, and protected
-    assert sorted(row.drop_reason or "" for row in run.written(SYNTHETICS).where("kind = 'negative'").collect()) == [
+    assert sorted(row.drop_reason or "" for row in run.read_back(SYNTHETICS).where("kind = 'negative'").collect()) == [
         "",
         "duplicate_text",
     ]
-    united = {(row.query, row.doc_id): row.rule for row in run.written(POSITIVES).collect()}
+    united = {(row.query, row.doc_id): row.rule for row in run.read_back(POSITIVES).collect()}
     gold = {(query, doc): "title" for doc, query, _ in CORPUS if query}
     assert united == gold | {(WRITTEN[doc], doc): "synthetic" for doc in ("bread", "tides")}
     assert run.notes["written"][QUERY]["kept"] == 2

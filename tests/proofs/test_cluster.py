@@ -20,7 +20,7 @@ import psutil
 import pyspark
 import pytest
 
-from jobs.runtime.stage import STAGES
+from jobs.runtime.registry import STAGES
 from jobs.spark.java import use_java
 
 ROOT = Path(__file__).resolve().parents[2]

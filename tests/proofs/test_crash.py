@@ -19,7 +19,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from jobs.runtime.stage import STAGES
+from jobs.runtime.registry import STAGES
 from jobs.runtime.workspace import Workspace
 from jobs.store.tables import Store
 from pipeline.recipe import load_recipe

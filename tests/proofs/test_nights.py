@@ -20,7 +20,7 @@ import yaml
 
 from jobs.cache.few_shots import SHOTS
 from jobs.cache.teachers import TEACHERS
-from jobs.runtime.stage import stages_until
+from jobs.runtime.registry import stages_until
 from jobs.runtime.workspace import Workspace
 from pipeline.recipe import load_recipe
 

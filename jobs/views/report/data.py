@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from jobs.contracts.checkpoint import FOLDER, INDEX
-from jobs.runtime.stage import STAGES
+from jobs.runtime.registry import STAGES
 from jobs.runtime.workspace import Workspace
 from schemas.documents import DOCUMENTS, DUPLICATES, REJECTS
 from schemas.errors import ShardError

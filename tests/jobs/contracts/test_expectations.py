@@ -10,9 +10,10 @@ import pytest
 
 from jobs.contracts.checkpoint import Suite, run_checkpoint
 from jobs.contracts.expectations import expectations_of, is_few, references_of
-from jobs.runtime import stage_run, workspace
-from jobs.runtime.stage import STAGES, Stage, load_stage
-from jobs.runtime.stage_run import run_stage
+from jobs.runtime import registry
+from jobs.runtime.registry import STAGES, load_stage
+from jobs.runtime.runner import run_stage
+from jobs.runtime.stage import Stage
 from jobs.runtime.workspace import Workspace
 from pipeline.recipe import load_recipe
 from schemas.documents import DOCUMENTS, EVAL_CORPUS, EVAL_QUERIES, LEAKS, TOO_LONG
@@ -198,8 +199,7 @@ def test_an_output_that_breaks_its_contract_never_exists(spark, rows, tmp_path, 
             run=write,
         ),
     }
-    for module in (workspace, stage_run):
-        monkeypatch.setattr(module, "load_stage", made.__getitem__)
+    monkeypatch.setattr(registry, "load_stage", made.__getitem__)
     place = Workspace.open(load_recipe(tmp_path / "r.yaml"), tmp_path / "w")
     place._spark = spark
     run_stage(made["guard"], place)

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from jobs import build, nightly, publish
+from jobs import nightly, publish
 from jobs.cli.main import main
 from jobs.release.history import CURRENT, HISTORY, current_version
-from jobs.runtime import stage as stages
-from jobs.runtime import stage_run, workspace
+from jobs.runtime import registry, workspace
+from jobs.runtime.artefacts import DATASET
 from jobs.runtime.stage import Stage
 from jobs.runtime.stage_run import StageRun
 from jobs.views import report
@@ -115,15 +115,13 @@ def night(spark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[l
             version=1,
             settings=(),
             inputs={},
-            artefacts=(publish.ARTEFACT,),
+            artefacts=(DATASET,),
             external=lambda _: {"examples": json.dumps(given)},
             run=lambda run: publish.run(Tables(run, given, tmp_path / "scratch")),
         )  # type: ignore[arg-type]
 
-    for module in (workspace, stage_run, build):
-        monkeypatch.setattr(module, "load_stage", load)
-    for module in (stages, build):
-        monkeypatch.setattr(module, "STAGES", {"publish": ""})
+    monkeypatch.setattr(registry, "load_stage", load)
+    monkeypatch.setattr(registry, "STAGES", {"publish": ""})
     monkeypatch.setattr(workspace, "start_session", lambda *_: spark)
     monkeypatch.setattr(workspace, "stop_session", lambda _: None)
     monkeypatch.setattr(report, "write_report", lambda place: place.logs / "report.html")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.runtime.openlineage import told_lineage
+from jobs.runtime.openlineage import send_events
 from schemas.table import Column, Table
 
 THINGS = Table("things", 1, key=("id",), columns=(Column("id", "string", "its name"),))
@@ -26,8 +26,8 @@ def events(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 
 def test_a_run_tells_what_it_read_and_wrote(tmp_path, events):
-    with told_lineage("demo.mine", tmp_path.as_uri(), {"index/embeddings": "f1"}) as lineage:
-        lineage.completed(MANIFEST, [THINGS])
+    with send_events("demo.mine", tmp_path.as_uri(), {"index/embeddings": "f1"}) as lineage:
+        lineage.keep_outputs(MANIFEST, [THINGS])
     start, complete = events()
     assert [start["eventType"], complete["eventType"]] == ["START", "COMPLETE"]
     assert start["run"]["runId"] == complete["run"]["runId"]
@@ -42,7 +42,7 @@ def test_a_run_tells_what_it_read_and_wrote(tmp_path, events):
 
 @pytest.mark.parametrize(("error", "state"), [(ValueError("odd"), "FAIL"), (KeyboardInterrupt(), "ABORT")])
 def test_a_run_that_fails_ends_in_the_catalogue_too(tmp_path, events, error, state):
-    with pytest.raises(type(error)), told_lineage("demo.mine", tmp_path.as_uri(), {}):
+    with pytest.raises(type(error)), send_events("demo.mine", tmp_path.as_uri(), {}):
         raise error
     assert [event["eventType"] for event in events()] == ["START", state]
 
@@ -50,13 +50,13 @@ def test_a_run_that_fails_ends_in_the_catalogue_too(tmp_path, events, error, sta
 def test_without_a_catalogue_nothing_is_told(tmp_path, monkeypatch):
     for name in ("OPENLINEAGE_URL", "OPENLINEAGE_CONFIG", "OPENLINEAGE__TRANSPORT"):
         monkeypatch.delenv(name, raising=False)
-    with told_lineage("demo.mine", tmp_path.as_uri(), {}) as lineage:
+    with send_events("demo.mine", tmp_path.as_uri(), {}) as lineage:
         assert lineage is None
 
 
 def test_a_catalogue_that_is_not_there_is_a_warning(tmp_path, monkeypatch, caplog):
     transport = {"type": "http", "url": "http://127.0.0.1:9", "timeout": 1, "retry": {"total": 0}}
     monkeypatch.setenv("OPENLINEAGE__TRANSPORT", json.dumps(transport))
-    with told_lineage("demo.mine", tmp_path.as_uri(), {}) as lineage:
-        lineage.completed(MANIFEST, [THINGS])
+    with send_events("demo.mine", tmp_path.as_uri(), {}) as lineage:
+        lineage.keep_outputs(MANIFEST, [THINGS])
     assert "event COMPLETE of demo.mine was not sent" in caplog.text

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from jobs.runtime import stage as stages
+from jobs.runtime import registry
 from jobs.runtime.exit_status import AUDIT_FAILED
 from jobs.runtime.failures import house_error
-from jobs.runtime.stage import STAGES, Stage
-from jobs.runtime.stage_run import StageRun, run_stage
+from jobs.runtime.registry import STAGES, load_stage
+from jobs.runtime.runner import run_stage
+from jobs.runtime.stage import Stage
+from jobs.runtime.stage_run import StageRun
 from jobs.runtime.workspace import Workspace
 from pipeline.recipe import load_recipe
 from schemas.errors import ContractError, EngineError, PairwrightError, RecipeError
@@ -32,7 +34,7 @@ def make_stage(run: Callable[[StageRun], None], name: str = "ingest") -> Stage:
 @pytest.fixture
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     place = Workspace.open(load_recipe(recipe(tmp_path)), tmp_path / "w")
-    monkeypatch.setattr("jobs.runtime.workspace.load_stage", lambda _: make_stage(lambda _: None))
+    monkeypatch.setattr("jobs.runtime.registry.load_stage", lambda _: make_stage(lambda _: None))
     return place
 
 
@@ -95,7 +97,7 @@ def test_an_interrupted_stage_leaves_nothing(workspace: Workspace) -> None:
 def test_an_input_that_is_not_built_is_named(tmp_path: Path) -> None:
     place = Workspace.open(load_recipe(recipe(tmp_path)), tmp_path / "w")
     with pytest.raises(RecipeError, match="stage ingest is not built"):
-        run_stage(stages.load_stage("dedupe"), place)
+        run_stage(load_stage("dedupe"), place)
 
 
 def test_the_fingerprint_sees_settings_seed_and_source_bytes_and_nothing_else(tmp_path: Path) -> None:
@@ -116,7 +118,7 @@ def test_the_fingerprint_sees_settings_seed_and_source_bytes_and_nothing_else(tm
 
 
 def test_the_airflow_dag_has_a_task_for_every_stage_in_the_order_of_the_build() -> None:
-    source = (Path(stages.__file__).parents[1] / "schedule" / "pairwright_nightly.py").read_text()
+    source = (Path(registry.__file__).parents[1] / "schedule" / "pairwright_nightly.py").read_text()
     given = {
         target.id: each.value
         for each in ast.parse(source).body

@@ -12,14 +12,13 @@ from typing import Any
 import fsspec
 import pytest
 
-from jobs import build
 from jobs.cache.teachers import TEACHERS, TeacherShelf
 from jobs.cli.main import main
 from jobs.engines.cross_encoder import Lesson
-from jobs.publish import ARTEFACT, POINTER, publish_version
+from jobs.publish import publish_version
 from jobs.release.history import current_version
-from jobs.runtime import stage as stages
-from jobs.runtime import stage_run, workspace
+from jobs.runtime import registry
+from jobs.runtime.artefacts import DATASET, POINTER
 from jobs.runtime.stage import Stage
 from jobs.runtime.stage_run import StageRun
 from jobs.runtime.workspace import Workspace
@@ -47,11 +46,8 @@ class House:
         (folder / "r.yaml").write_text("name: r\nsources:\n  - {name: s, format: jsonl, path: docs.jsonl}\n")
         self.night("one")
         self.at("first")
-        for module in (workspace, stage_run, build):
-            monkeypatch.setattr(module, "load_stage", self.stage)
-        monkeypatch.setattr("jobs.cli.main.load_stage", self.stage)
-        monkeypatch.setattr(stages, "STAGES", {"ingest": "", "publish": ""})
-        monkeypatch.setattr(build, "STAGES", stages.STAGES)
+        monkeypatch.setattr(registry, "load_stage", self.stage)
+        monkeypatch.setattr(registry, "STAGES", {"ingest": "", "publish": ""})
         monkeypatch.setattr(report, "write_report", lambda place: place.logs / "report.html")
 
     def night(self, content: str) -> None:
@@ -71,7 +67,8 @@ class House:
             run=self.run,
             needs_spark=False,
             external=lambda _: {"docs": content},
-            artefacts=("texts" if name == "ingest" else ARTEFACT,),
+            artefacts=("texts" if name == "ingest" else DATASET,),
+            is_resumable=name == "ingest",
         )
 
     def run(self, run: StageRun) -> None:
@@ -83,7 +80,7 @@ class House:
                 (home / name).write_bytes((self.folder / "docs.jsonl").read_bytes() * 1000)
             return
         text = (run.source_of("texts") / "a").read_text()
-        version, partial = digest_of(text)[:16], run.workspace / "datasets" / "r" / ".partial"
+        version, partial = digest_of(text)[:16], run.workspace_dir / "datasets" / "r" / ".partial"
         (partial / "stage1").mkdir(parents=True)
         (partial / "stage1" / "rows").write_text(text)
         (partial / "README.md").write_text("card")
@@ -91,12 +88,12 @@ class House:
         write_json(partial / "manifest.json", {"files": [facts], "rows": [], "funnel": {}})
         publish_version(
             partial,
-            run.workspace / "datasets" / "r",
+            run.workspace_dir / "datasets" / "r",
             version,
             {name: run.fingerprint_of(name) for name in ("ingest", "publish")},
         )
         shutil.rmtree(partial, ignore_errors=True)
-        write_json(run.artefact(ARTEFACT) / POINTER, {"name": "r", "version": version})
+        write_json(run.artefact(DATASET) / POINTER, {"name": "r", "version": version})
 
     def call(self, command: str, *flags: str) -> int:
         with pytest.raises(SystemExit) as ended:
@@ -179,9 +176,9 @@ def test_a_fresh_mirror_goes_on_where_the_first_stopped_and_holds_the_same_bytes
     assert not any(name.endswith(("/a", "/b", "/rows")) for name in small), "tables come when they are asked for"
 
     place = house.place()
-    with place.held("test"):
+    with place.hold_lease("test"):
         place.open_output("ingest", "texts")
-        place.open_output("publish", ARTEFACT)
+        place.open_output("publish", DATASET)
         (version,) = (house.path / "datasets" / "r").glob("*/")
         place.store.mirror.pull_version(version)
     assert content(house.path) == first
@@ -276,7 +273,7 @@ def test_caches_grow_on_both_sides_and_what_was_compacted_stays_away(house: Hous
     def session(machine: str, add: tuple[str, ...] = (), remove: tuple[str, ...] = ()) -> set[str]:
         house.at(machine)
         place = house.place()
-        with place.held("test"):
+        with place.hold_lease("test"):
             place.store.mirror.pull_caches()
             folder = house.path / "cache" / "replies" / "m"
             folder.mkdir(parents=True, exist_ok=True)
@@ -299,7 +296,7 @@ def test_caches_grow_on_both_sides_and_what_was_compacted_stays_away(house: Hous
     assert "checkpoint" not in {name.rpartition("/")[2] for name in house.there}
 
     def interrupted() -> None:
-        with house.place().held("test"):
+        with house.place().hold_lease("test"):
             (house.path / "cache" / "replies" / "m" / "dear").write_text("paid for")
             raise KeyboardInterrupt
 
@@ -315,7 +312,7 @@ def test_a_kept_teacher_travels_and_the_one_before_it_does_not_come_back(house: 
         """Return the weights of the teacher that is found there, before another is kept."""
         house.at(machine)
         place = house.place()
-        with place.held("test"):
+        with place.hold_lease("test"):
             place.store.mirror.pull_caches()
             shelf = TeacherShelf(house.path / "cache" / TEACHERS, "r", "settings")
             found = shelf.find(lessons, 0.5)
@@ -333,11 +330,11 @@ def test_a_kept_teacher_travels_and_the_one_before_it_does_not_come_back(house: 
 
 def test_two_writers_do_not_meet_and_one_that_lost_its_lease_writes_nothing(house: House) -> None:
     def second() -> None:
-        with house.place().held("second"):
+        with house.place().hold_lease("second"):
             pass
 
     def first() -> None:
-        with house.place().held("first"):
+        with house.place().hold_lease("first"):
             with pytest.raises(EngineError, match=rf"{house.uri} must be free, got one held by .*\(first\), since"):
                 second()
             (house.path / "datasets" / "r").mkdir(parents=True)
@@ -358,7 +355,10 @@ def test_a_damaged_file_of_the_remote_is_named(house: House) -> None:
     fsspec.filesystem("memory").pipe(f"{house.uri}/{name}", b"x" + raw[1:])
     house.at("second")
     place = house.place()
-    with place.held("test"), pytest.raises(EngineError, match=f"{house.uri}/{name} is damaged: its SHA-256 is not"):
+    with (
+        place.hold_lease("test"),
+        pytest.raises(EngineError, match=f"{house.uri}/{name} is damaged: its SHA-256 is not"),
+    ):
         place.open_output("ingest", "texts")
     assert not (house.path / name).exists()
 
