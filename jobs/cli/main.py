@@ -141,6 +141,9 @@ def _recipe(args: argparse.Namespace) -> int:
     if args.schema:
         print(json.dumps(Recipe.json_schema(), indent=2))
         return 0
+    if args.stages:
+        print("\n".join(registry.STAGES))
+        return 0
     recipe = load_recipe(args.recipe)
     print(f"{args.recipe}: recipe {recipe.name} is sound" if args.check else json.dumps(recipe.to_mapping(), indent=2))
     return 0
@@ -241,12 +244,13 @@ def make_parser() -> argparse.ArgumentParser:
     command = add(
         "recipe",
         _recipe,
-        "check a recipe, print it with its defaults, or print the JSON schema of recipes",
+        "check a recipe, print it with its defaults, print the JSON schema of recipes, or the stages of a build",
         "pairwright recipe my.yaml --check",
     )
     command.add_argument("recipe", type=Path, nargs="?", help="recipe file (YAML)")
     command.add_argument("--check", action="store_true", help="check it and say so in one line")
     command.add_argument("--schema", action="store_true", help="print the JSON schema")
+    command.add_argument("--stages", action="store_true", help="print the stages of a build, in its order, one a line")
     return parser
 
 
@@ -256,8 +260,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     parser = make_parser()
     args = parser.parse_args(argv)
-    if args.run is _recipe and args.recipe is None and not args.schema:
-        parser.error("recipe needs a file, or --schema")
+    if args.run is _recipe and args.recipe is None and not (args.schema or args.stages):
+        parser.error("recipe needs a file, --schema or --stages")
     try:
         status: int = args.run(args)
     except PairwrightError as error:

@@ -21,23 +21,8 @@ from pathlib import Path
 from airflow.sdk import XComArg, dag, task
 from airflow.sdk.exceptions import AirflowFailException
 
-DATASET = (
-    "ingest",
-    "dedupe",
-    "holdout",
-    "guard",
-    "bucket",
-    "pair",
-    "index",
-    "synthesise",
-    "mine",
-    "label",
-    "judge",
-    "assemble",
-    "publish",
-)
-MODEL = ("train1", "train2", "evaluate")
-COSTLY = frozenset({"index", "synthesise", "mine", "label", *MODEL})
+PUBLISH = "publish"  # the stages after it train and measure, and wait for the gate
+COSTLY = frozenset({"index", "synthesise", "mine", "label", "train1", "train2", "evaluate"})
 POOL = "pairwright_gpu"
 AUDIT_FAILED = 4  # the exit status of a dataset that broke its expectations
 
@@ -49,6 +34,13 @@ def settings() -> tuple[str, str, str]:
         os.environ["PAIRWRIGHT_RECIPE"],
         os.environ.get("PAIRWRIGHT_WORKSPACE", "workspace"),
     )
+
+
+def list_stages() -> list[str]:
+    """Return the stages in the order of the build, as the installed command has them."""
+    command = os.environ.get("PAIRWRIGHT_COMMAND", "pairwright")
+    done = subprocess.run([command, "recipe", "--stages"], check=True, capture_output=True, text=True, timeout=60)
+    return done.stdout.split()
 
 
 def current_version(workspace: str) -> str:
@@ -91,14 +83,11 @@ def pairwright_nightly() -> None:
         pool = {"pool": POOL} if name in COSTLY else {}
         return task(task_id=name, **pool)(run_stage)(name)
 
-    before = remember()
-    last = before
-    for name in DATASET:
+    last = before = remember()
+    for name in list_stages():
         last = last >> stage_task(name)
-    opened = gate(before)
-    last = last >> opened
-    for name in MODEL:
-        last = last >> stage_task(name)
+        if name == PUBLISH:
+            last = last >> gate(before)
 
 
 pairwright_nightly()
