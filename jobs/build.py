@@ -10,14 +10,15 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from jobs.llm.generate import start_ahead
-from jobs.publish import point_current, published_by
+from jobs.release.versions import point_current, published_by
 from jobs.runtime import registry
 from jobs.runtime.artefacts import MODEL
 from jobs.runtime.runner import run_stage
 from jobs.runtime.terminal import Terminal, stage_line
 from jobs.runtime.workspace import Workspace
 from jobs.spark.session import under_spark_submit
-from jobs.store.tables import write_json
+from jobs.store.files import write_json
+from jobs.store.layout import STAGES_FILE
 from schemas.errors import RecipeError
 
 LAST = "report"
@@ -50,7 +51,7 @@ def build_stages(workspace: Workspace, until: str, terminal: Terminal) -> list[s
         built = [name for name in fingerprints if _build_stage(name, workspace, terminal, fingerprints)]
     finally:
         workspace.stop_server()
-    write_json(workspace.logs / "stages.json", fingerprints)
+    write_json(workspace.logs / STAGES_FILE, fingerprints)
     return built
 
 

@@ -9,11 +9,11 @@ from typing import Any
 
 from jobs.engines.lucene import LuceneBm25, build_lucene
 from jobs.engines.trainer import run_trainer
-from jobs.publish import dataset_of
+from jobs.release.versions import dataset_of
 from jobs.runtime.artefacts import EVALUATION, MODEL
 from jobs.runtime.entry import main
 from jobs.runtime.stage import Run, Stage
-from jobs.store.tables import write_json
+from jobs.store.files import write_json
 from schemas.errors import RecipeError
 
 

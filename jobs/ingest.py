@@ -15,7 +15,7 @@ from jobs.engines.tokenizer import OpenCounter, tokenizer_digest
 from jobs.llm.generate import fetch_replies, model_digest, store_prompts, why_no_model
 from jobs.runtime.entry import main
 from jobs.runtime.stage import Run, Stage
-from jobs.store.tables import digest_of
+from jobs.store.files import digest_of
 from pipeline.contract import local_frame
 from pipeline.ingest.config import SourceConfig
 from pipeline.ingest.erase import erase_documents, erase_judgements, id_frame, name_relatives, read_erased

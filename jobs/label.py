@@ -9,14 +9,15 @@ from typing import Any
 from pyspark.sql import DataFrame
 
 from jobs.cache.parts import score_cache
-from jobs.cache.teachers import TEACHERS, TeacherShelf
+from jobs.cache.teachers import TeacherShelf
 from jobs.engines.cross_encoder import Lesson, OpenScorer, train_teacher
 from jobs.engines.vectors import OpenVectors, store_vectors
 from jobs.runtime.artefacts import TEACHER
 from jobs.runtime.entry import main
 from jobs.runtime.memory import release_free
 from jobs.runtime.stage import Run, Stage
-from jobs.store.tables import digest_of, directory_digest
+from jobs.store.files import digest_of, directory_digest
+from jobs.store.layout import TEACHERS
 from pipeline.contract import spark_schema
 from pipeline.ingest.erase import read_erased
 from pipeline.judge.measure import measure_signals

@@ -15,13 +15,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jobs.build import build_stages, finish
-from jobs.publish import point_current, published_by
 from jobs.release.history import current_version, is_withdrawn, read_history
+from jobs.release.versions import point_current, published_by
 from jobs.runtime.entry import add_workspace, open_workspace
 from jobs.runtime.exit_status import AUDIT_FAILED, FAILED, NIGHTLY, NOTHING_NEW, PUBLISHED, STOPPED
 from jobs.runtime.terminal import Terminal
 from jobs.runtime.workspace import Workspace
-from jobs.store.tables import write_json
+from jobs.store.files import write_json
+from jobs.store.layout import dataset_folder
 from jobs.views.diff import diff_lines, diff_versions
 from schemas.errors import AuditError, PairwrightError
 
@@ -33,7 +34,7 @@ def run_nightly(workspace: Workspace, terminal: Terminal, train: bool = False) -
 
     Raises: PairwrightError for a failure that is no failed audit.
     """
-    home, pending = workspace.path / "datasets" / workspace.recipe.name, workspace.logs / PENDING
+    home, pending = dataset_folder(workspace.path, workspace.recipe.name), workspace.logs / PENDING
     before = _baseline(home, pending)
     try:
         built = build_stages(workspace, "publish", terminal)
@@ -75,7 +76,7 @@ def _baseline(home: Path, pending: Path) -> str | None:
 
 
 def _show_diff(workspace: Workspace, before: str | None, after: str, terminal: Terminal) -> None:
-    published = {entry.version: entry for entry in read_history(workspace.path / "datasets" / workspace.recipe.name)}
+    published = {entry.version: entry for entry in read_history(dataset_folder(workspace.path, workspace.recipe.name))}
     diff = diff_versions(workspace, published.get(before or ""), published[after])
     write_json(workspace.logs / DIFF, diff)
     for line in diff_lines(diff):

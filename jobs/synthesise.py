@@ -6,14 +6,15 @@ from collections.abc import Mapping
 
 from pyspark.sql import DataFrame
 
-from jobs.cache.few_shots import SHOTS, ShotShelf
+from jobs.cache.few_shots import ShotShelf
 from jobs.cache.parts import import_engines
 from jobs.engines.lucene import search_bm25
 from jobs.llm.generate import OFF, fetch_replies, model_digest, store_prompts, why_no_model
 from jobs.runtime.artefacts import LUCENE
 from jobs.runtime.entry import main
 from jobs.runtime.stage import Run, Stage
-from jobs.store.tables import digest_of
+from jobs.store.files import digest_of
+from jobs.store.layout import SHOTS
 from pipeline.contract import frame_of, kept, local_frame
 from pipeline.recipe import Recipe
 from pipeline.synthesise.config import SynthesiseConfig

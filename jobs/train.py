@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from jobs.engines.trainer import run_trainer
-from jobs.publish import dataset_of
+from jobs.release.versions import dataset_of
 from jobs.runtime.artefacts import MODEL
 from jobs.runtime.entry import main
 from jobs.runtime.stage import Run, Stage
-from jobs.store.tables import directory_digest, write_json
+from jobs.store.files import directory_digest, write_json
+from jobs.store.layout import TRAINING, cache_folder
 from pipeline.recipe import Recipe
 
 
@@ -34,7 +35,7 @@ def _train(run: Run, number: int, start: Path, out: Path) -> None:
     settings = run.scratch / "train.json"
     write_json(settings, run.recipe.train.to_mapping())
     # Kept outside the stage's own folder, so that a killed training goes on at its last checkpoint.
-    work = run.workspace_dir / "cache" / "training" / run.fingerprint_of(run.stage.name)
+    work = cache_folder(run.workspace_dir, TRAINING, run.fingerprint_of(run.stage.name))
     last: dict[str, Any] = {}
 
     def show(record: dict[str, Any]) -> None:

@@ -16,10 +16,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from jobs.store.mirror import SYNCED
-from jobs.store.tables import digest_of, write_json
-
-SHOTS = "shots"
+from jobs.store.files import digest_of, write_json
+from jobs.store.layout import SYNCED
 
 KeptShot = tuple[str | int | None, ...]
 """The columns of KEPT_SHOTS."""

@@ -29,14 +29,14 @@ from pyspark.sql import functions as F
 from pyspark.storagelevel import StorageLevel
 
 from jobs.spark.workers import import_ahead, import_beside
-from jobs.store.tables import digest_of, file_sha256
+from jobs.store.files import digest_of, file_sha256
+from jobs.store.layout import SCORES, VECTORS
 from pipeline.contract import local_frame
 from pipeline.placement import device_profile
 
 PART_ROWS = 4096  # what a killed task may lose
 COMPACT_ROWS = 1 << 20
 MANY_PARTS = 64
-VECTORS, SCORES = "embeddings", "scores"
 _COLUMNS: dict[str, tuple[list[str], dict[str, str]]] = {
     VECTORS: (["key"], {"vector": "array<float>"}),
     SCORES: (["query_key", "text_key"], {"teacher": "double", "teacher_model": "string"}),

@@ -19,10 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jobs.engines.cross_encoder import Lesson
-from jobs.store.mirror import SYNCED
-from jobs.store.tables import digest_of, file_sha256, write_json
+from jobs.store.files import digest_of, file_sha256, write_json
+from jobs.store.layout import SYNCED
 
-TEACHERS = "teachers"
 _LESSONS = "lessons.json"
 
 

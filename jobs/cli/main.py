@@ -101,11 +101,12 @@ def _gc(args: argparse.Namespace) -> int:
 
 
 def _rollback(args: argparse.Namespace) -> int:
-    from jobs.release.history import roll_back
+    from jobs.release.rollback import roll_back
+    from jobs.store.layout import dataset_folder
 
     workspace = open_workspace(args)
     with workspace.hold_lease(f"pairwright rollback {workspace.recipe.name}"):
-        before, now = roll_back(workspace.path / "datasets" / workspace.recipe.name, args.to)
+        before, now = roll_back(dataset_folder(workspace.path, workspace.recipe.name), args.to)
     print(f"{workspace.recipe.name}: CURRENT was {before}, is {now}")
     return 0
 

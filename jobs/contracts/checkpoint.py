@@ -26,11 +26,11 @@ from typing import Any
 import pandas as pd
 from pyspark.sql import DataFrame
 
+from jobs.store.layout import DOCS_INDEX
 from schemas.errors import AuditError
 
 SAMPLES = 5
 _OF_COLUMNS = ("expect_table_columns_to_match_set", "expect_column_values_to_be_of_type")
-FOLDER, INDEX = "contracts", "site/index.html"
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def run_checkpoint(stage: str, suites: Sequence[Suite], folder: Path) -> int:
         faults += [*broken, suite.advice] if broken and suite.advice else broken
     context.build_data_docs(resource_identifiers=results)
     if faults:
-        raise AuditError("; ".join([*faults, f"details: {folder / INDEX}"]))
+        raise AuditError("; ".join([*faults, f"details: {folder / DOCS_INDEX}"]))
     return held
 
 

@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from jobs.engines.device import MOST_DEVICES, task_device
 from jobs.engines.encoder import multiplies_bfloat16
-from jobs.store.tables import digest_of, directory_digest, directory_stamp
+from jobs.store.files import digest_of, directory_digest, directory_stamp
 from pipeline.label.config import LabelConfig
 from schemas.errors import EngineError, RecipeError
 

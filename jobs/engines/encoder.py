@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from jobs.engines.device import MOST_DEVICES, task_device
-from jobs.store.tables import digest_of, directory_digest, directory_stamp
+from jobs.store.files import digest_of, directory_digest, directory_stamp
 from pipeline.index.config import EncoderConfig
 from pipeline.ports import FloatMatrix
 from schemas.errors import EngineError, RecipeError, rule

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from jobs.engines.encoder import OpenEncoder
-from jobs.store.tables import directory_digest
+from jobs.store.files import directory_digest
 from pipeline.recipe import Recipe
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jobs.store.tables import digest_of, file_sha256
+from jobs.store.files import digest_of, file_sha256
 from schemas.errors import EngineError
 
 _FILES = ("tokenizer*", "vocab*", "merges.txt", "special_tokens_map.json", "*.model")

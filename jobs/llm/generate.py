@@ -22,7 +22,8 @@ from jobs.engines.vllm.server import OpenAiGenerator, ServerSettings, VllmServer
 from jobs.runtime.stage import Run
 from jobs.runtime.workspace import Workspace
 from jobs.spark.workers import has_gpu
-from jobs.store.tables import digest_of, directory_digest
+from jobs.store.files import digest_of, directory_digest
+from jobs.store.layout import JOURNALS
 from pipeline.ports import GenerationRequest, Generator
 from pipeline.recipe import Recipe
 from pipeline.synthesise.config import SynthesiseConfig
@@ -94,7 +95,7 @@ def fetch_replies(asked: Path, run: Run, model: str) -> dict[str, Written]:
     Raises: EngineError when the server is gone, or refuses every request that was ever made.
     """
     cfg = run.recipe.synthesise
-    with Journal(run.cache_dir / "replies" / model) as journal:
+    with Journal(run.cache_dir / JOURNALS / model) as journal:
         keys: dict[str, str] = {}
         missing: dict[str, tuple[str, str]] = {}  # by key: documents with the same beginning make the same prompt
         for request, kind, prompt in read_prompts(asked):

@@ -9,11 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jobs.store.tables import write_json
+from jobs.store.files import write_json
 from schemas.shards import SHARDS
 from schemas.table import Column
 
-FILE = "croissant.json"
 _CONTEXT = {
     "@language": "en",
     "@vocab": "https://schema.org/",

@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
-from jobs.store.tables import file_sha256
+from jobs.store.files import file_sha256
 from pipeline.contract import kept
 from schemas.documents import EVAL_CORPUS, EVAL_QRELS, EVAL_QUERIES
 from schemas.errors import ContractError, rule

@@ -5,6 +5,5 @@ from __future__ import annotations
 CLASSIFIER = "classifier"  # of bucket: the model that guesses domains
 LUCENE = "lucene"  # of index
 TEACHER = "teacher"  # of label: the cross-encoder
-DATASET, POINTER = "dataset", "dataset.json"  # of publish: names the version
 MODEL = "model"  # of train1 and train2
 EVALUATION = "evaluation"  # of evaluate

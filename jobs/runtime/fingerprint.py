@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from jobs.runtime import registry
 from jobs.runtime.stage import name_of
-from jobs.store.tables import digest_of
+from jobs.store.files import digest_of
 from pipeline.recipe import Recipe
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from jobs.contracts.checkpoint import FOLDER
 from jobs.contracts.expectations import check_outputs
 from jobs.runtime.failures import explain_failure
 from jobs.runtime.memory import PeakMemory, release_free
@@ -13,6 +12,7 @@ from jobs.runtime.openlineage import send_events
 from jobs.runtime.stage import Progress, Stage, name_of
 from jobs.runtime.stage_run import StageRun
 from jobs.runtime.workspace import Workspace
+from jobs.store.layout import DOCS
 from schemas.errors import EngineError, PairwrightError
 
 
@@ -83,5 +83,5 @@ def _check_contracts(run: StageRun) -> None:
     """Hold what the stage wrote against its contracts. Raises: AuditError that names what does not hold."""
     started = time.monotonic()
     written = {table: run.home / table.name for table in run.stage.outputs}
-    held = check_outputs(run.stage.name, written, run.openers(), run.log_dir / FOLDER)
+    held = check_outputs(run.stage.name, written, run.openers(), run.log_dir / DOCS)
     run.note(expectations=held, audit_seconds=round(time.monotonic() - started, 2))

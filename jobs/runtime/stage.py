@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from jobs.store.tables import digest_of
+from jobs.store.files import digest_of
 from pipeline.recipe import Recipe
 from schemas.table import Table
 

@@ -15,7 +15,8 @@ from jobs.runtime import registry
 from jobs.runtime.stage import Progress, Stage, name_of
 from jobs.runtime.workspace import Workspace, make_folder
 from jobs.spark.session import under_spark_submit
-from jobs.store.tables import count_rows
+from jobs.store.files import count_rows
+from jobs.store.layout import cache_folder, scratch_folder
 from pipeline.contract import spark_schema
 from pipeline.recipe import Recipe
 from schemas.table import Table
@@ -104,7 +105,7 @@ class StageRun:
         """A folder for results keyed by content, kept between builds."""
         if self._workspace.store.mirror:
             self._workspace.store.mirror.pull_caches()
-        return make_folder(self._workspace.path / "cache")
+        return make_folder(cache_folder(self._workspace.path))
 
     @property
     def log_dir(self) -> Path:
@@ -115,7 +116,7 @@ class StageRun:
     def scratch(self) -> Path:
         """A folder of this run, deleted when the stage ends."""
         if self._scratch is None:
-            home = make_folder(self._workspace.path / "scratch")
+            home = make_folder(scratch_folder(self._workspace.path))
             self._scratch = Path(tempfile.mkdtemp(prefix=f"{self.stage.name}-", dir=home))
         return self._scratch
 

@@ -19,7 +19,9 @@ from jobs.runtime.stage_run import StageRun
 from jobs.runtime.step import Job, Step
 from jobs.runtime.terminal import Terminal, stage_line
 from jobs.runtime.workspace import Workspace
-from jobs.store.tables import MANIFEST, Store, count_rows, describe_files, write_json
+from jobs.store.files import count_rows, describe_files, write_json
+from jobs.store.layout import MANIFEST, runs_folder
+from jobs.store.tables import Store
 from pipeline.bucket.taxonomy import lay_out_domains
 from pipeline.contract import frame_of, spark_schema
 from pipeline.ingest.passages.passages import list_passages, put_passages
@@ -78,7 +80,7 @@ def run_step(job: Job, conf: Path | None, settings: Mapping[str, str]) -> str:
     finally:
         workspace.stop_spark()
         for entry in scratch.iterdir():
-            if not (is_broken and entry.name == "runs"):  # the logs
+            if not (is_broken and entry == runs_folder(scratch)):  # the logs
                 shutil.rmtree(entry, ignore_errors=True)
         if not is_broken:
             shutil.rmtree(scratch, ignore_errors=True)

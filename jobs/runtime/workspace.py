@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 from jobs.runtime import registry
 from jobs.runtime.fingerprint import Fingerprints
 from jobs.spark.session import start_session, stop_session
+from jobs.store.layout import run_folder, runs_folder
 from jobs.store.lease import Lease
-from jobs.store.mirror import open_store
 from jobs.store.object_store import MIRRORS
+from jobs.store.open import open_store
 from jobs.store.tables import Store
 from pipeline.recipe import Recipe
 from schemas.errors import RecipeError
@@ -47,7 +48,7 @@ class Workspace:
         """Open the workspace at a path or a URI, making it if need be."""
         try:
             store = open_store(path)
-            (store.workspace / "runs").mkdir(parents=True, exist_ok=True)
+            runs_folder(store.workspace).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RecipeError(
                 f"workspace {path} cannot be written ({error.strerror}); try another --workspace"
@@ -79,7 +80,7 @@ class Workspace:
     @property
     def logs(self) -> Path:
         """The folder of this recipe's runs: logs, and which fingerprint each stage has."""
-        return make_folder(self.path / "runs" / self.recipe.name)
+        return make_folder(run_folder(self.path, self.recipe.name))
 
     def fingerprint(self, name: str) -> str:
         """Return the fingerprint of a stage's output under this recipe."""

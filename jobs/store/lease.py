@@ -27,11 +27,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from jobs.store.tables import write_json
+from jobs.store.files import write_json
+from jobs.store.layout import LEASE, LEASE_GUARD
 from schemas.errors import EngineError
 
-BEAT, EXPIRES = 5.0, 60.0  # seconds
-_LEASE, _GUARD = "lease.json", ".lease.guard"
+BEAT, EXPIRES = 5.0, 60.0  # seconds, of a workspace on a file system
+REMOTE_BEAT, REMOTE_EXPIRES = 15.0, 90.0  # of one on an object store, where every beat is a request that is paid for
 _POLL = 0.2
 _STOP = signal.SIGUSR1  # not SIGINT: a shell has the jobs that a script starts with ``&`` ignore that one
 
@@ -182,7 +183,7 @@ class _Folder:
     poll = _POLL
 
     def __init__(self, workspace: Path) -> None:
-        self._workspace, self._path = workspace, workspace / _LEASE
+        self._workspace, self._path = workspace, workspace / LEASE
 
     def __str__(self) -> str:
         return str(self._workspace)
@@ -206,7 +207,7 @@ class _Folder:
     @contextmanager
     def guarded(self) -> Iterator[None]:
         """Make reading and writing the lease one step, where the file system knows ``flock``."""
-        with (self._workspace / _GUARD).open("ab") as guard:
+        with (self._workspace / LEASE_GUARD).open("ab") as guard:
             with suppress(OSError):
                 fcntl.flock(guard, fcntl.LOCK_EX)
             yield

@@ -20,43 +20,39 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
 import re
 import shutil
 import time
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from jobs.store.lease import Lease
-from jobs.store.object_store import Remote, mirror_folder
-from jobs.store.tables import MANIFEST, PUSHING, Store, write_json
-from pipeline.locations import is_uri
-from schemas.errors import EngineError
-
-BEAT, EXPIRES, SETTLE = 15.0, 90.0, 1.0  # seconds; every beat is a request that is paid for
-SYNCED = "synced.json"
-_LEASE, _LOCK, _VERSION = "lease.json", ".mirror.lock", "manifest.json"
-_OUTPUT = re.compile(r"tables/[^/]+/[^/]+/")
-_RELEASE = re.compile(r"datasets/[^/]+/[^/.][^/]*/")
-_RUN = re.compile(r"runs/[^/]+/[^/]+\.json")
-_POINTER = re.compile(r"datasets/[^/]+/(CURRENT|history\.json)")
-_SMALL = re.compile(
-    rf"tables/[^/]+/[^/]+/{MANIFEST}|tables/publish/[^/]+/dataset/dataset\.json|datasets/[^/]+/[^/.][^/]*/{_VERSION}"
-    rf"|{_RUN.pattern}|{_POINTER.pattern}"
+from jobs.store.files import write_atomic, write_json
+from jobs.store.layout import (
+    CACHE_FILE,
+    MANIFEST,
+    MIRROR_LOCK,
+    OUTPUT,
+    PUBLICATIONS,
+    PUSHING,
+    RELEASE,
+    RUN,
+    SMALL,
+    SYNCED,
+    VERSION_MANIFEST,
+    cache_folder,
+    list_caches,
+    list_datasets,
+    list_outputs,
+    list_small_files,
+    list_versions,
+    runs_folder,
 )
-_CACHE = re.compile(r"cache/(?!training/)[^/]+/[^/]+/(?!synced\.json)[^/.][^/]*")
-
-
-def open_store(place: str | Path) -> Store:
-    """Return the store of a workspace: a path, or the mirror of a URI. Raises: RecipeError, EngineError."""
-    name = str(place)
-    if not is_uri(name) or name.startswith("file://"):
-        return Store(Path(name.removeprefix("file://")).resolve())
-    folder = mirror_folder(name)
-    folder.mkdir(parents=True, exist_ok=True)
-    return Store(folder, Mirror(Remote(name), folder))
+from jobs.store.lease import REMOTE_BEAT, REMOTE_EXPIRES, Lease
+from jobs.store.object_store import Remote
+from jobs.store.remote_lease import RemoteSlot
+from schemas.errors import EngineError
 
 
 class Mirror:
@@ -81,7 +77,7 @@ class Mirror:
 
         What failed pushes no version and moves no pointer; what was computed for the caches is kept all the same.
         """
-        with Lease(_Slot(self.remote), command, BEAT, EXPIRES) as lease, self._locked(fcntl.LOCK_EX):
+        with Lease(RemoteSlot(self.remote), command, REMOTE_BEAT, REMOTE_EXPIRES) as lease, self._locked(fcntl.LOCK_EX):
             self._lease, self._since = lease, time.time()
             self.refresh()
             try:
@@ -106,7 +102,7 @@ class Mirror:
 
     @contextmanager
     def _locked(self, how: int) -> Iterator[None]:
-        with (self.path / _LOCK).open("ab") as guard:
+        with (self.path / MIRROR_LOCK).open("ab") as guard:
             fcntl.flock(guard, how)
             yield
 
@@ -115,9 +111,10 @@ class Mirror:
     def refresh(self) -> None:
         """Make the folder a part of the remote: drop what is gone there, read the small files."""
         self._there = self.remote.list()
-        self._said = self.remote.read([name for name in self._there if _SMALL.fullmatch(name)])
-        for folder, name in ((self.path / "tables", MANIFEST), (self.path / "datasets", _VERSION)):
-            for home in sorted(folder.glob("*/*/")):
+        self._said = self.remote.read([name for name in self._there if SMALL.fullmatch(name)])
+        versions = [home for dataset in list_datasets(self.path) for home in sorted(dataset.glob("*/"))]
+        for homes, name in ((list_outputs(self.path), MANIFEST), (versions, VERSION_MANIFEST)):
+            for home in homes:
                 known = self._said.get(f"{self._name(home)}/{name}")
                 pushing = _bytes(home / PUSHING)
                 if pushing is not None and known is None:
@@ -126,14 +123,15 @@ class Mirror:
                     (home / PUSHING).replace(home / name)  # it had arrived
                 if known is None or _bytes(home / name) != known:
                     shutil.rmtree(home, ignore_errors=True)
-        for path in (*self.path.glob("runs/*/*.json"), *self.path.glob("datasets/*/*")):
-            name = self._name(path)
-            if path.is_file() and _SMALL.fullmatch(name) and name not in self._said:
+        for path in list_small_files(self.path):
+            if self._name(path) not in self._said:
                 path.unlink()
         for name, content in self._said.items():
             if _bytes(self.path / name) != content:
-                _write(self.path / name, content)
-        for folder in sorted(self.path.glob("cache/*/*/")):
+                path = self.path / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_atomic(path, content)
+        for folder in list_caches(self.path):
             self._forget(folder)
 
     def _forget(self, folder: Path) -> None:
@@ -156,7 +154,7 @@ class Mirror:
         """Read the files of a published version. Raises: EngineError when one is damaged or gone."""
         prefix = f"{self._name(home)}/"
         others = [name for name in self._there if name.startswith(prefix) and not (self.path / name).is_file()]
-        listed = json.loads((home / _VERSION).read_text(encoding="utf-8"))["files"]
+        listed = json.loads((home / VERSION_MANIFEST).read_text(encoding="utf-8"))["files"]
         self._pull(home, listed)
         self.remote.get({name: None for name in others if not (self.path / name).is_file()}, self.path)
 
@@ -172,7 +170,7 @@ class Mirror:
         """Read what the caches have there and not here; a file that was deleted here stays so."""
         folders: dict[Path, list[str]] = {}
         for name in self._there:
-            if _CACHE.fullmatch(name):
+            if CACHE_FILE.fullmatch(name):
                 folders.setdefault((self.path / name).parent, []).append(name)
         for folder, names in folders.items():
             known = _synced(folder)
@@ -187,10 +185,10 @@ class Mirror:
     def push(self) -> None:
         """Write what is new or gone in caches, runs and versions; ``CURRENT`` is the last."""
         self._push_caches()
-        self._push_small(_RUN)
-        for home in sorted(self.path.glob("datasets/*/[!.]*/")):
+        self._push_small(RUN)
+        for home in [home for dataset in list_datasets(self.path) for home in list_versions(dataset)]:
             self._push_version(home)
-        self._push_small(_POINTER)
+        self._push_small(PUBLICATIONS)
 
     def push_output(self, home: Path) -> None:
         """Write a stage output that is complete here, its manifest last; before it what it stands on."""
@@ -210,7 +208,9 @@ class Mirror:
         names = [name for name in self._there if name.startswith(f"{self._name(home)}/")]
         if names:
             self._check()
-            self.remote.delete(sorted(names, key=lambda name: not name.endswith((f"/{MANIFEST}", f"/{_VERSION}"))))
+            self.remote.delete(
+                sorted(names, key=lambda name: not name.endswith((f"/{MANIFEST}", f"/{VERSION_MANIFEST}")))
+            )
             for name in names:
                 del self._there[name]
                 self._said.pop(name, None)
@@ -218,8 +218,8 @@ class Mirror:
     def orphans(self) -> list[Path]:
         """Return the directories that a killed command left on the remote: outputs and versions without a manifest."""
         found = {
-            match.group() + (MANIFEST if pattern is _OUTPUT else _VERSION)
-            for pattern in (_OUTPUT, _RELEASE)
+            match.group() + (MANIFEST if pattern is OUTPUT else VERSION_MANIFEST)
+            for pattern in (OUTPUT, RELEASE)
             for name in self._there
             if (match := pattern.match(name))
         }
@@ -232,26 +232,21 @@ class Mirror:
 
     def _push_version(self, home: Path) -> None:
         """Write a version that is not there, or not as its manifest says; the manifest last."""
-        content = _bytes(home / _VERSION)
+        content = _bytes(home / VERSION_MANIFEST)
         if content is None:
             return
         prefix, listed = self._name(home), json.loads(content)["files"]
         is_whole = all(self._there.get(f"{prefix}/{file['path']}") == file["bytes"] for file in listed)
         is_here = all((home / file["path"]).is_file() for file in listed)  # of most versions only the manifest is
-        if not is_here or (self._said.get(f"{prefix}/{_VERSION}") == content and is_whole):
+        if not is_here or (self._said.get(f"{prefix}/{VERSION_MANIFEST}") == content and is_whole):
             return
         files = {self._name(path): path for path in sorted(home.rglob("*")) if path.is_file()}
-        self._put({name: path for name, path in files.items() if name != f"{prefix}/{_VERSION}"})
-        self._say(f"{prefix}/{_VERSION}", content)
+        self._put({name: path for name, path in files.items() if name != f"{prefix}/{VERSION_MANIFEST}"})
+        self._say(f"{prefix}/{VERSION_MANIFEST}", content)
 
     def _push_small(self, which: re.Pattern[str]) -> None:
         """Write the small files of one kind that have changed, and delete those that are gone; CURRENT after all."""
-        found = {
-            name: path
-            for pattern in ("runs/*/*.json", "datasets/*/*")
-            for path in self.path.glob(pattern)
-            if path.is_file() and which.fullmatch(name := self._name(path))
-        }
+        found = {name: path for path in list_small_files(self.path) if which.fullmatch(name := self._name(path))}
         for name in sorted(found, key=lambda name: (name.endswith("/CURRENT"), name)):
             content = found[name].read_bytes()
             if self._said.get(name) != content:
@@ -265,9 +260,11 @@ class Mirror:
 
     def _push_caches(self) -> None:
         """Write the files that are new or replaced here, then delete those that were compacted or pruned away."""
-        here = [path for path in sorted(self.path.glob("cache/*/*/*")) if _CACHE.fullmatch(self._name(path))]
+        here = [
+            path for path in sorted(cache_folder(self.path).glob("*/*/*")) if CACHE_FILE.fullmatch(self._name(path))
+        ]
         self._put({self._name(path): path for path in here if not self._is_there(path)})
-        for folder in sorted({*(path.parent for path in here), *self.path.glob("cache/*/*/")}):
+        for folder in sorted({*(path.parent for path in here), *list_caches(self.path)}):
             gone = [
                 name
                 for each in _synced(folder)
@@ -283,14 +280,14 @@ class Mirror:
     def _push_logs(self) -> None:
         logs = [
             path
-            for path in sorted(self.path.glob("runs/*/**/*"))
+            for path in sorted(runs_folder(self.path).glob("*/**/*"))
             if path.is_file() and (path.stat().st_mtime >= self._since or not self._is_there(path))
         ]
         self._put(
             {
                 name: path
                 for path in logs
-                if not _RUN.fullmatch(name := self._name(path)) and not path.name.startswith(".")
+                if not RUN.fullmatch(name := self._name(path)) and not path.name.startswith(".")
             }
         )
 
@@ -318,55 +315,11 @@ class Mirror:
         return path.is_file() and self._there.get(self._name(path)) == path.stat().st_size
 
 
-class _Slot:
-    """The slot of a lease on a remote."""
-
-    poll = SETTLE
-
-    def __init__(self, remote: Remote) -> None:
-        self._remote = remote
-
-    def __str__(self) -> str:
-        return self._remote.uri
-
-    def read(self) -> bytes | None:
-        return self._remote.look(_LEASE)
-
-    def take(self, facts: Mapping[str, Any], found: bytes | None) -> bool:
-        content = _json(facts)
-        if found is None and not self._remote.create(_LEASE, content):
-            return False
-        if found is not None:
-            self._remote.write(_LEASE, content)
-        time.sleep(self.poll)  # another may have written at the same time: the last one has it
-        return self.read() == content
-
-    def write(self, facts: Mapping[str, Any]) -> None:
-        self._remote.write(_LEASE, _json(facts))
-
-    def remove(self) -> None:
-        self._remote.delete([_LEASE])
-
-    def guarded(self) -> nullcontext[None]:
-        return nullcontext()
-
-
-def _json(value: object) -> bytes:
-    return json.dumps(value, indent=1, sort_keys=True).encode()
-
-
 def _bytes(path: Path) -> bytes | None:
     try:
         return path.read_bytes()
     except FileNotFoundError:
         return None
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_bytes(content)
-    partial.replace(path)
 
 
 def _synced(folder: Path) -> dict[str, int]:

@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from jobs.store.tables import file_sha256
+from jobs.store.files import file_sha256
 from pipeline.locations import open_file_system, told
 from schemas.errors import EngineError
 

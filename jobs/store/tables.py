@@ -8,105 +8,74 @@ A stage that breaks half-way leaves a directory without a manifest: no reader se
 
 from __future__ import annotations
 
-import functools
-import hashlib
 import json
-import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-import pyarrow.compute as pc
-import pyarrow.dataset as ds
-
+from jobs.store.files import describe_files, file_sha256, write_json
+from jobs.store.layout import MANIFEST, PUSHING, output_folder
 from schemas.errors import EngineError, ShardError
 
-if TYPE_CHECKING:
-    from jobs.store.mirror import Mirror
 
-MANIFEST, PUSHING = "_manifest.json", "_pushing.json"
-_CHUNK = 1 << 20
+class Backing(Protocol):
+    """What stands behind a workspace whose home is elsewhere; the workspace's folder mirrors it."""
 
+    @property
+    def uri(self) -> str:
+        """The workspace's URI."""
+        ...
 
-def digest_of(value: object) -> str:
-    """Return a 32-digit hash of plain JSON data."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    def held(self, command: str) -> AbstractContextManager[None]:
+        """Hold the lease of the workspace: the folder is brought up to date before, and the other side after."""
+        ...
 
+    def look(self) -> None:
+        """Bring the folder up to date for a reader."""
+        ...
 
-def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file, read in chunks."""
-    found = hashlib.sha256()
-    with path.open("rb") as handle:
-        while chunk := handle.read(_CHUNK):
-            found.update(chunk)
-    return found.hexdigest()
+    def push_output(self, home: Path) -> None:
+        """Write a stage output that is complete here."""
+        ...
 
+    def pull_output(self, home: Path, name: str) -> None:
+        """Read the files of one complete output."""
+        ...
 
-def directory_digest(path: Path) -> str:
-    """Return a hash over names and contents of every file below a directory: the identity of a model.
+    def pull_version(self, home: Path) -> None:
+        """Read the files of a published version."""
+        ...
 
-    A process reads the files once, for as long as none is replaced.
-    """
-    return _directory_digest(path, directory_stamp(path))
+    def pull_caches(self) -> None:
+        """Read what the caches have there and not here."""
+        ...
 
+    def delete(self, home: Path) -> None:
+        """Delete a directory there."""
+        ...
 
-@functools.lru_cache(maxsize=32)
-def _directory_digest(path: Path, _: object) -> str:
-    files = [(file.relative_to(path).as_posix(), file_sha256(file)) for file in _files(path)]
-    return digest_of(files)
+    def orphans(self) -> list[Path]:
+        """Return the directories that a killed command left there."""
+        ...
 
-
-def directory_stamp(path: Path) -> tuple[tuple[str, int, int, int], ...]:
-    """Return names, sizes and times of the files below a directory: a quick sign that one of them was replaced.
-
-    A copy may bring its time of writing along; the time at which its entry changed it cannot.
-    """
-    found = ((file, file.stat()) for file in _files(path))
-    return tuple(
-        (file.relative_to(path).as_posix(), facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns)
-        for file, facts in found
-    )
-
-
-def write_json(path: Path, value: object) -> None:
-    """Write JSON so that a reader sees the old file or the whole new one."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    with partial.open("w", encoding="utf-8") as handle:
-        json.dump(value, handle, indent=1, sort_keys=True, ensure_ascii=False)
-        handle.write("\n")
-        handle.flush()
-        os.fsync(handle.fileno())
-    partial.replace(path)
-
-
-def _files(path: Path) -> Iterator[Path]:
-    """Yield the data files below a directory, in order; Spark's markers and checksum twins are no data."""
-    for file in sorted(path.rglob("*")):
-        if file.is_file() and not file.name.startswith((".", "_SUCCESS")) and file.name != MANIFEST:
-            yield file
-
-
-def describe_files(home: Path) -> list[dict[str, Any]]:
-    """Return path, bytes and SHA-256 of the data files below a directory."""
-    return [
-        {"path": file.relative_to(home).as_posix(), "bytes": file.stat().st_size, "sha256": file_sha256(file)}
-        for file in _files(home)
-    ]
+    def measured(self, home: Path) -> tuple[int, int]:
+        """Return files and bytes of a directory there."""
+        ...
 
 
 class Store:
     """The tables of one workspace, on a local or mounted file system; with a mirror, that of a remote one."""
 
-    def __init__(self, workspace: Path, mirror: Mirror | None = None) -> None:
+    def __init__(self, workspace: Path, mirror: Backing | None = None) -> None:
         """Open (and if need be make) the workspace."""
         self.workspace, self.mirror = workspace, mirror
         self._verified: set[Path] = set()
 
     def home(self, stage: str, fingerprint: str) -> Path:
         """Return the directory of one stage output."""
-        return self.workspace / "tables" / stage / fingerprint
+        return output_folder(self.workspace, stage, fingerprint)
 
     def manifest(self, stage: str, fingerprint: str) -> dict[str, Any] | None:
         """Return the manifest, or None when the output is not complete.
@@ -189,16 +158,3 @@ class Store:
                     raise ShardError(f"{path} is damaged or missing; try deleting {home.parent} and building again")
             self._verified.add(home)
         return home
-
-
-def count_rows(path: Path, with_reasons: bool) -> dict[str, Any]:
-    """Return the rows of a Parquet directory, and for tables with a drop_reason the count of each ("kept" = null)."""
-    found = ds.dataset(path, format="parquet")
-    if not with_reasons:
-        return {"rows": found.count_rows()}
-    reasons: dict[str, int] = {}
-    for batch in found.to_batches(columns=["drop_reason"]):
-        for pair in pc.value_counts(batch.column(0)).to_pylist():
-            name = pair["values"] or "kept"
-            reasons[name] = reasons.get(name, 0) + int(pair["counts"])
-    return {"rows": sum(reasons.values()), "reasons": dict(sorted(reasons.items()))}

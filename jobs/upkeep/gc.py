@@ -20,20 +20,37 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from jobs.cache.few_shots import SHOTS
-from jobs.cache.parts import SCORES, VECTORS
-from jobs.cache.teachers import TEACHERS
 from jobs.release.history import current_version, read_history, write_history
 from jobs.runtime.workspace import Workspace
-from jobs.store.mirror import Mirror
-from jobs.store.tables import MANIFEST
+from jobs.store.layout import (
+    DATASET,
+    JOURNALS,
+    LEFT_BY_PUBLISH,
+    MANIFEST,
+    POINTER,
+    SCORES,
+    SHOTS,
+    TEACHERS,
+    TRAINING,
+    VECTORS,
+    VERSION_MANIFEST,
+    cache_folder,
+    dataset_folder,
+    datasets_folder,
+    list_builds,
+    list_datasets,
+    list_outputs,
+    list_versions,
+    output_folder,
+    runs_folder,
+    scratch_folder,
+)
+from jobs.store.tables import Backing
 from jobs.upkeep.prune_caches import prune_caches
 from schemas.errors import EngineError, RecipeError, rule
 
 KEEP = 7
-REPLIES = "replies"  # the journal's folder
 VERSION, OUTPUT, LEFTOVER = "versions", "stage outputs", "leftovers"
-_LEFT_BY_PUBLISH = (".partial-*", ".damaged-*", ".removed-*", ".CURRENT.*")
 
 
 @dataclass(frozen=True)
@@ -58,8 +75,8 @@ def find_garbage(workspaces: Sequence[Workspace], keep: int = KEEP) -> list[Garb
     needed = {version for build in builds if (version := _find_version(root, build))}
     old: set[Path] = set()
     for place in workspaces:
-        old |= set(_find_old_versions(root / "datasets" / place.recipe.name, keep)) - needed
-    for home in sorted((root / "datasets").glob("*/")):
+        old |= set(_find_old_versions(dataset_folder(root, place.recipe.name), keep)) - needed
+    for home in list_datasets(root):
         builds += [entry.stages for entry in read_history(home) if home / entry.version not in old]
     kept = {(stage, fingerprint) for build in builds for stage, fingerprint in build.items()}
     unfinished = [] if mirror is None else [path for path in mirror.orphans() if not path.exists()]
@@ -67,17 +84,13 @@ def find_garbage(workspaces: Sequence[Workspace], keep: int = KEEP) -> list[Garb
         _measure(kind, path, mirror)
         for kind, path in [
             *((VERSION, path) for path in sorted(old)),
-            *(
-                (OUTPUT, path)
-                for path in sorted((root / "tables").glob("*/*/"))
-                if (path.parent.name, path.name) not in kept
-            ),
+            *((OUTPUT, path) for path in list_outputs(root) if (path.parent.name, path.name) not in kept),
             *((LEFTOVER, path) for path in [*_find_leftovers(root, kept), *unfinished]),
         ]
     ]
 
 
-def remove_garbage(found: Iterable[Garbage], mirror: Mirror | None = None) -> None:
+def remove_garbage(found: Iterable[Garbage], mirror: Backing | None = None) -> None:
     """Delete it. Raises: EngineError when the file system refuses; what is left is found again the next time."""
     for each in found:
         try:
@@ -110,7 +123,7 @@ def size_text(size: float) -> str:
 
 
 def _read_latest_builds(root: Path) -> Iterator[Mapping[str, str]]:
-    for path in sorted((root / "runs").glob("*/stages.json")):
+    for path in list_builds(root):
         try:
             yield json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
@@ -119,17 +132,17 @@ def _read_latest_builds(root: Path) -> Iterator[Mapping[str, str]]:
 
 def _find_version(root: Path, build: Mapping[str, str]) -> Path | None:
     """Return the directory of the version that a build made, None when it made none."""
-    pointer = root / "tables" / "publish" / build.get("publish", "none") / "dataset" / "dataset.json"
+    pointer = output_folder(root, "publish", build.get("publish", "none")) / DATASET / POINTER
     if not pointer.is_file():
         return None
     found = json.loads(pointer.read_text(encoding="utf-8"))
-    return root / "datasets" / str(found["name"]) / str(found["version"])
+    return dataset_folder(root, str(found["name"])) / str(found["version"])
 
 
 def _find_old_versions(home: Path, keep: int) -> list[Path]:
     """Return the versions beyond the ``keep`` latest, never CURRENT; one of no history is older than those in it."""
     order = [entry.version for entry in read_history(home)]
-    there = [path for path in home.glob("[!.]*/") if (path / "manifest.json").is_file()]
+    there = [path for path in list_versions(home) if (path / VERSION_MANIFEST).is_file()]
     latest_first = sorted(
         there, key=lambda path: (order.index(path.name) if path.name in order else -1, path.name), reverse=True
     )
@@ -145,24 +158,24 @@ def _find_leftovers(root: Path, kept: set[tuple[str, str]]) -> list[Path]:
         [
             *(
                 path
-                for path in (root / "tables").glob("*/*/")
+                for path in list_outputs(root)
                 if (path.parent.name, path.name) in kept and not (path / MANIFEST).is_file()
             ),
-            *(root / "scratch").glob("*"),
+            *scratch_folder(root).glob("*"),
             *(
                 path
-                for kind in (VECTORS, SCORES, REPLIES, TEACHERS, SHOTS)
+                for kind in (VECTORS, SCORES, JOURNALS, TEACHERS, SHOTS)
                 for pattern in (".*", "*/.*")
-                for path in (root / "cache" / kind).glob(pattern)
+                for path in cache_folder(root, kind).glob(pattern)
             ),
-            *(path for name in _LEFT_BY_PUBLISH for path in (root / "datasets").glob(f"*/{name}")),
-            *(path for path in (root / "cache" / "training").glob("*") if path.name not in fingerprints),
-            *(path for name in (".*.json.*", "*/.*.json.*") for path in (root / "runs").glob(name)),
+            *(path for name in LEFT_BY_PUBLISH for path in datasets_folder(root).glob(f"*/{name}")),
+            *(path for path in cache_folder(root, TRAINING).glob("*") if path.name not in fingerprints),
+            *(path for name in (".*.json.*", "*/.*.json.*") for path in runs_folder(root).glob(name)),
         ]
     )
 
 
-def _measure(kind: str, path: Path, mirror: Mirror | None) -> Garbage:
+def _measure(kind: str, path: Path, mirror: Backing | None) -> Garbage:
     there = (0, 0) if mirror is None else mirror.measured(path)
     if there[0]:
         return Garbage(kind, path, *there)
@@ -201,7 +214,7 @@ def _prune(workspaces: Sequence[Workspace], gone: set[Path], dry: bool) -> list[
     store, root = workspaces[0].store, workspaces[0].path
     if store.mirror:
         store.mirror.pull_caches()
-    if not any((root / "cache" / kind).is_dir() for kind in (VECTORS, SCORES, REPLIES)):
+    if not any(cache_folder(root, kind).is_dir() for kind in (VECTORS, SCORES, JOURNALS)):
         return []
     open_builds = [place.recipe.name for place in workspaces if place.manifest("publish") is None]
     if open_builds:

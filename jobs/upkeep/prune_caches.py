@@ -18,7 +18,8 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from jobs.cache.parts import open_caches
-from jobs.store.tables import MANIFEST, Store
+from jobs.store.layout import JOURNALS, MANIFEST, cache_folder, list_outputs
+from jobs.store.tables import Store
 from pipeline.contract import local_frame
 from schemas.documents import DOCUMENTS
 from schemas.pairs import CONTEXTS, POSITIVES, REPLIES, SYNTHETICS
@@ -34,7 +35,7 @@ def prune_caches(spark: SparkSession, store: Store, gone: Collection[Path], dry:
     lines, root = [], store.workspace
     keys = _collect_live_keys(spark, store, gone).persist()
     try:
-        for cache in open_caches(spark, root / "cache"):
+        for cache in open_caches(spark, cache_folder(root)):
             live = cache.read()
             for key in cache.keys:
                 live = live.join(keys.withColumnRenamed("key", key), key, how="left_semi")
@@ -45,7 +46,7 @@ def prune_caches(spark: SparkSession, store: Store, gone: Collection[Path], dry:
     finally:
         keys.unpersist()
     replies = _collect_live_replies(store, gone)
-    for path in sorted((root / "cache" / "replies").glob("*/*.jsonl")):
+    for path in sorted(cache_folder(root, JOURNALS).glob("*/*.jsonl")):
         lines += _line(path.relative_to(root), *_prune_journal(path, replies, dry))
     return lines
 
@@ -55,11 +56,7 @@ def _line(path: Path, dead: int, whole: int) -> list[str]:
 
 
 def _find_tables(store: Store, stage: str, name: str, gone: Collection[Path]) -> list[Path]:
-    homes = [
-        home
-        for home in sorted((store.workspace / "tables" / stage).glob("*/"))
-        if home not in gone and (home / MANIFEST).is_file()
-    ]
+    homes = [home for home in list_outputs(store.workspace, stage) if home not in gone and (home / MANIFEST).is_file()]
     return [path for home in homes if any((path := store.fetch(stage, home.name, name)).glob("*.parquet"))]
 
 

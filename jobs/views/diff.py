@@ -15,6 +15,7 @@ from pyspark.sql import functions as F
 
 from jobs.release.history import Publication
 from jobs.runtime.workspace import Workspace
+from jobs.store.layout import VERSION_MANIFEST, dataset_folder
 from pipeline.compare.changes import ADDED, CHANGED, REMOVED, compare_documents, compare_pairs, count_changes
 from pipeline.contract import frame_of, spark_schema
 from schemas.documents import DOCUMENTS
@@ -31,7 +32,7 @@ _WHYS = 4  # reasons shown on the terminal
 
 def diff_versions(place: Workspace, before: Publication | None, after: Publication) -> dict[str, Any]:
     """Return what changed from one version to the other; without an earlier one everything is added."""
-    home = place.path / "datasets" / place.recipe.name
+    home = dataset_folder(place.path, place.recipe.name)
     stages = dict(before.stages) if before else {}
     note = None
     if before and not all(place.store.manifest(stage, stages.get(stage, "none")) for stage in _TABLES.values()):
@@ -81,7 +82,7 @@ def _compare_manifests(before: Path | None, after: Path) -> dict[str, Any]:
 
 def _read_manifest(version: Path) -> dict[str, Any]:
     try:
-        found: dict[str, Any] = json.loads((version / "manifest.json").read_text(encoding="utf-8"))
+        found: dict[str, Any] = json.loads((version / VERSION_MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ShardError(f"{version} is damaged ({error}); try deleting it and building again") from error
     return found

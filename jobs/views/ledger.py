@@ -9,7 +9,8 @@ from typing import Any
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
-from jobs.store.mirror import open_store
+from jobs.store.layout import list_builds
+from jobs.store.open import open_store
 from schemas.errors import RecipeError
 from schemas.table import Table
 
@@ -24,8 +25,7 @@ class Ledger:
         self.store = open_store(workspace)
         if self.store.mirror:
             self.store.mirror.look()
-        runs = self.store.workspace / "runs"
-        found = sorted(runs.glob(f"{recipe_name or '*'}/stages.json"), key=lambda path: path.stat().st_mtime)
+        found = sorted(list_builds(self.store.workspace, recipe_name or "*"), key=lambda path: path.stat().st_mtime)
         if not found:
             raise RecipeError(f"{workspace} must hold a build, got none; try: pairwright build RECIPE, or --workspace")
         self.stages: dict[str, str] = json.loads(found[-1].read_text(encoding="utf-8"))

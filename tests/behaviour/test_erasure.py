@@ -12,11 +12,12 @@ import pytest
 from jobs.cache.parts import Cache, VectorCache, score_cache
 from jobs.cache.replies import Journal, Written
 from jobs.cli.main import main
-from jobs.release.history import make_current
+from jobs.release.versions import make_current
 from jobs.runtime.registry import load_stage
 from jobs.runtime.runner import run_stage
 from jobs.runtime.workspace import Workspace
-from jobs.store.tables import Store, count_rows, write_json
+from jobs.store.files import count_rows, write_json
+from jobs.store.tables import Store
 from pipeline.index.encode import encode_texts
 from pipeline.ingest.erase import erase_judgements, id_frame, read_erased
 from pipeline.label.config import LabelConfig

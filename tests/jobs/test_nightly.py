@@ -9,14 +9,16 @@ import pytest
 
 from jobs import nightly
 from jobs.cli.main import main
-from jobs.publish import publish_version
-from jobs.release.history import Publication, current_version, make_current, roll_back
+from jobs.release.history import Publication, current_version
+from jobs.release.rollback import roll_back
+from jobs.release.versions import make_current, publish_version
 from jobs.runtime import registry
-from jobs.runtime.artefacts import DATASET, POINTER
 from jobs.runtime.stage import Stage
 from jobs.runtime.stage_run import StageRun
 from jobs.runtime.workspace import Workspace
-from jobs.store.tables import Store, count_rows, digest_of, write_json
+from jobs.store.files import count_rows, digest_of, write_json
+from jobs.store.layout import DATASET, POINTER
+from jobs.store.tables import Store
 from jobs.views import report
 from jobs.views.diff import diff_lines, diff_versions
 from pipeline.recipe import load_recipe

@@ -15,8 +15,9 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from jobs.publish import is_sound, run
-from jobs.release.history import CURRENT, HISTORY
+from jobs.publish import run
+from jobs.release.versions import is_sound
+from jobs.store.layout import CURRENT, HISTORY
 from pipeline.assemble.config import AssembleConfig
 from pipeline.compare.config import AuditConfig
 from schemas.documents import DOCUMENTS, EVAL_CORPUS, EVAL_QRELS, EVAL_QUERIES

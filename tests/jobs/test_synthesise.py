@@ -10,9 +10,9 @@ from pyspark.sql import functions as F
 
 import jobs.llm.generate as writer
 import jobs.synthesise as stage
-from jobs.cache.few_shots import SHOTS
 from jobs.engines.lucene import build_lucene, in_order
 from jobs.runtime.stage_run import StageRun
+from jobs.store.layout import SHOTS
 from pipeline.contract import frame_of
 from pipeline.guard.config import GuardConfig
 from pipeline.ids import hash_id

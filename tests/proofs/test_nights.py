@@ -18,10 +18,9 @@ import pyarrow.dataset as ds
 import pytest
 import yaml
 
-from jobs.cache.few_shots import SHOTS
-from jobs.cache.teachers import TEACHERS
 from jobs.runtime.registry import stages_until
 from jobs.runtime.workspace import Workspace
+from jobs.store.layout import SHOTS, TEACHERS
 from pipeline.recipe import load_recipe
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -18,9 +18,9 @@ import numpy.typing as npt
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
-from jobs.contracts.checkpoint import FOLDER, INDEX
 from jobs.runtime.registry import STAGES
 from jobs.runtime.workspace import Workspace
+from jobs.store.layout import DOCS, DOCS_INDEX
 from schemas.documents import DOCUMENTS, DUPLICATES, REJECTS
 from schemas.errors import ShardError
 from schemas.mining import VERDICTS
@@ -105,8 +105,8 @@ def load_report(workspace: Workspace) -> ReportData:
     data.examples = _examples(places)
     data.training = {name: log for name in ("train1", "train2") if (log := _training(places, name))}
     data.evaluation = _evaluation(places)
-    if (workspace.logs / FOLDER / INDEX).is_file():
-        data.docs = f"{FOLDER}/{INDEX}"
+    if (workspace.logs / DOCS / DOCS_INDEX).is_file():
+        data.docs = f"{DOCS}/{DOCS_INDEX}"
     return data
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from jobs.cache.few_shots import SHOTS, ShotShelf
-from jobs.store.mirror import _CACHE, SYNCED
-from jobs.store.tables import write_json
+from jobs.cache.few_shots import ShotShelf
+from jobs.store.files import write_json
+from jobs.store.layout import CACHE_FILE, SHOTS, SYNCED
 
 KEPT = [("domain", 1, "query", "doc", "negative", "shown"), ("domain", 2, "query2", "doc2", None, "shown2")]
 
@@ -57,7 +57,7 @@ def test_only_the_last_are_kept_under_another_name(shelf: ShotShelf) -> None:
 
 def test_a_mirror_carries_them_and_its_list_beside_them_stays(shelf: ShotShelf, tmp_path: Path) -> None:
     (path,) = shelf.home.iterdir()
-    assert re.fullmatch(_CACHE, path.relative_to(tmp_path).as_posix())
+    assert re.fullmatch(CACHE_FILE, path.relative_to(tmp_path).as_posix())
     write_json(shelf.home / SYNCED, {path.name: path.stat().st_size})
     shelf.keep(KEPT[:1])
     assert (shelf.home / SYNCED).is_file()

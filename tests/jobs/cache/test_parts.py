@@ -13,7 +13,7 @@ from safetensors.numpy import load_file, save_file
 from jobs.cache import parts as cache_module
 from jobs.cache.parts import Cache, VectorCache, score_cache
 from jobs.engines.encoder import OpenEncoder, SentenceEncoder
-from jobs.store.tables import directory_digest
+from jobs.store.files import directory_digest
 from pipeline.index.config import EncoderConfig
 from pipeline.index.encode import encode_texts
 from pipeline.label.teacher import score_pairs

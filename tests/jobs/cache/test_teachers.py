@@ -7,7 +7,7 @@ import pytest
 
 from jobs.cache.teachers import TeacherShelf
 from jobs.engines.cross_encoder import Lesson
-from jobs.store.mirror import SYNCED
+from jobs.store.layout import SYNCED
 
 LESSONS = [Lesson(f"query {i}", f"text {i}", float(i % 2)) for i in range(20)]
 ONE_CHANGED = [*LESSONS[:-1], Lesson("query 19", "another text", 1.0)]

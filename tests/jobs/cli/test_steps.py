@@ -16,7 +16,7 @@ import pytest
 from jobs.cli.main import main
 from jobs.cli.steps import STEPS, find_documents, read_settings
 from jobs.runtime.workspace import Workspace
-from jobs.store.tables import file_sha256
+from jobs.store.files import file_sha256
 from pipeline.ingest.files import formats_in
 from schemas.errors import RecipeError
 

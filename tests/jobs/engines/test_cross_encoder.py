@@ -7,7 +7,7 @@ import pytest
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
 from jobs.engines.cross_encoder import Lesson, OpenScorer, TransformerScorer, train_teacher
-from jobs.store.tables import directory_digest
+from jobs.store.files import directory_digest
 from pipeline.label.config import LabelConfig
 from schemas.errors import EngineError, RecipeError
 

@@ -13,7 +13,7 @@ import pytest
 
 from jobs.engines import encoder as module
 from jobs.engines.encoder import OpenEncoder, SentenceEncoder
-from jobs.store.tables import directory_digest
+from jobs.store.files import directory_digest
 from pipeline.index.config import EncoderConfig
 from pipeline.index.encode import encode_texts
 from schemas.errors import EngineError, RecipeError

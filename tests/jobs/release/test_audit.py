@@ -12,11 +12,11 @@ import pytest
 
 from jobs import nightly, publish
 from jobs.cli.main import main
-from jobs.release.history import CURRENT, HISTORY, current_version
+from jobs.release.history import current_version
 from jobs.runtime import registry, workspace
-from jobs.runtime.artefacts import DATASET
 from jobs.runtime.stage import Stage
 from jobs.runtime.stage_run import StageRun
+from jobs.store.layout import CURRENT, DATASET, HISTORY
 from jobs.views import report
 from pipeline.contract import frame_of
 from schemas.documents import DOCUMENTS, EVAL_CORPUS, EVAL_QRELS, EVAL_QUERIES

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from jobs.cli.main import main
-from jobs.release.history import current_version, is_withdrawn, make_current, read_history, roll_back
+from jobs.release.history import current_version, is_withdrawn, read_history
+from jobs.release.rollback import roll_back
+from jobs.release.versions import make_current
 from schemas.errors import RecipeError, ShardError
 
 
@@ -37,7 +39,7 @@ def test_a_clock_that_jumps_changes_no_order(tmp_path: Path, monkeypatch: pytest
         def now(cls, zone: tzinfo) -> datetime:
             return datetime(2026, 3, 1, cls.hour, tzinfo=zone)
 
-    monkeypatch.setattr("jobs.release.history.datetime", Clock)
+    monkeypatch.setattr("jobs.release.versions.datetime", Clock)
     for Clock.hour, version in ((12, "a"), (3, "b"), (23, "c"), (1, "d")):
         publish(tmp_path, version)
     assert [entry.at[11:13] for entry in read_history(tmp_path)] == ["12", "03", "23", "01"]
@@ -81,7 +83,7 @@ def test_a_rollback_that_is_killed_before_the_swap_is_repeated_not_undone(
 ) -> None:
     publish(tmp_path, "a", "b")
     with monkeypatch.context() as broken:
-        broken.setattr("jobs.release.history.swap", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        broken.setattr("jobs.release.rollback.swap", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             roll_back(tmp_path)
     assert current_version(tmp_path) == "b"

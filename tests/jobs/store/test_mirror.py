@@ -12,20 +12,20 @@ from typing import Any
 import fsspec
 import pytest
 
-from jobs.cache.teachers import TEACHERS, TeacherShelf
+from jobs.cache.teachers import TeacherShelf
 from jobs.cli.main import main
 from jobs.engines.cross_encoder import Lesson
-from jobs.publish import publish_version
 from jobs.release.history import current_version
+from jobs.release.versions import publish_version
 from jobs.runtime import registry
-from jobs.runtime.artefacts import DATASET, POINTER
 from jobs.runtime.stage import Stage
 from jobs.runtime.stage_run import StageRun
 from jobs.runtime.workspace import Workspace
-from jobs.store import mirror
-from jobs.store.mirror import SYNCED, open_store
+from jobs.store.files import digest_of, file_sha256, write_json
+from jobs.store.layout import DATASET, MANIFEST, POINTER, SYNCED, TEACHERS
 from jobs.store.object_store import MIRRORS, Remote, mirror_folder
-from jobs.store.tables import MANIFEST, digest_of, file_sha256, write_json
+from jobs.store.open import open_store
+from jobs.store.remote_lease import RemoteSlot
 from jobs.views import report
 from pipeline.recipe import load_recipe
 from schemas.errors import EngineError, RecipeError
@@ -140,7 +140,7 @@ class House:
 
 @pytest.fixture
 def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
-    monkeypatch.setattr(mirror._Slot, "poll", 0.0)
+    monkeypatch.setattr(RemoteSlot, "poll", 0.0)
     found = House(tmp_path, monkeypatch)
     yield found
     with suppress(FileNotFoundError):

@@ -7,7 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from jobs.store.tables import Store, count_rows, digest_of, directory_digest, write_json
+from jobs.store.files import count_rows, digest_of, directory_digest, write_json
+from jobs.store.tables import Store
 from schemas.errors import EngineError, ShardError
 
 
@@ -89,7 +90,7 @@ def test_a_model_is_read_once_until_a_file_is_replaced_even_by_one_of_the_same_s
     model.write_bytes(b"abc")
     first = directory_digest(model.parent)
     with monkeypatch.context() as patch:
-        patch.setattr("jobs.store.tables.file_sha256", lambda path: pytest.fail(f"{path} was read again"))
+        patch.setattr("jobs.store.files.file_sha256", lambda path: pytest.fail(f"{path} was read again"))
         assert directory_digest(model.parent) == first
     other.write_bytes(b"abd")
     shutil.copystat(model, other)

@@ -6,9 +6,12 @@ from pathlib import Path
 import pytest
 
 from jobs.cli.main import main
-from jobs.release.history import current_version, make_current, read_history, roll_back
+from jobs.release.history import current_version, read_history
+from jobs.release.rollback import roll_back
+from jobs.release.versions import make_current
 from jobs.runtime.workspace import Workspace
-from jobs.store.tables import Store, write_json
+from jobs.store.files import write_json
+from jobs.store.tables import Store
 from jobs.upkeep.gc import describe_garbage, find_garbage, remove_garbage, size_text
 from pipeline.recipe import load_recipe
 from schemas.errors import RecipeError

@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs.release.shards import arrow_schema
-from jobs.store.tables import Store, count_rows
+from jobs.store.files import count_rows
+from jobs.store.tables import Store
 from jobs.views.report import render_report, write_report
 from jobs.views.report.charts import histogram, line_chart
 from jobs.views.report.data import ReportData, load_report

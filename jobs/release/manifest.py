@@ -1,0 +1,132 @@
+"""What a dataset version says of itself; the digest of that is its name. It holds no clock and no machine path."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow.dataset as ds
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from jobs.runtime.registry import stages_until
+from jobs.runtime.stage import Run
+from jobs.store.files import digest_of, directory_digest
+from jobs.store.tables import Store
+from pipeline.compare.drift import describe_examples, describe_verdicts, statistics
+from pipeline.contract import kept
+from pipeline.locations import is_uri
+from schemas.documents import DOCUMENTS
+from schemas.mining import VERDICTS
+from schemas.pairs import REPLIES
+
+SECTIONS = (
+    "sources",
+    "evaluation",
+    "dedupe",
+    "holdout",
+    "guard",
+    "bucket",
+    "pair",
+    "encoder",
+    "synthesise",
+    "mine",
+    "label",
+    "judge",
+    "assemble",
+)
+_LICENCES = 100  # rows of the table of sources and licences
+_VERSION_DIGITS = 16
+
+
+def describe_version(
+    run: Run, examples: DataFrame, shards: list[dict[str, Any]], evals: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """Return what the version says of itself, its name among it."""
+    recipe = run.recipe
+    body = {
+        "name": recipe.name,
+        "format": 1,
+        "seed": recipe.seed,
+        "recipe": {name: _without_places(recipe.section(name)) for name in SECTIONS},
+        "files": [*evals, *shards],
+        "rows": _row_counts(examples),
+        "sources": _sources(run.read(DOCUMENTS)),
+        "funnel": _funnel(run),
+        "models": _models(run),
+        "statistics": _statistics(run, examples),
+    }
+    return {**body, "version": digest_of(body)[:_VERSION_DIGITS]}
+
+
+def _without_places(value: Any) -> Any:
+    """Return recipe data with paths cut to their last part, and without the address of a server."""
+    if isinstance(value, Mapping):
+        places = {key: Path(each).name for key, each in value.items() if key == "path" and is_uri(str(each))}
+        hidden = dict.fromkeys(value.keys() & {"url", "api_key_env"})
+        return {key: _without_places(each) for key, each in value.items()} | places | hidden
+    if isinstance(value, list | tuple):
+        return [_without_places(each) for each in value]
+    return Path(value).name if isinstance(value, str) and os.path.isabs(value) else value  # noqa: PTH117
+
+
+def _row_counts(examples: DataFrame) -> list[dict[str, Any]]:
+    """Return batches and rows by stage, task and domain."""
+    keys = ["stage", "task", "domain"]
+    counted = (
+        kept(examples)
+        .groupBy(*keys)
+        .agg(
+            F.count_distinct("batch").alias("batches"),
+            F.count("*").alias("rows"),
+            F.sum(F.size("negative_ids")).alias("negatives"),
+        )
+    )
+    return [row.asDict() for row in counted.orderBy(*keys).collect()]
+
+
+def _statistics(run: Run, examples: DataFrame) -> dict[str, Any]:
+    """Return what the next version is compared with."""
+    stages = [row.asDict() for row in describe_examples(examples).collect()]
+    return statistics(stages, describe_verdicts(run.read(VERDICTS)).collect()[0].asDict())
+
+
+def _sources(documents: DataFrame) -> list[dict[str, Any]]:
+    """Return kept documents by source and licence, most first."""
+    counted = (
+        kept(documents)
+        .groupBy("source", F.coalesce("license", F.lit("not stated")).alias("license"))
+        .agg(F.count("*").alias("documents"), F.sum("chars").alias("characters"))
+    )
+    largest = counted.orderBy(F.desc("documents"), "source", "license").limit(_LICENCES)
+    return [row.asDict() for row in largest.collect()]
+
+
+def _funnel(run: Run) -> dict[str, dict[str, dict[str, int]]]:
+    """Return the counts by drop_reason of every table that the stages before this one wrote."""
+    store, found = Store(run.workspace_dir), {}
+    for name in stages_until("publish")[:-1]:
+        manifest = store.manifest(name, run.fingerprint_of(name))
+        outputs = manifest["outputs"] if manifest else {}
+        found[name] = {table: dict(facts["reasons"]) for table, facts in outputs.items() if "reasons" in facts}
+    return {name: tables for name, tables in found.items() if tables}
+
+
+def _models(run: Run) -> dict[str, Any]:
+    """Return the digests of the models that decided what is in the dataset."""
+    encoder = run.recipe.model_path(run.recipe.encoder.model)
+    return {
+        "encoder": directory_digest(encoder),
+        "teacher": _distinct(run.source_of(VERDICTS), "teacher_model"),
+        "writer": _distinct(run.source_of(REPLIES), "model"),
+    }
+
+
+def _distinct(path: Path, column: str) -> list[str]:
+    """Return the values of a column with few of them, read a batch at a time."""
+    found: set[str] = set()
+    for batch in ds.dataset(path, format="parquet").to_batches(columns=[column]):
+        found.update(value for value in batch.column(0).unique().to_pylist() if value)
+    return sorted(found)
