@@ -7,102 +7,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from jinja2 import Template
+
 from schemas.shards import SHARDS
 
 _DOMAINS = 30  # rows of the table of domains; the rest is summed up
-
-_TEMPLATE = """---
-pretty_name: {name}
-tags:
-- pairwright
-- sentence-transformers
-- text-embeddings
-task_categories:
-- sentence-similarity
-- text-retrieval
-size_categories:
-- {size}
-configs:
-{configs}
----
-
-# {name}
-
-Training data for text-embedding models, made by pairwright. Version `{version}`: the name is the digest of the
-contents, so equal versions are equal data.
-
-{counts}
-
-A row is a query with one document that answers it and, in stage 2, documents that look alike but do not answer it. A
-Parquet **row group is one planned batch**: one task{homogeneous}, no query and no document (or duplicate of it) twice,
-and no row's known answers among the other rows.
-
-## Load it
-
-```python
-from datasets import load_dataset
-
-pairs = load_dataset("path/to/this/directory", "stage1", split="train")
-negatives = load_dataset("parquet", data_files="path/to/this/directory/stage2/*.parquet", split="train")
-```
-
-A batch as planned: `pyarrow.parquet.ParquetFile(file).read_row_group(i)`. The evaluation sets under `eval/` have the
-layout of BEIR (`corpus.jsonl`, `queries.jsonl`, `qrels/test.tsv`); `manifest.json` has the SHA-256 of every file.
-
-## Columns
-
-{columns}
-
-## Where it comes from
-
-{sources}
-
-## From documents to examples
-
-Rows are never removed without a reason. Counts by reason, stage by stage:
-
-{funnel}
-
-## How the negatives were judged
-
-Candidates come from BM25 and from the nearest neighbours of an embedding model, up to the depth that the recipe names;
-a language model may have written more. Each has a probability of being a *false negative* (an answer that nobody
-labelled), estimated from its signals by a fusion calibrated on held-out labelled pairs; where those were too few, by
-its distance to the positive's score. Candidates above the tolerated rate were vetoed and stand in `known_ids`; the
-hardest of the others are the negatives, with that probability in `negative_fn`. A document that several rows of a batch
-would bring is brought by one of them: it stands against the others all the same. A teacher's score, where one was
-asked, is in `negative_teacher` (-1 = not asked).
-
-{judged}
-
-## Domains
-
-{domains}
-
-## Known limits
-
-- Unlabelled answers remain: the judge tolerates a rate of false negatives, it does not exclude them.
-- Positives taken from structure (titles, links) say what a text is about, not what a user would ask.
-- Texts written by a language model (rule `synthetic`, and negatives without a document) may be wrong or odd.
-- Near-duplicates are found by word overlap: paraphrases and translations of one text may both be here.
-- The texts keep the licences of their sources. Check them before you publish a model or this data.
-
-## Recipe
-
-Seed {seed}. Models, by digest: {models}.
-
-```json
-{recipe}
-```
-"""
+_CARD = Path(__file__).with_name("dataset_card.md")
 
 
 def write_card(path: Path, manifest: Mapping[str, Any]) -> None:
     """Write the card from the manifest alone: equal versions have equal cards."""
     rows = manifest["rows"]
     stages = sorted({row["stage"] for row in rows})
+    card = Template(_CARD.read_text(encoding="utf-8"), keep_trailing_newline=True)
     path.write_text(
-        _TEMPLATE.format(
+        card.render(
             name=manifest["name"],
             version=manifest["version"],
             seed=manifest["seed"],

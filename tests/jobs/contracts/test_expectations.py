@@ -9,7 +9,8 @@ import great_expectations.expectations as gxe
 import pytest
 
 from jobs.contracts.checkpoint import Suite, run_checkpoint
-from jobs.contracts.expectations import expectations_of, is_few, references_of
+from jobs.contracts.expectations import expectations_of, is_few
+from jobs.contracts.references import references_of
 from jobs.runtime import registry
 from jobs.runtime.registry import STAGES, load_stage
 from jobs.runtime.runner import run_stage
