@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from jobs.llm.generate import start_ahead
-from jobs.release.versions import point_current, published_by
+from jobs.release.versions import find_published, point_current
 from jobs.runtime import registry
 from jobs.runtime.artefacts import MODEL
 from jobs.runtime.runner import run_stage
@@ -86,7 +86,7 @@ def finish(workspace: Workspace, terminal: Terminal) -> None:
     """Write the report, say where things are."""
     from jobs.views.report import write_report
 
-    terminal.line(f"dataset     {workspace.display_path(published_by(workspace))}")
+    terminal.line(f"dataset     {workspace.display_path(find_published(workspace))}")
     evaluated = workspace.manifest("evaluate")
     if evaluated is not None:
         model = workspace.open_output("train2", MODEL)

@@ -9,7 +9,7 @@ from typing import Any
 
 from jobs.engines.lucene import LuceneBm25, build_lucene
 from jobs.engines.trainer import run_trainer
-from jobs.release.versions import dataset_of
+from jobs.release.versions import find_dataset
 from jobs.runtime.artefacts import EVALUATION, MODEL
 from jobs.runtime.entry import main
 from jobs.runtime.stage import Run, Stage
@@ -19,7 +19,7 @@ from schemas.errors import RecipeError
 
 def run(run: Run) -> None:
     """Write evaluation.json, and note the table that the terminal and the report show."""
-    sets = dataset_of(run) / "eval"
+    sets = find_dataset(run) / "eval"
     if not any(sets.glob("*/queries.jsonl")):
         raise RecipeError(
             "evaluation must have a set to measure on, got none; try holdout.fraction or `evaluation` in the recipe"

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from jobs.build import build_stages, finish
 from jobs.release.history import current_version, is_withdrawn, read_history
-from jobs.release.versions import point_current, published_by
+from jobs.release.versions import find_published, point_current
 from jobs.runtime.entry import add_workspace, open_workspace
 from jobs.runtime.exit_status import AUDIT_FAILED, FAILED, NIGHTLY, NOTHING_NEW, PUBLISHED, STOPPED
 from jobs.runtime.terminal import Terminal
@@ -42,7 +42,7 @@ def run_nightly(workspace: Workspace, terminal: Terminal, train: bool = False) -
         pending.unlink()
         terminal.fail(f"the audit failed, CURRENT stays at {before}: {error}")
         return AUDIT_FAILED
-    version = published_by(workspace).name
+    version = find_published(workspace).name
     if is_withdrawn(home, version):
         pending.unlink()
         terminal.line(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from jobs.engines.trainer import run_trainer
-from jobs.release.versions import dataset_of
+from jobs.release.versions import find_dataset
 from jobs.runtime.artefacts import MODEL
 from jobs.runtime.entry import main
 from jobs.runtime.stage import Run, Stage
@@ -48,7 +48,7 @@ def _train(run: Run, number: int, start: Path, out: Path) -> None:
         [
             "train",
             "--dataset",
-            str(dataset_of(run)),
+            str(find_dataset(run)),
             "--stage",
             str(number),
             "--model",

@@ -59,7 +59,7 @@ def run_checkpoint(stage: str, suites: Sequence[Suite], folder: Path) -> int:
     now = datetime.now(UTC)
     faults: list[str] = []
     held, results = 0, []
-    for suite in chain.from_iterable(map(_fetched, suites)):
+    for suite in chain.from_iterable(map(_fetch, suites)):
         name = f"{stage}-{suite.name.replace(' ', '-')}"
         for old in (folder / "results" / name, folder / "site" / "validations" / name):
             shutil.rmtree(old, ignore_errors=True)
@@ -74,7 +74,7 @@ def run_checkpoint(stage: str, suites: Sequence[Suite], folder: Path) -> int:
     return held
 
 
-def _fetched(suite: Suite) -> list[Suite]:
+def _fetch(suite: Suite) -> list[Suite]:
     """Return the suite; one of few rows as two: Spark knows the types of its columns, pandas has its values."""
     if not suite.few or isinstance(suite.frame, pd.DataFrame):
         return [suite]

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from pyspark.sql import DataFrame
 
 from jobs.contracts.checkpoint import Suite, run_checkpoint
-from jobs.contracts.references import references_of
+from jobs.contracts.references import list_references
 from pipeline.contract import spark_schema
 from schemas.table import Column, Table
 
@@ -37,8 +37,8 @@ def check_outputs(
     for table, folder in written.items():
         frame = tables[table.name]()
         as_written = frame.sparkSession.read.parquet(str(folder))  # columns and types that the files have
-        suites.append(Suite(table.name, table.key, as_written, expectations_of(table), few=is_few(folder)))
-        suites += references_of(table, frame, tables)
+        suites.append(Suite(table.name, table.key, as_written, list_expectations(table), few=is_few(folder)))
+        suites += list_references(table, frame, tables)
     return run_checkpoint(stage, suites, docs)
 
 
@@ -49,7 +49,7 @@ def is_few(folder: Path) -> bool:
     return bool(sum(each.num_rows for each in footers) <= _FEW_ROWS and size <= _FEW_BYTES)
 
 
-def expectations_of(table: Table, within: tuple[str, ...] = ()) -> list[Any]:
+def list_expectations(table: Table, within: tuple[str, ...] = ()) -> list[Any]:
     """Return what a table's contract expects of its rows; ``within`` are more columns, which belong to the key."""
     import great_expectations.expectations as gxe
 
@@ -63,11 +63,11 @@ def expectations_of(table: Table, within: tuple[str, ...] = ()) -> list[Any]:
     found: list[Any] = [gxe.ExpectTableColumnsToMatchSet(column_set=names, exact_match=True), unique]
     for column in table.columns:
         found.append(gxe.ExpectColumnValuesToBeOfType(column=column.name, type_=kinds[column.name]))
-        found += _of_values(column, table.reasons if column.name == "drop_reason" else column.choices)
+        found += _list_value_expectations(column, table.reasons if column.name == "drop_reason" else column.choices)
     return found
 
 
-def _of_values(column: Column, choices: tuple[str, ...]) -> Iterator[Any]:
+def _list_value_expectations(column: Column, choices: tuple[str, ...]) -> Iterator[Any]:
     import great_expectations.expectations as gxe
 
     if not column.nullable:

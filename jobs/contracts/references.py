@@ -11,7 +11,7 @@ from jobs.contracts.checkpoint import Suite
 from schemas.table import Reference, Table
 
 
-def references_of(table: Table, frame: DataFrame, tables: Mapping[str, Callable[[], DataFrame]]) -> list[Suite]:
+def list_references(table: Table, frame: DataFrame, tables: Mapping[str, Callable[[], DataFrame]]) -> list[Suite]:
     """Return the suite of a table's references, none where it has none; ``tables`` opens those that it may refer to.
 
     The frame has the key, and for each reference whether it is met; texts are never shuffled.

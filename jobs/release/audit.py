@@ -14,7 +14,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from jobs.contracts.checkpoint import Suite, run_checkpoint
-from jobs.contracts.expectations import expectations_of, is_few
+from jobs.contracts.expectations import is_few, list_expectations
 from pipeline.compare.config import AuditConfig
 from pipeline.compare.drift import Drift
 from pipeline.contract import frame_of
@@ -56,7 +56,7 @@ def audit_dataset(
                     "shards",
                     ("stage", *SHARDS.key, "example_id"),
                     shards,
-                    expectations_of(SHARDS, within=("stage",)),
+                    list_expectations(SHARDS, within=("stage",)),
                     few=all(is_few(home / f"stage{stage}") for stage in rows),
                 ),
                 Suite(

@@ -25,29 +25,29 @@ def write_card(path: Path, manifest: Mapping[str, Any]) -> None:
             name=manifest["name"],
             version=manifest["version"],
             seed=manifest["seed"],
-            size=_size(sum(row["rows"] for row in rows)),
-            configs="\n".join(_configs(stages)),
-            counts=_counts(rows),
-            homogeneous=_homogeneous(manifest["recipe"]["assemble"]),
-            columns=_table(["column", "type", "meaning"], ([f"`{c.name}`", c.type, c.doc] for c in SHARDS.columns)),
-            sources=_table(
+            size=_size_category(sum(row["rows"] for row in rows)),
+            configs="\n".join(_list_configs(stages)),
+            counts=_lay_out_counts(rows),
+            homogeneous=_describe_batches(manifest["recipe"]["assemble"]),
+            columns=_lay_out(["column", "type", "meaning"], ([f"`{c.name}`", c.type, c.doc] for c in SHARDS.columns)),
+            sources=_lay_out(
                 ["source", "licence", "documents", "characters"],
                 (
                     [row["source"], row["license"], f"{row['documents']:,}", f"{row['characters']:,}"]
                     for row in manifest["sources"]
                 ),
             ),
-            funnel=_funnel(manifest["funnel"]),
-            judged=_judged(manifest["funnel"]),
-            domains=_domains(rows),
-            models=", ".join(_models(manifest["models"])),
+            funnel=_lay_out_funnel(manifest["funnel"]),
+            judged=_describe_verdicts(manifest["funnel"]),
+            domains=_lay_out_domains(rows),
+            models=", ".join(_list_models(manifest["models"])),
             recipe=json.dumps(manifest["recipe"], indent=1, sort_keys=True),
         ),
         encoding="utf-8",
     )
 
 
-def _size(rows: int) -> str:
+def _size_category(rows: int) -> str:
     """Return the size category of the Hugging Face hub."""
     steps = (
         (1_000, "n<1K"),
@@ -59,32 +59,32 @@ def _size(rows: int) -> str:
     return next((name for limit, name in steps if rows < limit), "n>10M")
 
 
-def _configs(stages: Sequence[int]) -> Iterable[str]:
+def _list_configs(stages: Sequence[int]) -> Iterable[str]:
     for stage in stages:
         yield f"- config_name: stage{stage}"
         yield from ["  default: true"] if stage == stages[0] else []
         yield f"  data_files:\n  - split: train\n    path: stage{stage}/*.parquet"
 
 
-def _counts(rows: Sequence[Mapping[str, Any]]) -> str:
+def _lay_out_counts(rows: Sequence[Mapping[str, Any]]) -> str:
     tasks = {1: "pairs, negatives from the batch", 2: "pairs with judged negatives"}
     lines = []
     for stage, task in tasks.items():
         part = [row for row in rows if row["stage"] == stage]
         total, batches, negatives = (sum(row[key] for row in part) for key in ("rows", "batches", "negatives"))
         lines.append([str(stage), task, f"{total:,}", f"{batches:,}", f"{negatives:,}"])
-    return _table(["stage", "task", "examples", "batches", "negatives"], lines)
+    return _lay_out(["stage", "task", "examples", "batches", "negatives"], lines)
 
 
-def _homogeneous(assemble: Mapping[str, Any]) -> str:
+def _describe_batches(assemble: Mapping[str, Any]) -> str:
     both = assemble["homogeneous_stage1"], assemble["homogeneous_stage2"]
     if all(both):
         return ", one domain"
     return f", one domain in stage {1 if both[0] else 2}" if any(both) else ""
 
 
-def _funnel(funnel: Mapping[str, Any]) -> str:
-    return _table(
+def _lay_out_funnel(funnel: Mapping[str, Any]) -> str:
+    return _lay_out(
         ["stage", "table", "rows", "kept", "dropped, by reason"],
         (
             [
@@ -101,7 +101,7 @@ def _funnel(funnel: Mapping[str, Any]) -> str:
     )
 
 
-def _judged(funnel: Mapping[str, Any]) -> str:
+def _describe_verdicts(funnel: Mapping[str, Any]) -> str:
     reasons = funnel.get("judge", {}).get("verdicts", {})
     if not reasons:
         return "No candidate was judged in this version."
@@ -109,7 +109,7 @@ def _judged(funnel: Mapping[str, Any]) -> str:
     return f"Of {sum(reasons.values()):,} candidates: {words}."
 
 
-def _domains(rows: Sequence[Mapping[str, Any]]) -> str:
+def _lay_out_domains(rows: Sequence[Mapping[str, Any]]) -> str:
     sums: dict[str, list[int]] = {}
     for row in rows:
         sums.setdefault(row["domain"], [0, 0])[row["stage"] - 1] += row["rows"]
@@ -117,20 +117,20 @@ def _domains(rows: Sequence[Mapping[str, Any]]) -> str:
     lines = [[name, *(f"{count:,}" for count in counts)] for name, counts in largest[:_DOMAINS]]
     if rest := largest[_DOMAINS:]:
         lines.append([f"{len(rest)} more", *(f"{sum(counts[i] for _, counts in rest):,}" for i in (0, 1))])
-    return _table(["domain", "examples in stage 1", "in stage 2"], lines)
+    return _lay_out(["domain", "examples in stage 1", "in stage 2"], lines)
 
 
-def _models(models: Mapping[str, Any]) -> Iterable[str]:
+def _list_models(models: Mapping[str, Any]) -> Iterable[str]:
     for role, digests in models.items():
         each = [digests] if isinstance(digests, str) else digests
         yield f"{role} {', '.join(f'`{digest}`' for digest in each) or 'none'}"
 
 
-def _table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def _lay_out(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return a Markdown table; what would end a cell or a line is made harmless."""
     lines = [heading, ["---"] * len(heading), *rows]
-    return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
+    return "\n".join("| " + " | ".join(_escape(cell) for cell in line) + " |" for line in lines)
 
 
-def _cell(text: str) -> str:
+def _escape(text: str) -> str:
     return " ".join(str(text).replace("|", "\\|").replace("<", "&lt;").split())

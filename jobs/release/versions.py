@@ -73,7 +73,7 @@ def swap(dataset: Path, version: str) -> None:
     write_atomic(dataset / CURRENT, f"{version}\n")
 
 
-def dataset_of(run: Run) -> Path:
+def find_dataset(run: Run) -> Path:
     """Return the directory of the dataset version that the run's input stage ``publish`` made.
 
     Raises: ShardError when it has been deleted.
@@ -81,14 +81,14 @@ def dataset_of(run: Run) -> Path:
     return run.fetch_version(_version_at(run.workspace_dir, run.source_of(DATASET)))
 
 
-def published_by(workspace: Workspace) -> Path:
+def find_published(workspace: Workspace) -> Path:
     """Return the directory of the version that this build published. Raises: ShardError when it has been deleted."""
     return _version_at(workspace.path, workspace.open_output("publish", DATASET))
 
 
 def point_current(workspace: Workspace) -> Path:
     """Point ``CURRENT`` at the version that this build published, withdrawn or not, and return its directory."""
-    version = published_by(workspace)
+    version = find_published(workspace)
     make_current(version.parent, version.name, workspace.fingerprints("publish"))
     return version
 

@@ -68,7 +68,7 @@ class Workspace:
     @contextmanager
     def hold_lease(self, command: str) -> Iterator[None]:
         """Hold the lease of the workspace while ``command`` writes to it. Raises: EngineError that says who has it."""
-        with self.store.mirror.held(command) if self.store.mirror else Lease(self.path, command):
+        with self.store.mirror.hold(command) if self.store.mirror else Lease(self.path, command):
             yield
 
     def display_path(self, path: Path) -> str:

@@ -80,7 +80,7 @@ class Lease:
         """Give it back. Raises: EngineError when another process had taken it meanwhile."""
         self._done.set()
         self._thread.join()
-        with suppress(OSError, EngineError), self._slot.guarded():
+        with suppress(OSError, EngineError), self._slot.guard():
             if _token_of(self._slot.read()) == self._token:
                 self._slot.remove()
         if self._thief is not None:
@@ -99,7 +99,7 @@ class Lease:
         Out:  None when it is taken, otherwise what a holder elsewhere wrote, to be watched.
         Raises: EngineError when a process on this machine holds it.
         """
-        with self._slot.guarded():
+        with self._slot.guard():
             found = self._slot.read()
             if found is not None and found != watched:
                 holder = _facts_of(found)
@@ -113,7 +113,7 @@ class Lease:
 
     def _wait(self, watched: bytes) -> None:
         """Watch a holder on another machine: refuse when it shows a sign of life, take over when it shows none."""
-        holder = _named(_facts_of(watched))
+        holder = _describe(_facts_of(watched))
         sys.stderr.write(f"pairwright: {self._slot} is held by {holder}; waiting for a sign of life\n")
         until = time.monotonic() + self._expires
         while time.monotonic() < until:
@@ -133,7 +133,7 @@ class Lease:
         while not self._done.wait(self._beat):
             beat += 1
             with suppress(OSError, EngineError):  # a full disk or network must not end a build: it beats again
-                with self._slot.guarded():
+                with self._slot.guard():
                     found = self._slot.read()
                     if _token_of(found) == self._token:
                         self._slot.write({**self._facts, "beat": beat})
@@ -144,7 +144,7 @@ class Lease:
 
     def _refusal(self, holder: dict[str, Any]) -> EngineError:
         return EngineError(
-            f"workspace {self._slot} must be free, got one held by {_named(holder)}; try again when it has ended"
+            f"workspace {self._slot} must be free, got one held by {_describe(holder)}; try again when it has ended"
         )
 
     def _lost(self) -> EngineError:
@@ -172,7 +172,7 @@ class Slot(Protocol):
         """Delete our own lease."""
         ...
 
-    def guarded(self) -> AbstractContextManager[None]:
+    def guard(self) -> AbstractContextManager[None]:
         """Make reading and writing one step, where that is known."""
         ...
 
@@ -205,7 +205,7 @@ class _Folder:
         self._path.unlink()
 
     @contextmanager
-    def guarded(self) -> Iterator[None]:
+    def guard(self) -> Iterator[None]:
         """Make reading and writing the lease one step, where the file system knows ``flock``."""
         with (self._workspace / LEASE_GUARD).open("ab") as guard:
             with suppress(OSError):
@@ -248,9 +248,9 @@ def _token_of(found: bytes | None) -> str | None:
 
 
 def _thief_of(found: bytes | None) -> str:
-    return "it was deleted" if found is None else f"taken by {_named(_facts_of(found))}"
+    return "it was deleted" if found is None else f"taken by {_describe(_facts_of(found))}"
 
 
-def _named(holder: dict[str, Any]) -> str:
+def _describe(holder: dict[str, Any]) -> str:
     facts = {name: holder.get(name, "unknown") for name in ("host", "pid", "command", "since")}
     return f"{facts['host']}, process {facts['pid']} ({facts['command']}), since {facts['since']}"

@@ -72,12 +72,12 @@ class Mirror:
         return self.remote.uri
 
     @contextmanager
-    def held(self, command: str) -> Iterator[None]:
+    def hold(self, command: str) -> Iterator[None]:
         """Hold the remote's lease: the folder is brought up to date before, and the remote after.
 
         What failed pushes no version and moves no pointer; what was computed for the caches is kept all the same.
         """
-        with Lease(RemoteSlot(self.remote), command, REMOTE_BEAT, REMOTE_EXPIRES) as lease, self._locked(fcntl.LOCK_EX):
+        with Lease(RemoteSlot(self.remote), command, REMOTE_BEAT, REMOTE_EXPIRES) as lease, self._lock(fcntl.LOCK_EX):
             self._lease, self._since = lease, time.time()
             self.refresh()
             try:
@@ -95,13 +95,13 @@ class Mirror:
     def look(self) -> None:
         """Bring the folder up to date for a reader; while a command on this machine holds it, it is so already."""
         try:
-            with self._locked(fcntl.LOCK_EX | fcntl.LOCK_NB):
+            with self._lock(fcntl.LOCK_EX | fcntl.LOCK_NB):
                 self.refresh()
         except BlockingIOError:
             self._there = self.remote.list()
 
     @contextmanager
-    def _locked(self, how: int) -> Iterator[None]:
+    def _lock(self, how: int) -> Iterator[None]:
         with (self.path / MIRROR_LOCK).open("ab") as guard:
             fcntl.flock(guard, how)
             yield
@@ -136,7 +136,7 @@ class Mirror:
 
     def _forget(self, folder: Path) -> None:
         """Drop the files of a cache that were deleted or replaced on the remote since both sides met."""
-        known = _synced(folder)
+        known = _read_synced(folder)
         for name, size in list(known.items()):
             path = folder / name
             if self._there.get(self._name(path)) != size:
@@ -173,7 +173,7 @@ class Mirror:
             if CACHE_FILE.fullmatch(name):
                 folders.setdefault((self.path / name).parent, []).append(name)
         for folder, names in folders.items():
-            known = _synced(folder)
+            known = _read_synced(folder)
             wanted = [
                 name for name in names if not (self.path / name).is_file() and name.rpartition("/")[2] not in known
             ]
@@ -225,7 +225,7 @@ class Mirror:
         }
         return sorted((self.path / name).parent for name in found if name not in self._there)
 
-    def measured(self, home: Path) -> tuple[int, int]:
+    def measure(self, home: Path) -> tuple[int, int]:
         """Return files and bytes of a directory on the remote."""
         sizes = [size for name, size in self._there.items() if name.startswith(f"{self._name(home)}/")]
         return len(sizes), sum(sizes)
@@ -267,7 +267,7 @@ class Mirror:
         for folder in sorted({*(path.parent for path in here), *list_caches(self.path)}):
             gone = [
                 name
-                for each in _synced(folder)
+                for each in _read_synced(folder)
                 if not (folder / each).is_file() and (name := self._name(folder / each)) in self._there
             ]
             if gone:
@@ -322,7 +322,7 @@ def _bytes(path: Path) -> bytes | None:
         return None
 
 
-def _synced(folder: Path) -> dict[str, int]:
+def _read_synced(folder: Path) -> dict[str, int]:
     """Return the sizes of the files that both sides had, when they last met; nothing where the list is torn."""
     try:
         found: dict[str, int] = json.loads((folder / SYNCED).read_text(encoding="utf-8"))
@@ -333,5 +333,5 @@ def _synced(folder: Path) -> dict[str, int]:
 
 def _note(folder: Path, sizes: Mapping[str, int]) -> None:
     """Note which files of a cache both sides have."""
-    if sizes != _synced(folder):
+    if sizes != _read_synced(folder):
         write_json(folder / SYNCED, sizes)

@@ -34,7 +34,7 @@ class Remote:
 
     def list(self) -> dict[str, int]:
         """Return the bytes of every file."""
-        with self._told("read"):
+        with self._tell("read"):
             self._fs.invalidate_cache()
             try:
                 found: Mapping[str, Any] = self._fs.find(self._root, detail=True)
@@ -48,14 +48,14 @@ class Remote:
         """Return the content of small files."""
         if not names:
             return {}
-        with self._told("read"):
+        with self._tell("read"):
             paths = [self._at(name) for name in names]
             found = self._fs.cat(paths)
             return {name: found[path] for name, path in zip(names, paths, strict=True)}
 
     def look(self, name: str) -> bytes | None:
         """Return the content of one file as it is now, None where there is none."""
-        with self._told("read"):
+        with self._tell("read"):
             self._fs.invalidate_cache(self._at(name))
             try:
                 return bytes(self._fs.cat_file(self._at(name)))
@@ -65,7 +65,7 @@ class Remote:
     def write(self, name: str, content: bytes) -> None:
         """Write a small file that a reader sees whole."""
         path = self._at(name)
-        with self._told("written"):
+        with self._tell("written"):
             if self._whole:
                 self._fs.pipe_file(path, content)
                 return
@@ -77,7 +77,7 @@ class Remote:
 
     def create(self, name: str, content: bytes) -> bool:
         """Write a small file where there is none; return whether that was so, as far as the backend can tell."""
-        with self._told("written"):
+        with self._tell("written"):
             try:
                 if not self._whole:
                     self._fs.makedirs(self._at(name).rpartition("/")[0], exist_ok=True)
@@ -89,7 +89,7 @@ class Remote:
     def put(self, files: Mapping[str, Path]) -> None:
         """Write files, many at a time; whoever reads while that goes on may see half of one."""
         if files:
-            with self._told("written"):
+            with self._tell("written"):
                 self._fs.put([str(path) for path in files.values()], [self._at(name) for name in files])
 
     def get(self, files: Mapping[str, str | None], folder: Path) -> None:
@@ -102,7 +102,7 @@ class Remote:
             if files:
                 for path in partial.values():
                     path.parent.mkdir(parents=True, exist_ok=True)
-                with self._told("read"):
+                with self._tell("read"):
                     self._fs.get([self._at(name) for name in files], [str(path) for path in partial.values()])
             for name, digest in files.items():
                 if digest is not None and file_sha256(partial[name]) != digest:
@@ -118,7 +118,7 @@ class Remote:
     def delete(self, names: Sequence[str]) -> None:
         """Delete files; one that is gone already is no error."""
         if names:
-            with self._told("written"):
+            with self._tell("written"):
                 for name in names:
                     try:
                         self._fs.rm_file(self._at(name))
@@ -128,7 +128,7 @@ class Remote:
     def _at(self, name: str) -> str:
         return f"{self._root}/{name}"
 
-    def _told(self, what: str) -> AbstractContextManager[None]:
+    def _tell(self, what: str) -> AbstractContextManager[None]:
         return told(self.uri, what)
 
 

@@ -47,7 +47,7 @@ class RemoteSlot:
         """Delete our own lease."""
         self._remote.delete([LEASE])
 
-    def guarded(self) -> nullcontext[None]:
+    def guard(self) -> nullcontext[None]:
         """Do nothing: no object store makes reading and writing one step."""
         return nullcontext()
 

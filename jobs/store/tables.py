@@ -28,7 +28,7 @@ class Backing(Protocol):
         """The workspace's URI."""
         ...
 
-    def held(self, command: str) -> AbstractContextManager[None]:
+    def hold(self, command: str) -> AbstractContextManager[None]:
         """Hold the lease of the workspace: the folder is brought up to date before, and the other side after."""
         ...
 
@@ -60,7 +60,7 @@ class Backing(Protocol):
         """Return the directories that a killed command left there."""
         ...
 
-    def measured(self, home: Path) -> tuple[int, int]:
+    def measure(self, home: Path) -> tuple[int, int]:
         """Return files and bytes of a directory there."""
         ...
 

@@ -176,7 +176,7 @@ def _find_leftovers(root: Path, kept: set[tuple[str, str]]) -> list[Path]:
 
 
 def _measure(kind: str, path: Path, mirror: Backing | None) -> Garbage:
-    there = (0, 0) if mirror is None else mirror.measured(path)
+    there = (0, 0) if mirror is None else mirror.measure(path)
     if there[0]:
         return Garbage(kind, path, *there)
     files = [file for file in path.rglob("*") if file.is_file()] if path.is_dir() else [path]

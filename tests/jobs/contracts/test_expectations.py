@@ -9,8 +9,8 @@ import great_expectations.expectations as gxe
 import pytest
 
 from jobs.contracts.checkpoint import Suite, run_checkpoint
-from jobs.contracts.expectations import expectations_of, is_few
-from jobs.contracts.references import references_of
+from jobs.contracts.expectations import is_few, list_expectations
+from jobs.contracts.references import list_references
 from jobs.runtime import registry
 from jobs.runtime.registry import STAGES, load_stage
 from jobs.runtime.runner import run_stage
@@ -43,7 +43,7 @@ def document(doc_id, **changed):
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
 def test_every_table_has_a_suite_for_all_that_it_declares(table):
-    found = expectations_of(table)
+    found = list_expectations(table)
 
     def columns(kind):
         return [each.column for each in found if isinstance(each, kind)]
@@ -97,7 +97,7 @@ def test_what_breaks_a_contract_is_named_with_counts_and_keys(rows, tmp_path, fe
     with pytest.raises(AuditError) as caught:
         run_checkpoint(
             "guard",
-            [Suite("documents", DOCUMENTS.key, rows(DOCUMENTS, *BROKEN), expectations_of(DOCUMENTS), few=few)],
+            [Suite("documents", DOCUMENTS.key, rows(DOCUMENTS, *BROKEN), list_expectations(DOCUMENTS), few=few)],
             tmp_path,
         )
 
@@ -134,7 +134,7 @@ def test_nulls_types_and_columns_are_looked_at_in_the_files(spark, tmp_path, few
     with pytest.raises(AuditError) as caught:
         run_checkpoint(
             "s",
-            [Suite("t", table.key, spark.read.parquet(str(tmp_path / "t")), expectations_of(table), few=few)],
+            [Suite("t", table.key, spark.read.parquet(str(tmp_path / "t")), list_expectations(table), few=few)],
             tmp_path / "docs",
         )
 
@@ -157,7 +157,7 @@ def test_a_reference_that_leads_nowhere_is_named(rows, tmp_path):
         ("d2", "own", "q1", "near", 0.9),
         ("d1", "other", "q1", "near", 0.9),
     )
-    suites = references_of(LEAKS, leaks, {name: lambda frame=frame: frame for name, frame in frames.items()})
+    suites = list_references(LEAKS, leaks, {name: lambda frame=frame: frame for name, frame in frames.items()})
 
     with pytest.raises(AuditError) as caught:
         run_checkpoint("guard", suites, tmp_path)
