@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from schemas.config import Config, setting
 
-LOSSES = ("infonce", "cosent", "triplet", "margin_mse")
+# Loss: the file of trainer/losses that holds it.
+LOSSES = {"infonce": "contrastive", "cosent": "ranking", "triplet": "ranking", "margin_mse": "distil"}
 PRECISIONS = ("auto", "fp32", "bf16")
 
 
@@ -17,7 +18,7 @@ class StageConfig(Config):
     warmup: float = setting(0.1, "share of the steps with rising learning rate", low=0.0, high=1.0)
     weight_decay: float = setting(0.01, "AdamW weight decay", low=0.0)
     temperature: float = setting(0.05, "InfoNCE temperature: cosines are divided by it", low=0.001, high=10.0)
-    loss: str = setting("infonce", "what is minimised", choices=LOSSES)
+    loss: str = setting("infonce", "what is minimised", choices=tuple(LOSSES))
     margin: float = setting(0.2, "triplet margin, in cosine", low=0.0, high=2.0)
     negatives: int = setting(4, "mined negatives used per query (stage 2)", low=0)
     mini_batch: int = setting(32, "texts a forward pass; texts of like length share one", low=1)

@@ -11,13 +11,12 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from schemas.config import Config
 from schemas.errors import EngineError, PairwrightError, RecipeError
 from schemas.training import EvaluateConfig, TrainConfig
+from trainer.config import read_config
 
-C = TypeVar("C", bound=Config)
 LAYOUTS = ("sentence-transformers", "flagembedding", "tevatron", "beir")
 
 
@@ -42,14 +41,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _train(args: argparse.Namespace) -> None:
     from trainer.loop import Request, train
 
-    config = _read_config(args.config, TrainConfig)
+    config = read_config(args.config, TrainConfig)
     request = Request(args.dataset, args.stage, args.model, config, Path(args.out), resume=args.resume)
     summary = train(request, _print_line)
     _print_line({"done": {name: value for name, value in summary.items() if name != "config"}, "out": args.out})
 
 
 def _evaluate(args: argparse.Namespace) -> None:
-    from trainer.evaluate.evaluate import Request, evaluate, format_table
+    from trainer.evaluate.systems import Request, evaluate
+    from trainer.evaluate.table import format_table
 
     request = Request(
         evals=args.eval,
@@ -58,7 +58,7 @@ def _evaluate(args: argparse.Namespace) -> None:
         dimensions={name: _numbers(value) for name, value in _named(args.dimensions, "--dimensions").items()},
         baseline=args.baseline,
         max_length=args.max_length,
-        config=_read_config(args.config, EvaluateConfig),
+        config=read_config(args.config, EvaluateConfig),
     )
     result = evaluate(request, _print_line)
     _write_json(Path(args.out), result)
@@ -71,16 +71,6 @@ def _export(args: argparse.Namespace) -> None:
 
     counts = export_dataset(args.dataset, args.format, Path(args.out), negatives=args.negatives)
     _print_line({"done": counts, "out": args.out})
-
-
-def _read_config(path: str | None, kind: type[C]) -> C:
-    if path is None:
-        return kind.from_mapping({})
-    try:
-        given = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RecipeError(f"--config must be a readable JSON file, got {path!r} ({error})") from error
-    return kind.from_mapping(given)
 
 
 def _named(pairs: Sequence[str], option: str) -> dict[str, str]:

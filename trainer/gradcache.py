@@ -19,8 +19,9 @@ from sentence_transformers import SentenceTransformer
 from torch import Tensor
 
 from trainer.batches import Batch
-from trainer.losses.losses import Loss
-from trainer.models.bi_encoder import DOCUMENT, QUERY, Features, autocast, embed, split_by_length, tokenise
+from trainer.device import autocast
+from trainer.losses.matryoshka import Loss
+from trainer.models.bi_encoder import DOCUMENT, QUERY, Features, embed, split_by_length, tokenise
 
 
 @dataclass(frozen=True)

@@ -26,10 +26,13 @@ from schemas.training import StageConfig, TrainConfig
 from trainer.batches import collate
 from trainer.card import write_card
 from trainer.checkpoint import Position, load_checkpoint, save_checkpoint
+from trainer.device import pick_device, set_threads, uses_bf16
 from trainer.gradcache import backward
 from trainer.hard_negatives import NegativeChoice
-from trainer.losses.losses import NEEDS_TEACHER, build_loss
-from trainer.models.bi_encoder import digest_model, load_model, pick_device, set_threads, uses_bf16
+from trainer.losses.matryoshka import build_loss
+from trainer.losses.registry import needs_teacher
+from trainer.models.bi_encoder import digest_model, load_model
+from trainer.schedule import make_optimiser, rate_of
 from trainer.shards import Dataset, Example, StageShards
 
 Emit = Callable[[dict[str, Any]], None]
@@ -112,7 +115,7 @@ class Run:
         self.partial = request.out.with_name(request.out.name + ".partial")
         self.saved_length = _prepare_model(model, self.config, device)
         self.steps = min(self.stage.epochs * len(shards), self.stage.max_steps or math.inf)
-        self.optimiser = _optimiser(model, self.stage)
+        self.optimiser = make_optimiser(model, self.stage)
         self.choice = NegativeChoice(self.stage)
         self.orders: dict[int, list[int]] = {}
         self.position = self._take_up()
@@ -142,7 +145,7 @@ class Run:
                     "step": step + 1,
                     "steps": int(self.steps),
                     "loss": round(value, 6),
-                    "lr": self._rate(step),
+                    "lr": rate_of(step, int(self.steps), self.stage),
                     "examples": self.examples,
                     "seconds": round(seconds, 3),
                 }
@@ -182,7 +185,7 @@ class Run:
                 f"{examples[0].domain!r}); try a lower learning_rate, a higher temperature, or precision: fp32"
             )
         for group in self.optimiser.param_groups:
-            group["lr"] = self._rate(step)
+            group["lr"] = rate_of(step, int(self.steps), self.stage)
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
         return value, norm, len(examples)
@@ -198,12 +201,6 @@ class Run:
         last = min(step + self.choice.every, int(self.steps))
         for number in sorted({self._batch_number(at) for at in range(step, last)}):
             yield from self.shards.read(number)
-
-    def _rate(self, step: int) -> float:
-        """Return the learning rate of a step: linear up over the warm-up, then linear down to zero."""
-        warmup = round(self.steps * self.stage.warmup)
-        share = (step + 1) / warmup if step < warmup else (self.steps - step) / max(self.steps - warmup, 1)
-        return self.stage.learning_rate * share
 
     def publish(self, figures: dict[str, Any]) -> dict[str, Any]:
         """Save the model with its card and its log, and let it appear under its final name."""
@@ -256,17 +253,9 @@ def _prepare_model(model: SentenceTransformer, config: TrainConfig, device: torc
     return max(own, length)
 
 
-def _optimiser(model: SentenceTransformer, stage: StageConfig) -> torch.optim.AdamW:
-    """AdamW without weight decay on biases and norms (vectors), as is the custom since BERT."""
-    matrices = [value for value in model.parameters() if value.requires_grad and value.dim() > 1]
-    vectors = [value for value in model.parameters() if value.requires_grad and value.dim() <= 1]
-    groups = [{"params": matrices, "weight_decay": stage.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=stage.learning_rate, fused=True)
-
-
 def _check_teacher(stage: StageConfig, shards: StageShards) -> None:
     """Refuse a loss on teacher scores when the dataset holds none."""
-    if stage.loss not in NEEDS_TEACHER:
+    if not needs_teacher(stage.loss):
         return
     examples = (example for number in range(len(shards)) for example in shards.read(number))
     if not any(example.positive_teacher is not None for example in examples):

@@ -4,7 +4,7 @@ import torch
 from schemas.training import TrainConfig
 from trainer.batches import collate
 from trainer.gradcache import backward
-from trainer.losses.losses import build_loss
+from trainer.losses.matryoshka import build_loss
 from trainer.models.bi_encoder import DOCUMENT, encode, load_model, split_by_length, tokenise
 from trainer.shards import Dataset
 

@@ -10,10 +10,7 @@ Known weakness: models with a Router (a different tower for queries and document
 from __future__ import annotations
 
 import hashlib
-import logging
-import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +22,7 @@ from sentence_transformers.base.modules import Normalize
 from torch import Tensor
 
 from schemas.errors import EngineError, RecipeError
+from trainer.device import autocast, keep_quiet
 
 QUERY, DOCUMENT = "query", "document"
 Features = dict[str, Any]
@@ -43,7 +41,7 @@ def load_model(path: str | Path, device: torch.device) -> SentenceTransformer:
             f"model must be a directory of a sentence-transformers model (with modules.json), got {str(path)!r}; "
             "try `make setup`, which puts the demo's models in place"
         )
-    _quieten()
+    keep_quiet()
     try:
         model = SentenceTransformer(str(directory), device=str(device), local_files_only=True)
     except Exception as error:  # the loader raises whatever its parts raise
@@ -57,17 +55,6 @@ def load_model(path: str | Path, device: torch.device) -> SentenceTransformer:
     return model
 
 
-def _quieten() -> None:
-    """Keep the progress bars and hints of the libraries out of the terminal."""
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    logging.getLogger("sentence_transformers").setLevel(logging.ERROR)
-    logging.getLogger("transformers").setLevel(logging.ERROR)
-    from transformers.utils.logging import disable_progress_bar
-
-    disable_progress_bar()
-
-
 def digest_model(path: str | Path) -> str:
     """Return the SHA-256 over the names and bytes of a model's weights, tokeniser and configuration."""
     digest = hashlib.sha256()
@@ -78,36 +65,6 @@ def digest_model(path: str | Path) -> str:
             with file.open("rb") as stream:
                 digest.update(hashlib.file_digest(stream, "sha256").digest())
     return digest.hexdigest()
-
-
-def pick_device() -> torch.device:
-    """Return the GPU where there is one, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def uses_bf16(precision: str, device: torch.device) -> bool:
-    """Say whether the matrix products run in bfloat16: ``auto`` means where the hardware computes in it.
-
-    A CPU without such instructions emulates bfloat16 and is slower than in float32.
-    """
-    if precision != "auto":
-        return precision == "bf16"
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    cpu = torch.cpu
-    return bool(cpu._is_avx512_bf16_supported() or cpu._is_amx_tile_supported())
-
-
-def set_threads(threads: int) -> int:
-    """Use so many CPU threads (0 = all cores given to this process); return the number."""
-    count = threads or len(os.sched_getaffinity(0))
-    torch.set_num_threads(count)
-    return count
-
-
-def autocast(device: torch.device, bf16: bool) -> AbstractContextManager[Any]:
-    """Return the context in which matrix products run in bfloat16, or do not."""
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=bf16)
 
 
 def tokenise(model: SentenceTransformer, texts: Sequence[str], role: str) -> Features:

@@ -1,4 +1,4 @@
-"""Systems on evaluation sets: models by exact search, others by their TREC runs; tables and paired differences."""
+"""Systems on evaluation sets: models by exact search, others by their TREC runs; means and paired differences."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ import numpy.typing as npt
 
 from schemas.errors import RecipeError
 from schemas.training import EvaluateConfig
+from trainer.device import pick_device, set_threads, uses_bf16
 from trainer.evaluate.evalsets import EvalSet, find_sets, read_run
 from trainer.evaluate.metrics import METRICS, Floats, bootstrap_interval, score_query
 from trainer.evaluate.search import top_k
-from trainer.models.bi_encoder import DOCUMENT, QUERY, encode, load_model, pick_device, set_threads, uses_bf16
+from trainer.models.bi_encoder import DOCUMENT, QUERY, encode, load_model
 
 Emit = Callable[[dict[str, Any]], None]
 Scores = dict[str, dict[str, Floats]]  # system -> evaluation set -> (N, M) metrics of its queries
@@ -170,46 +171,3 @@ def _differences(
             for at, metric in enumerate(METRICS)
         )
     return rows
-
-
-def format_table(result: Mapping[str, Any]) -> str:
-    """Return the result for a terminal: per set all systems, then nDCG@10 per domain."""
-    lines: list[str] = []
-    for name, size in result["queries"].items():
-        lines += [f"{name}: {size['queries']} queries, {size['documents']} documents", ""]
-        lines += [*_overall(result, name), "", *_per_domain(result, name), ""]
-    return "\n".join(lines).rstrip()
-
-
-def _overall(result: Mapping[str, Any], name: str) -> list[str]:
-    gaps = {
-        row["system"]: row
-        for row in result["differences"]
-        if (row["eval"], row["domain"], row["metric"]) == (name, "all", METRICS[0])
-    }
-    rows = [["system", *METRICS, f"{METRICS[0]} - {result['baseline']} [95 %]"]]
-    for system, sets in result["systems"].items():
-        gap = gaps.get(system)
-        text = f"{gap['difference']:+.4f} [{gap['low']:+.4f}, {gap['high']:+.4f}]" if gap else ""
-        rows.append([system, *(f"{sets[name]['all'][metric]:.4f}" for metric in METRICS), text])
-    return _align(rows)
-
-
-def _per_domain(result: Mapping[str, Any], name: str) -> list[str]:
-    systems = list(result["systems"])
-    domains = result["systems"][systems[0]][name]["domains"]
-    rows = [[f"{METRICS[0]} per domain", "queries", *systems]]
-    for domain, means in domains.items():
-        values = (result["systems"][system][name]["domains"][domain][METRICS[0]] for system in systems)
-        rows.append([domain, str(means["queries"]), *(f"{value:.4f}" for value in values)])
-    return _align(rows) if len(rows) > 1 else []
-
-
-def _align(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return rows as lines: the first column to the left, the others to the right."""
-    widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
-    lines: list[str] = []
-    for row in rows:
-        cells = [cell.rjust(width) for cell, width in zip(row, widths, strict=True)]
-        lines.append("  ".join([row[0].ljust(widths[0]), *cells[1:]]).rstrip())
-    return lines
