@@ -8,9 +8,9 @@ from typing import Any
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from jobs.cache.parts import VectorCache
+from jobs.cache.vectors import VectorCache
+from jobs.engines.encoder import encoder_files, open_encoder
 from jobs.engines.kmeans import FindCentres
-from jobs.engines.open_encoder import encoder_files, open_encoder
 from jobs.runtime import artefacts
 from jobs.runtime.entry import main
 from jobs.runtime.stage import Run, Stage

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from jobs.llm.generate import start_ahead
+from jobs.llm.warm_start import start_ahead
 from jobs.release.versions import find_published, point_current
 from jobs.runtime import registry
 from jobs.runtime.artefacts import MODEL

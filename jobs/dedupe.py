@@ -7,9 +7,9 @@ from typing import Any
 
 from pyspark.sql import DataFrame
 
-from jobs.cache.parts import VectorCache
+from jobs.cache.vectors import VectorCache
+from jobs.engines.encoder import encoder_files, open_encoder
 from jobs.engines.faiss import OpenFaiss, build_vectors
-from jobs.engines.open_encoder import encoder_files, open_encoder
 from jobs.runtime.entry import main
 from jobs.runtime.stage import Run, Stage
 from pipeline.contract import frame_of, kept

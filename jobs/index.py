@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 
-from jobs.cache.parts import VectorCache, import_engines
+from jobs.cache.vectors import VectorCache
+from jobs.engines.encoder import encoder_files, open_encoder
 from jobs.engines.lucene import build_lucene, in_order
-from jobs.engines.open_encoder import encoder_files, open_encoder
 from jobs.runtime.artefacts import LUCENE
 from jobs.runtime.entry import main
 from jobs.runtime.stage import Run, Stage
@@ -20,7 +20,6 @@ def run(run: Run) -> None:
     """Index and embed the kept documents."""
     documents = kept(run.read(DOCUMENTS))
     encoder = open_encoder(run.recipe)
-    import_engines()
     started = time.monotonic()
     indexed = build_lucene(in_order(documents), run.artefact(LUCENE), run.recipe.index)
     lucene_seconds = time.monotonic() - started

@@ -12,7 +12,9 @@ from pyspark.storagelevel import StorageLevel
 
 from jobs.cache.replies import Written
 from jobs.engines.tokenizer import OpenCounter, tokenizer_digest
-from jobs.llm.generate import fetch_replies, model_digest, store_prompts, why_no_model
+from jobs.llm.generate import fetch_replies
+from jobs.llm.model import model_digest, why_no_model
+from jobs.llm.prompts_on_disk import store_prompts
 from jobs.runtime.entry import main
 from jobs.runtime.stage import Run, Stage
 from jobs.store.files import digest_of

@@ -8,7 +8,7 @@ from typing import Any
 
 from pyspark.sql import DataFrame
 
-from jobs.cache.parts import score_cache
+from jobs.cache.scores import score_cache
 from jobs.cache.teachers import TeacherShelf
 from jobs.engines.cross_encoder import Lesson, OpenScorer, train_teacher
 from jobs.engines.vectors import OpenVectors, store_vectors
@@ -43,27 +43,27 @@ def run(run: Run) -> None:
     """Measure every pair, train the teacher, let it score the pairs within the cap, and measure it."""
     cfg = run.recipe.label
     path = run.artefact(TEACHER)
-    signals = _measured(run)
-    lessons = _lessons(run, signals) if cfg.enabled else []
+    signals = _measure_signals(run)
+    lessons = _collect_lessons(run, signals) if cfg.enabled else []
     if not lessons:
         run.note(teacher={"why": "no gold to learn from" if cfg.enabled else "label.enabled is false"})
         run.write(signals, SCORES)
         return
     with run.time_engine("cross_encoder"):
         figures = _teach(run, lessons, path)
-    pairs = _with_texts(run, choose_labelled(signals, run.read(POSITIVES), cfg, run.recipe.seed))
+    pairs = _add_texts(run, choose_labelled(signals, run.read(POSITIVES), cfg, run.recipe.seed))
     opener = OpenScorer(str(path), cfg.max_length, cfg.batch)
     memory = score_cache(run.spark, run.cache_dir, opener, cfg.batch)
     run.write(attach_teacher(signals, score_pairs(pairs, opener, memory)), SCORES)
     run.add_seconds("cross_encoder", memory.seconds)
     memory.compact()
-    run.note(teacher=figures, scores=memory.counts(), measured=_measure(run))
+    run.note(teacher=figures, scores=memory.counts(), measured=_measure_teacher(run))
 
 
 def _teach(run: Run, lessons: list[Lesson], path: Path) -> dict[str, float]:
     """Put a teacher into ``path``: the kept one while few of its lessons have changed, else a new one."""
     cfg, recipe = run.recipe.label, run.recipe
-    made_of = digest_of([cfg.to_mapping(), recipe.seed, _base_model(recipe), read_erased(recipe.erase)])
+    made_of = digest_of([cfg.to_mapping(), recipe.seed, digest_base(recipe), read_erased(recipe.erase)])
     shelf = TeacherShelf(run.cache_dir / TEACHERS, recipe.name, made_of)
     if kept := shelf.find(lessons, cfg.refresh):
         shelf.take(kept[0], path)
@@ -75,7 +75,7 @@ def _teach(run: Run, lessons: list[Lesson], path: Path) -> dict[str, float]:
     return figures
 
 
-def _measured(run: Run) -> DataFrame:
+def _measure_signals(run: Run) -> DataFrame:
     """Return the signals, stored for the run: teaching, choosing and scoring all read them."""
     place = str(run.scratch / "signals")
     vectors = run.scratch / "vectors"
@@ -84,18 +84,18 @@ def _measured(run: Run) -> DataFrame:
     return run.spark.read.schema(spark_schema(SCORES)).parquet(place)
 
 
-def _with_texts(run: Run, pairs: DataFrame) -> DataFrame:
+def _add_texts(run: Run, pairs: DataFrame) -> DataFrame:
     return add_texts(pairs, run.read(POSITIVES), run.read(DOCUMENTS), run.read(SYNTHETICS), run.recipe.label)
 
 
-def _lessons(run: Run, signals: DataFrame) -> list[Lesson]:
+def _collect_lessons(run: Run, signals: DataFrame) -> list[Lesson]:
     """Collect the teaching pairs, bounded by gold_queries, in their order."""
     chosen = choose_lessons(signals, run.read(POSITIVES), run.recipe.label, run.recipe.seed)
-    rows = _with_texts(run, chosen).orderBy("place", "query_id", "doc_id").collect()
+    rows = _add_texts(run, chosen).orderBy("place", "query_id", "doc_id").collect()
     return [Lesson(row.query, row.text, row.label) for row in rows]
 
 
-def _measure(run: Run) -> dict[str, Any]:
+def _measure_teacher(run: Run) -> dict[str, Any]:
     """Return the AUC of each signal on held-out gold, over the candidates that the teacher scored."""
     cfg, seed, scores, positives = run.recipe.label, run.recipe.seed, run.read_back(SCORES), run.read(POSITIVES)
     asked = positives.join(choose_measured(scores, positives, cfg, seed), "query_id", how="left_semi")
@@ -109,7 +109,7 @@ def _measure(run: Run) -> dict[str, Any]:
     }
 
 
-def _base_model(recipe: Recipe) -> Mapping[str, str]:
+def digest_base(recipe: Recipe) -> Mapping[str, str]:
     """Return the digest of the model that the teacher starts from."""
     return {"base": directory_digest(recipe.model_path(recipe.label.base))} if recipe.label.enabled else {}
 
@@ -129,7 +129,7 @@ STAGE = Stage(
     outputs=(SCORES,),
     artefacts=(TEACHER,),
     run=run,
-    external=_base_model,
+    external=digest_base,
 )
 
 if __name__ == "__main__":

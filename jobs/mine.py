@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pyspark.sql import DataFrame
 
-from jobs.cache.parts import VectorCache
+from jobs.cache.vectors import VectorCache
+from jobs.engines.encoder import encoder_files, open_encoder
 from jobs.engines.faiss import OpenFaiss, build_vectors
 from jobs.engines.lucene import search_bm25
-from jobs.engines.open_encoder import encoder_files, open_encoder
 from jobs.runtime.artefacts import LUCENE
 from jobs.runtime.entry import main
 from jobs.runtime.stage import Run, Stage

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from jobs.cache.parts import import_engines
 from jobs.runtime.entry import main
 from jobs.runtime.stage import Run, Stage
 from pipeline.pair.pairs import pair_documents
@@ -23,7 +22,6 @@ def run(run: Run) -> None:
         cfg,
         run.recipe.seed,
     )
-    import_engines()  # the next stage embeds
     run.write(positives, POSITIVES)
     found = run.read_back(POSITIVES).where("drop_reason is null").groupBy("rule").count().orderBy("rule").collect()
     if not found:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import starmap
 
 from pyspark.sql import DataFrame
 
 from jobs.cache.few_shots import ShotShelf
-from jobs.cache.parts import import_engines
 from jobs.engines.lucene import search_bm25
-from jobs.llm.generate import OFF, fetch_replies, model_digest, store_prompts, why_no_model
+from jobs.llm.generate import fetch_replies
+from jobs.llm.model import OFF, model_digest, why_no_model
+from jobs.llm.prompts_on_disk import store_prompts
 from jobs.runtime.artefacts import LUCENE
 from jobs.runtime.entry import main
 from jobs.runtime.stage import Run, Stage
@@ -42,7 +44,7 @@ def run(run: Run) -> None:
     run.write(judge(run), SYNTHETICS)
     run.write(unite_positives(run.read(POSITIVES), run.read_back(SYNTHETICS), run.read(DOMAINS)), POSITIVES)
     rates = _rates(run.read_back(SYNTHETICS))
-    run.note(model=run.digests["model"], written=rates, headline="; ".join(map(_said, rates.items())))
+    run.note(model=run.digests["model"], written=rates, headline="; ".join(starmap(_describe_rates, rates.items())))
 
 
 def why_off(cfg: SynthesiseConfig) -> str | None:
@@ -84,7 +86,6 @@ def answer(run: Run) -> DataFrame:
     """
     digest = run.digests["model"]
     got = fetch_replies(store_prompts(run.read_back(REQUESTS), run), run, digest)
-    import_engines()  # the next stage embeds, and Spark may be a new one
     return frame_of(run.spark, REPLIES, [(request, w.reply, w.finish_reason, digest) for request, w in got.items()])
 
 
@@ -115,9 +116,8 @@ def _rates(synthetics: DataFrame) -> dict[str, dict[str, int]]:
     return counted
 
 
-def _said(counted: tuple[str, Mapping[str, int]]) -> str:
+def _describe_rates(kind: str, counts: Mapping[str, int]) -> str:
     """Return, e.g., ``300 -> 75 queries (round_trip_failed 120, copy_of_source 105)``."""
-    kind, counts = counted
     kept_rows, dropped = counts.get(_KEPT, 0), {why: count for why, count in counts.items() if why != _KEPT}
     most_first = sorted(dropped.items(), key=lambda each: (-each[1], each[0]))
     reasons = ", ".join(f"{why} {count:,}" for why, count in most_first)

@@ -12,7 +12,6 @@ Known weakness: every worker must mount the folder; every part is hashed once a 
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import time
 import uuid
@@ -20,7 +19,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -28,30 +26,17 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.storagelevel import StorageLevel
 
-from jobs.spark.workers import import_ahead, import_beside
-from jobs.store.files import digest_of, file_sha256
+from jobs.store.files import file_sha256
 from jobs.store.layout import SCORES, VECTORS
 from pipeline.contract import local_frame
-from pipeline.placement import device_profile
 
 PART_ROWS = 4096  # what a killed task may lose
 COMPACT_ROWS = 1 << 20
 MANY_PARTS = 64
-_COLUMNS: dict[str, tuple[list[str], dict[str, str]]] = {
+COLUMNS: dict[str, tuple[list[str], dict[str, str]]] = {
     VECTORS: (["key"], {"vector": "array<float>"}),
     SCORES: (["query_key", "text_key"], {"teacher": "double", "teacher_model": "string"}),
 }
-_ENGINES = ("sentence_transformers",)  # what every engine imports
-_LIBRARIES = ("torch", "transformers", "sentence-transformers", "tokenizers")
-
-
-class Engine(Protocol):
-    """What every engine says of itself."""
-
-    @property
-    def digest(self) -> str:
-        """Digest of the model's files and settings."""
-        ...
 
 
 class Cache:
@@ -177,78 +162,10 @@ def _is_sound(path: Path) -> bool:
     return False
 
 
-def import_engines() -> None:
-    """Have imported what engines need while the stage does something else: five seconds, else waited for."""
-    import_beside(*_ENGINES)
-
-
-def engine_digest(spark: SparkSession, factory: Callable[[], Engine], *settings: object) -> str:
-    """Return a digest of all that decides an engine's bits, asked where it runs: a worker may have another processor.
-
-    Cost: opens one engine in one worker, unless the factory knows its digest without (a method ``closed_digest``).
-    """
-
-    def ask(_: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        told = getattr(factory, "closed_digest", None)
-        found = digest_of([told() if told else factory().digest, platform_facts()])
-        yield pa.RecordBatch.from_arrays([pa.array([found])], ["digest"])
-
-    import_ahead(spark, *_ENGINES)
-    one = spark.range(1, numPartitions=1)
-    found = one.mapInArrow(ask, "digest string", profile=device_profile(one)).collect()[0]["digest"]
-    return digest_of([found, *settings])
-
-
-def platform_facts() -> list[str]:
-    """Return what else decides the bits of a float on this machine: libraries, instruction set, kind of device."""
-    import torch
-
-    versions = [f"{name} {importlib.metadata.version(name)}" for name in _LIBRARIES]
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
-    return [*versions, torch.backends.cpu.get_cpu_capability(), device]
-
-
-class VectorCache:
-    """The port ``VectorMemory`` over ``cache/embeddings``, a folder for each prefix that texts are read with."""
-
-    def __init__(self, spark: SparkSession, home: Path, factory: Callable[[], Engine]) -> None:
-        """Ask a worker for the engine's digest."""
-        self._spark, self._home = spark, home / VECTORS
-        self._digest = engine_digest(spark, factory)
-        self._caches: dict[str, Cache] = {}
-
-    def recall(self, wanted: DataFrame, prefix: str, compute: Callable[[DataFrame], DataFrame]) -> DataFrame:
-        """Return (key, vector) of the texts, read with that prefix."""
-        if prefix not in self._caches:
-            folder = self._home / digest_of([self._digest, prefix])
-            self._caches[prefix] = Cache(self._spark, folder, *_COLUMNS[VECTORS])
-        return self._caches[prefix].recall(wanted, compute)
-
-    def counts(self) -> dict[str, int]:
-        """Return how many vectors were looked up and how many computed."""
-        each = [cache.counts() for cache in self._caches.values()]
-        return {name: sum(counts[name] for counts in each) for name in ("cached", "computed")}
-
-    @property
-    def seconds(self) -> float:
-        """Seconds spent computing."""
-        return sum(cache.seconds for cache in self._caches.values())
-
-    def compact(self) -> None:
-        """Make few parts of many, when the stage has written its tables."""
-        for cache in self._caches.values():
-            cache.compact()
-
-
-def score_cache(spark: SparkSession, home: Path, factory: Callable[[], Engine], *settings: object) -> Cache:
-    """Return the cache of a cross-encoder's scores, under the hashes of query and text."""
-    return Cache(spark, home / SCORES / engine_digest(spark, factory, *settings), *_COLUMNS[SCORES])
-
-
 def open_caches(spark: SparkSession, home: Path) -> list[Cache]:
     """Return the caches of every engine that there are."""
     return [
         Cache(spark, folder, *columns)
-        for kind, columns in _COLUMNS.items()
+        for kind, columns in COLUMNS.items()
         for folder in sorted((home / kind).glob("*/"))
     ]

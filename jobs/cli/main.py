@@ -4,31 +4,18 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from jobs.cli.steps import add_steps
+from jobs.engines.quiet import quiet_environment
 from jobs.runtime import registry
 from jobs.runtime.entry import add_workspace, open_workspace
 from jobs.runtime.exit_status import NIGHTLY, STOPPED
 from pipeline.recipe import Recipe, load_recipe
 from schemas.errors import PairwrightError
-
-# Set before any library is imported: no telemetry, no progress bars, no look-ups of models on a hub.
-_QUIET = {
-    "HF_HUB_OFFLINE": "1",
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-    "TRANSFORMERS_VERBOSITY": "error",
-    "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
-    "TOKENIZERS_PARALLELISM": "false",
-    "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
-    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-    "GX_ANALYTICS_ENABLED": "false",
-    "PYTHONWARNINGS": "ignore",
-}
 
 _EXAMPLES = """examples:
   pairwright build jobs/recipes/pydocs-demo.yaml                 raw text to dataset, model, scores and report
@@ -257,7 +244,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command; exit status 0 done, 1 failed, 2 wrong arguments, 4 audit failed, 130 stopped; nightly: 3 too."""
-    os.environ.update({key: value for key, value in _QUIET.items() if key not in os.environ})
+    quiet_environment()  # before any library is imported
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     parser = make_parser()
     args = parser.parse_args(argv)

@@ -9,7 +9,6 @@ Source: https://sbert.net/docs/cross_encoder/training_overview.html; binary cros
 from __future__ import annotations
 
 import functools
-import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ import numpy.typing as npt
 
 from jobs.engines.device import MOST_DEVICES, task_device
 from jobs.engines.encoder import multiplies_bfloat16
+from jobs.engines.quiet import quiet_libraries
 from jobs.store.files import digest_of, directory_digest, directory_stamp
 from pipeline.label.config import LabelConfig
 from schemas.errors import EngineError, RecipeError
@@ -50,7 +50,7 @@ class OpenScorer:
 
     def __call__(self) -> TransformerScorer:
         """Return this process's scorer. Raises: EngineError."""
-        return _opened(self, task_device(), directory_stamp(Path(self.path)))
+        return _open_once(self, task_device(), directory_stamp(Path(self.path)))
 
     def closed_digest(self) -> str:
         """Digest of the model's files and of the length it reads; the model stays closed."""
@@ -58,7 +58,7 @@ class OpenScorer:
 
 
 @functools.lru_cache(maxsize=MOST_DEVICES)
-def _opened(opener: OpenScorer, device: str, _: object) -> TransformerScorer:
+def _open_once(opener: OpenScorer, device: str, _: object) -> TransformerScorer:
     """Return the scorer of files with this stamp: one whose files changed is opened again."""
     return TransformerScorer(Path(opener.path), max_length=opener.max_length, batch=opener.batch, device=device)
 
@@ -71,7 +71,7 @@ class TransformerScorer:
 
         Raises: EngineError when the directory holds no cross-encoder.
         """
-        _be_quiet()
+        quiet_libraries()
         import torch
 
         if not path.is_dir():
@@ -90,7 +90,7 @@ class TransformerScorer:
     def score(self, pairs: Sequence[tuple[str, str]]) -> npt.NDArray[np.float64]:
         """Return scores in (0, 1), (B,), each independent of the other pairs."""
         encoded = _encode(self._model.tokenizer, pairs, self._max_length)
-        lengths = [_padded(len(ids), self._max_length) for ids in encoded["input_ids"]]
+        lengths = [_pad_length(len(ids), self._max_length) for ids in encoded["input_ids"]]
         scores = np.zeros(len(pairs), dtype=np.float64)
         for length in sorted(set(lengths)):
             rows = [row for row, found in enumerate(lengths) if found == length]
@@ -125,7 +125,7 @@ def train_teacher(
     Out: figures: lessons, steps, and the mean loss of the first and the last tenth of the steps.
     Raises: RecipeError when ``base`` is no model directory; EngineError when there is nothing to learn.
     """
-    _be_quiet()
+    quiet_libraries()
     if not lessons:
         raise EngineError("teacher must have lessons, got none; try label.enabled: false or more gold pairs")
     if not (base / "config.json").is_file():
@@ -159,7 +159,7 @@ def _fit(
     kind = model.device.type
     model.train()
     for step, rows in enumerate(batches):
-        length = _padded(max(len(encoded["input_ids"][row]) for row in rows), cfg.max_length)
+        length = _pad_length(max(len(encoded["input_ids"][row]) for row in rows), cfg.max_length)
         with torch.autocast(kind, torch.bfloat16, enabled=multiplies_bfloat16(kind)):  # twice as fast
             logits = model.model(**_features(model, encoded, rows, length, len(rows))).logits.squeeze(-1).float()
         loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, labels[rows])
@@ -214,7 +214,7 @@ def _features(model: Any, encoded: Any, rows: Sequence[int], length: int, batch:
     return {name: torch.from_numpy(array).to(model.device) for name, array in arrays.items()}
 
 
-def _padded(tokens: int, max_length: int) -> int:
+def _pad_length(tokens: int, max_length: int) -> int:
     return min(max_length, -(-max(tokens, 1) // LENGTH_STEP) * LENGTH_STEP)
 
 
@@ -250,14 +250,3 @@ def _reproducible(seed: int, threads: int) -> Iterator[None]:
     finally:
         torch.set_num_threads(before)
         torch.use_deterministic_algorithms(mode=strict)
-
-
-def _be_quiet() -> None:
-    """Keep the libraries' progress bars and advice off the terminal; set before they are imported."""
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    from transformers.utils import logging as library_logging
-
-    library_logging.set_verbosity_error()
-    library_logging.disable_progress_bar()
-    logging.getLogger("sentence_transformers").setLevel(logging.ERROR)

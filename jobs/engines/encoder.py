@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,9 +21,11 @@ from typing import Any
 import numpy as np
 
 from jobs.engines.device import MOST_DEVICES, task_device
+from jobs.engines.quiet import quiet_libraries
 from jobs.store.files import digest_of, directory_digest, directory_stamp
 from pipeline.index.config import EncoderConfig
 from pipeline.ports import FloatMatrix
+from pipeline.recipe import Recipe
 from schemas.errors import EngineError, RecipeError, rule
 
 LENGTHS = (16, 32, 48, 64, 96, 128, 192, 256, 384, 512, 1024, 2048, 4096, 8192)
@@ -44,7 +45,7 @@ class OpenEncoder:
 
     def __call__(self) -> SentenceEncoder:
         """Return this process's encoder. Raises: RecipeError, EngineError."""
-        engine = _opened(self, task_device(), directory_stamp(Path(self.path)))
+        engine = _open_once(self, task_device(), directory_stamp(Path(self.path)))
         if self.files not in ("", engine.files):
             raise EngineError(f"model {self.path} has changed while it was in use; try building again")
         return engine
@@ -54,8 +55,19 @@ class OpenEncoder:
         return _digest(self.files or directory_digest(Path(self.path)), self.config, task_device())
 
 
+def open_encoder(recipe: Recipe) -> OpenEncoder:
+    """Return the factory of the recipe's encoder. Raises: RecipeError when its model is not there."""
+    path = recipe.model_path(recipe.encoder.model)
+    return OpenEncoder(str(path), recipe.encoder, directory_digest(path))
+
+
+def encoder_files(recipe: Recipe) -> Mapping[str, str]:
+    """Return the digest of the encoder's files: other weights are another build."""
+    return {"encoder": directory_digest(recipe.model_path(recipe.encoder.model))}
+
+
 @functools.lru_cache(maxsize=MOST_DEVICES)
-def _opened(opener: OpenEncoder, device: str, _: object) -> SentenceEncoder:
+def _open_once(opener: OpenEncoder, device: str, _: object) -> SentenceEncoder:
     """Return the encoder of files with this stamp: one whose files changed is opened again."""
     return SentenceEncoder(Path(opener.path), opener.config, device)
 
@@ -182,11 +194,9 @@ def _load(path: Path, device: str, max_length: int) -> Any:
     if not (path / "config.json").is_file():
         fault = rule("encoder.model", "a model directory with a config.json", str(path), "make setup, or a full path")
         raise RecipeError(fault)
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # workers do not fight over cores
+    quiet_libraries()
     from sentence_transformers import SentenceTransformer
-    from transformers.utils import logging
 
-    logging.disable_progress_bar()
     # Plain attention is a tenth faster than the fused kernel on short texts, and quadratic in memory on long ones.
     attention = "eager" if device == "cpu" and max_length <= 256 else "sdpa"
     try:

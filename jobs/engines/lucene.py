@@ -25,7 +25,7 @@ from typing import Any, Self
 import numpy as np
 from pyspark.sql import DataFrame
 
-from jobs.spark.java import start_lucene_jvm
+from jobs.engines.lucene_jvm import start_lucene_jvm
 from pipeline.index.config import LANGUAGES, IndexConfig
 from pipeline.ports import Hit
 from pipeline.search.bm25 import retrieve_bm25

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from jobs.engines.quiet import quiet_libraries
 from jobs.store.files import digest_of, file_sha256
 from schemas.errors import EngineError
 
@@ -23,11 +23,11 @@ class OpenCounter:
 
     def __call__(self) -> ModelTokens:
         """Return this process's counter. Raises: EngineError."""
-        return _opened(self.path)
+        return _open_once(self.path)
 
 
 @functools.lru_cache(maxsize=2)
-def _opened(path: str) -> ModelTokens:
+def _open_once(path: str) -> ModelTokens:
     return ModelTokens(Path(path))
 
 
@@ -42,7 +42,7 @@ class ModelTokens:
 
     def __init__(self, path: Path) -> None:
         """Load the tokenizer. Raises: EngineError when it does not load."""
-        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # workers do not fight over cores
+        quiet_libraries()
         from transformers import AutoTokenizer
 
         try:

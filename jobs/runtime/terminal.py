@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from jobs.spark.session import output_to
+from jobs.spark.output import redirect_output
 from schemas.table import Table
 
 _NAME, _REFRESH_SECONDS = 11, 0.2
@@ -36,7 +36,7 @@ class Terminal:
         """Show that a stage runs; send everything else to the log meanwhile."""
         self._stage, self._started = name, time.monotonic()
         self._show("...")
-        with output_to(log):
+        with redirect_output(log):
             yield
 
     def progress(self, done: int, total: int, unit: str) -> None:

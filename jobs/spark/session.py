@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-from jobs.spark.java import archive_flags, use_java
-from jobs.spark.nursery import start_nursery
-from jobs.spark.workers import wake_beside
+from jobs.spark.class_archive import archive_flags
+from jobs.spark.java import use_java
+from jobs.spark.output import redirect_output
 from schemas.errors import EngineError, RecipeError
 
 _CHECKOUT = Path(__file__).resolve().parents[2] / "spark-conf"
@@ -35,26 +34,6 @@ def read_conf(path: Path) -> dict[str, str]:
         if key and not key.startswith("#"):
             found[key] = value.strip().replace("{conf}", str(path.parent))
     return found
-
-
-@contextmanager
-def output_to(log: Path) -> Iterator[None]:
-    """Send what this process and those that it starts write to stdout and stderr to a file, for a while."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    saved = os.dup(1), os.dup(2)
-    with log.open("ab") as handle:
-        try:
-            os.dup2(handle.fileno(), 1)
-            os.dup2(handle.fileno(), 2)
-            yield
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os.dup2(saved[0], 1)
-            os.dup2(saved[1], 2)
-            os.close(saved[0])
-            os.close(saved[1])
 
 
 def under_spark_submit() -> bool:
@@ -90,12 +69,9 @@ def start_session(
     for key, value in settings.items():
         builder = builder.config(key, value)
     try:
-        with output_to(log):
-            start_nursery(settings)
-            session = builder.getOrCreate()
+        with redirect_output(log):
+            return builder.getOrCreate()
     except Exception as error:
         raise EngineError(
             f"Spark did not start ({type(error).__name__}); see {log}, or run: pairwright doctor"
         ) from error
-    wake_beside(session)
-    return session

@@ -21,7 +21,8 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from jobs.engines.vllm.server import OpenAiGenerator, ServerSettings, VllmServer
+from jobs.engines.vllm.client import OpenAiGenerator
+from jobs.engines.vllm.server import ServerSettings, VllmServer
 from jobs.runtime.registry import load_stage
 from jobs.runtime.runner import run_stage
 from jobs.runtime.workspace import Workspace

@@ -9,8 +9,10 @@ import numpy as np
 import pyarrow.dataset as ds
 import pytest
 
-from jobs.cache.parts import Cache, VectorCache, score_cache
+from jobs.cache.parts import Cache
 from jobs.cache.replies import Journal, Written
+from jobs.cache.scores import score_cache
+from jobs.cache.vectors import VectorCache
 from jobs.cli.main import main
 from jobs.release.versions import make_current
 from jobs.runtime.registry import load_stage

@@ -2,8 +2,6 @@
 
 Does what the stage does: reads DOCUMENTS, writes DUPLICATES, then DOCUMENTS with the reasons. Prints one JSON line.
 With ``ingest``, a recipe, the session builds that recipe's stage ingest first, as in a build; no clock counts it.
-With ``wait`` the dedupe begins when the session's start-up is over: a part of it goes on after the call for a session
-has returned.
 """
 
 from __future__ import annotations
@@ -23,7 +21,6 @@ from jobs.runtime.registry import load_stage
 from jobs.runtime.runner import run_stage
 from jobs.runtime.workspace import Workspace
 from jobs.spark.session import start_session
-from jobs.spark.workers import wait_for_wake
 from pipeline.contract import spark_schema
 from pipeline.dedupe.config import DedupeConfig
 from pipeline.dedupe.survivors import drop_duplicates, find_duplicates
@@ -47,8 +44,6 @@ def dedupe_once(given: dict[str, Any]) -> dict[str, Any]:
         spark = place.spark()
     else:
         spark = start_session("bench-dedupe", out / "spark.log", extra=given.get("spark"))
-        if given.get("wait"):
-            wait_for_wake()
     cfg = DedupeConfig.from_mapping(given.get("settings", {}))
     with PeakMemory(measure=driver_mb if given.get("driver_only") else tree_mb) as peak:
         steps = _dedupe(spark, Path(given["documents"]), out, cfg)

@@ -21,7 +21,6 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from jobs.spark.cpu import leave_out_avx512
 from tests.bench.rows import Row, print_rows, status_of, write_rows
 
 HOME = Path(__file__).resolve().parent
@@ -78,7 +77,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="an option of a section, such as scale.sizes=[20000,80000]; repeatable",
     )
     args = parser.parse_args(argv)
-    leave_out_avx512()  # in the sections' processes, as in our workers; the peers inherit it and sort as fast
     rows: list[Row] = []
     with ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
         for name in args.only or sections():

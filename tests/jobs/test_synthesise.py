@@ -8,7 +8,6 @@ from types import SimpleNamespace
 import pytest
 from pyspark.sql import functions as F
 
-import jobs.llm.generate as writer
 import jobs.synthesise as stage
 from jobs.engines.lucene import build_lucene, in_order
 from jobs.runtime.stage_run import StageRun
@@ -309,7 +308,7 @@ def test_a_server_that_refuses_everything_ends_the_stage(place, tmp_path, server
 
 @pytest.mark.parametrize("why", ["off in the recipe", "vLLM cannot be had"])
 def test_without_a_model_the_gold_goes_on_alone_and_one_line_says_why(place, tmp_path, monkeypatch, why):
-    monkeypatch.setattr(writer, "why_no_vllm", lambda: "vLLM cannot be had")
+    monkeypatch.setattr("jobs.llm.model.why_no_vllm", lambda: "vLLM cannot be had")
     run = place(tmp_path, enabled="off" not in why)
     stage.run(run)
     assert why in run.notes["headline"]
@@ -318,37 +317,7 @@ def test_without_a_model_the_gold_goes_on_alone_and_one_line_says_why(place, tmp
     assert run.rows(POSITIVES) == sorted(map(tuple, run.read(POSITIVES).collect()), key=str)
 
 
-@pytest.mark.parametrize(
-    ("cfg", "gpu", "available", "starts"),
-    [
-        ({}, False, 9 << 30, True),
-        ({}, False, 8 << 30, False),
-        ({}, True, 99 << 30, False),
-        ({"enabled": False}, False, 99 << 30, False),
-        ({"url": "http://127.0.0.1:1/v1", "model_name": "m"}, False, 99 << 30, False),
-        ({"model": "missing"}, False, 99 << 30, False),
-    ],
-)
-def test_the_server_starts_ahead_where_there_is_room_for_it(tmp_path, monkeypatch, cfg, gpu, available, starts):
-    (tmp_path / "model").mkdir()
-    (tmp_path / "model" / "config.json").write_text("{}")
-    started = []
-    monkeypatch.setattr(writer, "why_no_vllm", lambda: None)
-    monkeypatch.setattr(writer, "has_gpu", lambda: gpu)
-    monkeypatch.setattr(writer, "virtual_memory", lambda: SimpleNamespace(available=available))
-    monkeypatch.setattr(writer.VllmServer, "start", lambda self: started.append(self.settings.model.name))
-    recipe = SimpleNamespace(
-        synthesise=SynthesiseConfig(**{"model": "model", **cfg}), model_path=lambda name: tmp_path / name
-    )
-    workspace = SimpleNamespace(recipe=recipe, logs=tmp_path, server=None)
-
-    writer.start_ahead(workspace)
-
-    assert started == (["model"] if starts else [])
-    assert (workspace.server is not None) == starts
-
-
 def test_a_model_that_is_not_there_is_a_fault_of_the_recipe(place, tmp_path, monkeypatch):
-    monkeypatch.setattr(writer, "why_no_vllm", lambda: None)
+    monkeypatch.setattr("jobs.llm.model.why_no_vllm", lambda: None)
     with pytest.raises(RecipeError, match="model"):
         answered(place(tmp_path, model=str(tmp_path / "missing")))

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from jobs.spark.java import archive_flags, use_java
+from jobs.spark.class_archive import archive_flags
+from jobs.spark.java import use_java
 from jobs.spark.session import CONF_HOME, read_conf
 from pipeline import placement
 from pipeline.placement import device_profile, spread_over_devices

@@ -3,9 +3,8 @@
 Same texts, word 5-grams, 14 bands of 8 rows and two workers for all. The peers are given less to read and to write (two
 columns, and only what is kept), and the seconds that they need to start and to import their modules are left out.
 "After ingest" is the dedupe of a build: ingest (of a small recipe) went before it in the session, so Java has loaded
-its classes, as the peers have imported theirs. "The first thing" is that of a session whose start-up is over and that
-has run nothing. "At once" does not wait for the start-up's end: a part of it goes on after the call for a session has
-returned. "Start included" is the same run, a new process from nothing to the written result.
+its classes, as the peers have imported theirs. "The first thing" is that of a session that has run
+nothing, a figure without a target. "Start included" is the same run, a new process from nothing to the written result.
 """
 
 from __future__ import annotations
@@ -31,13 +30,12 @@ from tests.bench.rows import Row
 SECTION = "speed"
 TARGET = "datatrove"  # the peer that the targets are about
 ALIKE = {"ngram": NGRAM, "bands": BANDS, "rows": ROWS, "permutations": BANDS * ROWS}
-AFTER_INGEST, FIRST, AT_ONCE, INCLUDED = (  # as rows are called
+AFTER_INGEST, FIRST, INCLUDED = (  # as rows are called
     "session started, after ingest",
     "session started, the first thing that it does",
-    "session called for, at once",
     "start of the session included",
 )
-TARGETS = {AFTER_INGEST: (">=", 15.0), FIRST: (">=", 15.0), INCLUDED: (">=", 5.0)}  # of TARGET
+TARGETS = {AFTER_INGEST: (">=", 15.0), INCLUDED: (">=", 5.0)}  # of TARGET
 INGEST = REPOSITORY / "jobs" / "recipes" / "pydocs-tiny.yaml"
 _BATCH = 2048
 
@@ -65,11 +63,10 @@ def measure(
 
     names = list(PEERS) if peers is None else peers
     given = _texts_for_peers(texts, work) if names and _peers_python().is_file() else None
-    built, first, bare = [], [], []
+    built, bare = [], []
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
     for run in range(runs):  # in turns: a machine's speed changes by the minute
         built.append(dedupe(documents, work / f"built{run}", ALIKE, ingest=INGEST))
-        first.append(dedupe(documents, work / f"first{run}", ALIKE, wait=True))
         bare.append(dedupe(documents, work / f"bare{run}", ALIKE))
         for name in names:
             if given and (run == 0 or name == TARGET):
@@ -78,8 +75,7 @@ def measure(
         name: count / _median(runs_of, clock)
         for name, runs_of, clock in (
             (AFTER_INGEST, built, "seconds"),
-            (FIRST, first, "seconds"),
-            (AT_ONCE, bare, "seconds"),
+            (FIRST, bare, "seconds"),
             (INCLUDED, bare, "seconds_with_start"),
         )
     }
@@ -112,7 +108,6 @@ def dedupe(
     settings: dict[str, Any],
     *,
     ingest: Path | None = None,
-    wait: bool = False,
     driver_only: bool = False,
     **spark: str,
 ) -> dict[str, Any]:
@@ -123,7 +118,6 @@ def dedupe(
         "settings": settings,
         "spark": spark,
         "ingest": str(ingest) if ingest else None,
-        "wait": wait,
         "driver_only": driver_only,
     }
     ran = subprocess.run(

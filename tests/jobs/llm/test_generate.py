@@ -1,13 +1,13 @@
-"""Prompts lie on disk in the order in which they are asked, and each is asked once."""
+"""Each prompt is asked once, in the order of the folder, and never again."""
 
 from contextlib import nullcontext
 from types import SimpleNamespace
 
-import pyarrow.parquet as pq
 import pytest
 
-import jobs.llm.generate as writer
-from jobs.llm.generate import StoredRequests, fetch_replies, read_prompts, store_prompts
+import jobs.llm.generate as module
+from jobs.llm.generate import fetch_replies
+from jobs.llm.prompts_on_disk import store_prompts
 from pipeline.ports import GenerationReply
 from pipeline.synthesise.config import SynthesiseConfig
 from schemas.pairs import NEGATIVE, QUERY
@@ -20,7 +20,6 @@ ASKED = [
     ("4", QUERY, "b"),
     ("5", QUERY, "\U0001f41d"),
 ]
-IN_ORDER = ["9", "2", "3", "4", "1", "5"]  # of the prompts, then of the ids
 
 
 class Model:
@@ -48,32 +47,13 @@ def run(tmp_path, monkeypatch):
         progress=lambda *_: None,
     )
     home.note = lambda **told: home.notes.update(told)
-    home.timed = lambda _: nullcontext()
-    monkeypatch.setattr(writer, "generators_for", lambda run: nullcontext({QUERY: run.model, NEGATIVE: run.model}))
+    home.time_engine = lambda _: nullcontext()
+    monkeypatch.setattr(module, "generators_for", lambda run: nullcontext({QUERY: run.model, NEGATIVE: run.model}))
     return home
 
 
 def stored(spark, run, asked=ASKED):
     return store_prompts(spark.createDataFrame(asked, "request_id string, kind string, prompt string"), run)
-
-
-def test_prompts_are_read_in_their_order_a_part_at_a_time(spark, run, monkeypatch):
-    folder = stored(spark, run)
-    monkeypatch.setattr(writer, "_ROWS", 2)
-    sizes = []
-    whole = pq.ParquetFile.iter_batches
-
-    def watched(self, **settings):
-        for batch in whole(self, **settings):
-            sizes.append(batch.num_rows)
-            yield batch
-
-    monkeypatch.setattr(pq.ParquetFile, "iter_batches", watched)
-    assert [each[0] for each in read_prompts(folder)] == IN_ORDER
-    assert sizes == [2, 2, 2]
-    chosen = StoredRequests(folder, frozenset({"1", "9"}))
-    assert [each.request_id for each in chosen] == [each.request_id for each in chosen] == ["9", "1"]
-    assert len(chosen) == 2
 
 
 def test_equal_prompts_are_asked_once_and_a_second_time_none(spark, run):
