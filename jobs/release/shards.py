@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -24,7 +23,7 @@ import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
-from jobs.store.files import file_sha256
+from jobs.store.files import file_sha256, open_atomic
 from pipeline.contract import kept
 from schemas.documents import EVAL_CORPUS, EVAL_QRELS, EVAL_QUERIES
 from schemas.errors import ContractError, rule
@@ -89,12 +88,12 @@ def write_shards(examples: DataFrame, home: Path, batches_a_file: int = BATCHES_
 
 
 def _write_file(table: pa.Table, root: str) -> dict[str, Any]:
-    """Write one shard under a temporary name, batch by batch, and rename it: a retried task leaves no half file."""
+    """Write one shard batch by batch; a retried task leaves no half file."""
     ordered = table.sort_by([("batch", "ascending"), ("position", "ascending")])
     stage, batches = ordered["stage"][0].as_py(), ordered["batch"].combine_chunks()
     name = f"stage{stage}/batches-{batches[0].as_py():07d}.parquet"
     counts = pc.value_counts(batches).to_pylist()
-    path, partial = Path(root, name), Path(root, f"{name}.{os.getpid()}.partial")
+    path = Path(root, name)
     schema = arrow_schema(SHARDS)
     rows = ordered.select(list(SHARDS.names))
     try:
@@ -102,17 +101,13 @@ def _write_file(table: pa.Table, root: str) -> dict[str, Any]:
     except (ValueError, pa.ArrowException) as error:
         raise ContractError(f"{name} must have no nulls: {error}") from error
     start = 0
-    with partial.open("wb") as handle:
-        with pq.ParquetWriter(handle, schema, **_WRITER) as writer:
-            for count in (entry["counts"] for entry in counts):
-                batch = rows.slice(start, count)
-                if batch["position"].to_pylist() != list(range(count)):
-                    raise ContractError(f"{name} must hold positions 0 to {count - 1} of batch {batch['batch'][0]}")
-                writer.write_table(batch.combine_chunks(), row_group_size=count)
-                start += count
-        handle.flush()
-        os.fsync(handle.fileno())
-    partial.replace(path)
+    with open_atomic(path) as handle, pq.ParquetWriter(handle, schema, **_WRITER) as writer:
+        for count in (entry["counts"] for entry in counts):
+            batch = rows.slice(start, count)
+            if batch["position"].to_pylist() != list(range(count)):
+                raise ContractError(f"{name} must hold positions 0 to {count - 1} of batch {batch['batch'][0]}")
+            writer.write_table(batch.combine_chunks(), row_group_size=count)
+            start += count
     size = path.stat().st_size
     return {"path": name, "batches": len(counts), "rows": start, "bytes": size, "sha256": file_sha256(path)}
 
@@ -160,12 +155,10 @@ def _write_sets(
 def _write_lines(home: Path, name: str, lines: Iterable[str], heading: str | None) -> dict[str, Any]:
     (home / name).parent.mkdir(parents=True, exist_ok=True)
     digest, rows, size = hashlib.sha256(), 0, 0
-    with (home / name).open("wb") as handle:
+    with open_atomic(home / name) as handle:
         for number, line in enumerate(itertools.chain(() if heading is None else (heading,), lines), start=1):
             raw = line.encode("utf-8", "replace") + b"\n"
             size += handle.write(raw)
             digest.update(raw)
             rows = number - (heading is not None)
-        handle.flush()
-        os.fsync(handle.fileno())
     return {"path": name, "rows": rows, "bytes": size, "sha256": digest.hexdigest()}

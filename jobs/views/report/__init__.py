@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.metadata import version as installed
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from jobs.runtime.workspace import Workspace
+from jobs.store.files import write_atomic
 from jobs.views.report.corpus import (
     describe_contracts,
     describe_domains,
@@ -52,10 +52,8 @@ def write_report(workspace: Workspace) -> Path:
     """
     path = workspace.logs / REPORT
     page = render_report(load_report(workspace), datetime.now(UTC))
-    partial = path.with_name(f".{REPORT}.{os.getpid()}")
     try:
-        partial.write_text(page, encoding="utf-8")
-        partial.replace(path)
+        write_atomic(path, page)
     except OSError as error:
         raise EngineError(f"report {path} cannot be written ({error.strerror}); try freeing space") from error
     return path

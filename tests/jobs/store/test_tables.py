@@ -1,13 +1,12 @@
 """The store: an output exists when its manifest does, and a damaged file is never read."""
 
-import shutil
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from jobs.store.files import count_rows, digest_of, directory_digest, write_json
+from jobs.store.files import count_rows
 from jobs.store.tables import Store
 from schemas.errors import EngineError, ShardError
 
@@ -73,26 +72,3 @@ def test_a_workspace_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "tables").write_text("a file where a folder should be")
     with pytest.raises(EngineError, match="try another --workspace"):
         Store(tmp_path).begin("s", "f")
-
-
-def test_digests_see_contents_and_names_not_order(tmp_path: Path) -> None:
-    assert digest_of({"a": 1, "b": 2}) == digest_of({"b": 2, "a": 1})
-    (tmp_path / "m").mkdir()
-    write_json(tmp_path / "m" / "config.json", {"a": 1})
-    first = directory_digest(tmp_path / "m")
-    write_json(tmp_path / "m" / "config.json", {"a": 2})
-    assert directory_digest(tmp_path / "m") != first
-
-
-def test_a_model_is_read_once_until_a_file_is_replaced_even_by_one_of_the_same_size_and_time(tmp_path, monkeypatch):
-    model, other = tmp_path / "m" / "weights.safetensors", tmp_path / "other"
-    model.parent.mkdir()
-    model.write_bytes(b"abc")
-    first = directory_digest(model.parent)
-    with monkeypatch.context() as patch:
-        patch.setattr("jobs.store.files.file_sha256", lambda path: pytest.fail(f"{path} was read again"))
-        assert directory_digest(model.parent) == first
-    other.write_bytes(b"abd")
-    shutil.copystat(model, other)
-    other.replace(model)
-    assert directory_digest(model.parent) != first
