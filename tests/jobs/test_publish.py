@@ -87,7 +87,7 @@ class FakeRun:
     """A stage run over tables given as frames."""
 
     def __init__(self, spark, workspace, tables, fingerprint="f0"):
-        self.spark, self.workspace, self.tables, self.fingerprint = spark, workspace, tables, fingerprint
+        self.spark, self.workspace_dir, self.tables, self.fingerprint = spark, workspace, tables, fingerprint
         self.recipe = FakeRecipe(workspace / "models")
         self.notes, self.log_dir = {}, workspace / "runs"
         (workspace / "models" / "encoder").mkdir(parents=True, exist_ok=True)
@@ -97,20 +97,20 @@ class FakeRun:
         return self.tables[table.name]
 
     def source_of(self, table):
-        path = self.workspace / "inputs" / table.name
+        path = self.workspace_dir / "inputs" / table.name
         if not path.exists():
             self.tables[table.name].write.parquet(str(path))
         return path
 
     def artefact(self, name):
-        path = self.workspace / "artefacts" / name
+        path = self.workspace_dir / "artefacts" / name
         path.mkdir(parents=True, exist_ok=True)
         return path
 
     def fingerprint_of(self, stage):
         return self.fingerprint
 
-    def makers(self):
+    def fingerprints(self):
         return {"publish": self.fingerprint}
 
     def note(self, **figures):
