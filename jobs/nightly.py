@@ -7,7 +7,6 @@ It ends with one of the statuses of ``jobs/runtime/exit_status.py``, which ``--h
 
 from __future__ import annotations
 
-import argparse
 import json
 import signal
 import sys
@@ -17,7 +16,7 @@ from pathlib import Path
 from jobs.build import build_stages, finish
 from jobs.release.history import current_version, is_withdrawn, read_history
 from jobs.release.versions import find_published, point_current
-from jobs.runtime.entry import add_workspace, open_workspace
+from jobs.runtime.entry import make_parser, open_workspace
 from jobs.runtime.exit_status import AUDIT_FAILED, FAILED, NIGHTLY, NOTHING_NEW, PUBLISHED, STOPPED
 from jobs.runtime.terminal import Terminal
 from jobs.runtime.workspace import Workspace
@@ -83,19 +82,12 @@ def _show_diff(workspace: Workspace, before: str | None, after: str, terminal: T
         terminal.line(line)
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of the command."""
-    add_workspace(parser)
-    parser.add_argument("--train", action="store_true", help="also train and measure a model on what was published")
-
-
-def command(args: argparse.Namespace) -> int:
-    """Run the command over parsed arguments and return the exit status."""
+def run_command(workspace: Workspace, train: bool = False) -> int:
+    """Hold the workspace's lease, run the nightly build, say every failure in one line, and return the exit status."""
     terminal = Terminal()
-    workspace = open_workspace(args)
     try:
         with workspace.hold_lease(f"pairwright nightly {workspace.recipe.name}"):
-            return run_nightly(workspace, terminal, args.train)
+            return run_nightly(workspace, terminal, train)
     except PairwrightError as error:
         terminal.fail(str(error))
         return FAILED
@@ -108,11 +100,13 @@ def command(args: argparse.Namespace) -> int:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the nightly build through spark-submit."""
-    parser = argparse.ArgumentParser(prog="jobs/nightly.py", description="The scheduled build.", epilog=NIGHTLY)
-    add_arguments(parser)
+    parser = make_parser("jobs/nightly.py", "The scheduled build.", NIGHTLY)
+    parser.add_argument("--train", action="store_true", help="also train and measure a model on what was published")
+    args = parser.parse_args(argv)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        sys.exit(command(parser.parse_args(argv)))
+        workspace = open_workspace(args.recipe, args.workspace, args.spark_conf, args.conf)
+        sys.exit(run_command(workspace, args.train))
     except PairwrightError as error:
         sys.exit(f"pairwright: {error}")
 

@@ -11,15 +11,16 @@ PATH is whatever a source may be, or a folder that an earlier step wrote, whose 
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import pyarrow.parquet as pq
+import typer
 import yaml
 
-from jobs.runtime.entry import add_spark, spark_settings
+from jobs.cli.options import Conf, SparkConf, check_choice
+from jobs.runtime.entry import read_spark_settings
 from jobs.runtime.step import Job, Step
 from pipeline.ingest.files import formats_in
 from pipeline.readers.registry import FORMATS
@@ -49,8 +50,8 @@ def _cut_passages(documents: DataFrame, recipe: Recipe) -> DataFrame:
 
 STEPS = {
     "clean": Step(
-        "read documents and mark, with the reason, those that are no text worth training on; mojibake is repaired and "
-        "the rules are on unless --set clean.rules=false",
+        "read documents and mark, with the reason, those not worth training on. Mojibake is repaired, and the rules "
+        "are on unless --set clean.rules=false",
         "pairwright clean crawl/ --out cleaned --set clean.languages=[en,de] --set clean.pii=redact",
         ("ingest",),
         ("clean", "source", "seed"),
@@ -58,7 +59,7 @@ STEPS = {
         {"clean": {"repair": True, "rules": True}},
     ),
     "passages": Step(
-        "cut long documents into passages by structure and token budget (256 tokens unless --set passages.tokens=N)",
+        "cut long documents into passages by structure and token budget. 256 tokens unless --set passages.tokens=N",
         "pairwright passages books/ --out passages --set passages.tokens=128 --set passages.overlap=16",
         ("ingest",),
         ("passages", "source", "train", "models", "seed"),
@@ -81,9 +82,10 @@ STEPS = {
         ("guard", "source", "seed"),
         (LEAKS,),
         {},
+        protects=True,
     ),
     "bucket": Step(
-        "part the documents into domains: by their source, by a classifier, or by clusters of embeddings",
+        "part the documents into domains: by source, by a classifier, or by clusters",
         "pairwright bucket deduped --out bucketed --set bucket.rule=cluster --set bucket.min_size=50",
         ("ingest", "bucket"),
         ("bucket", "source", "encoder", "models", "seed"),
@@ -93,41 +95,75 @@ STEPS = {
 }
 
 
-Add = Callable[[str, Callable[[argparse.Namespace], int], str, str], argparse.ArgumentParser]
+InputPath = Annotated[
+    str,
+    typer.Argument(
+        metavar="PATH", help="file, folder or glob; for pydocs packages, parted by commas; or an earlier step's --out"
+    ),
+]
+Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="folder to write")]
+Format = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        metavar="FORMAT",
+        help=f"how PATH is read: {', '.join(FORMATS)} (default: by the names of its files)",
+        callback=lambda value: value and check_choice(value, list(FORMATS)),
+    ),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="a setting of the sections above; repeatable", show_default=False),
+]
+Config = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE", help="the same settings as YAML; --set goes before")
+]
+Force = Annotated[bool, typer.Option("--force", help="replace DIR if it is there")]
+Against = Annotated[
+    list[str], typer.Option("--against", metavar="FOLDER", help="evaluation set as a BEIR folder; repeatable")
+]
+Split = Annotated[str, typer.Option("--split", metavar="NAME", help="its qrels/<split>.tsv")]
 
 
-def add_steps(add: Add) -> None:
-    """Declare the commands; ``add`` takes a name, what runs, a text and an example."""
-    for name, step in STEPS.items():
-        command = add(name, _run_step, step.text, step.example)
-        command.set_defaults(step=name)
-        command.add_argument(
-            "path", help="file, folder or glob; for pydocs packages, parted by commas; or an earlier step's --out"
-        )
-        command.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write")
-        command.add_argument(
-            "--format", choices=tuple(FORMATS), help="how PATH is read (default: by the names of its files)"
-        )
-        command.add_argument(
-            "--set",
-            action="append",
-            default=[],
-            metavar="KEY=VALUE",
-            dest="settings",
-            help=f"a setting, of: {', '.join(step.sections)}; repeatable",
-        )
-        command.add_argument("--config", type=Path, metavar="FILE", help="the same settings as YAML; --set goes before")
-        command.add_argument("--force", action="store_true", help="replace DIR if it is there")
-        add_spark(command)
-        if name == "guard":
-            command.add_argument(
-                "--against",
-                action="append",
-                required=True,
-                metavar="FOLDER",
-                help="evaluation set as a BEIR folder; repeatable",
-            )
-            command.add_argument("--split", default="test", help="its qrels/<split>.tsv (default: test)")
+def make_command(name: str) -> Callable[..., int]:
+    """Return the function of a step's command, whose parameters are the command's."""
+
+    def run(
+        path: InputPath,
+        out: Out,
+        format: Format = None,  # noqa: A002 - the option's name
+        settings: Settings = None,
+        config: Config = None,
+        force: Force = False,
+        spark_conf: SparkConf = None,
+        conf: Conf = None,
+    ) -> int:
+        recipe, table = make_recipe(name, path, format, config, settings or [])
+        return _run(Job(name, STEPS[name], recipe, table, out, force), spark_conf, conf)
+
+    def run_against(
+        path: InputPath,
+        out: Out,
+        against: Against,
+        split: Split = "test",
+        format: Format = None,  # noqa: A002
+        settings: Settings = None,
+        config: Config = None,
+        force: Force = False,
+        spark_conf: SparkConf = None,
+        conf: Conf = None,
+    ) -> int:
+        recipe, table = make_recipe(name, path, format, config, settings or [], against, split)
+        return _run(Job(name, STEPS[name], recipe, table, out, force), spark_conf, conf)
+
+    return run_against if STEPS[name].protects else run
+
+
+def _run(job: Job, spark_conf: Path | None, conf: Sequence[str] | None) -> int:
+    from jobs.runtime.step_run import run_step
+
+    print(run_step(job, spark_conf, read_spark_settings(conf or [])))
+    return 0
 
 
 def read_settings(step: Step, config: Path | None, given: Sequence[str]) -> dict[str, Any]:
@@ -173,28 +209,33 @@ def _merge(found: dict[str, Any], more: Mapping[str, Any]) -> None:
             found[name] = value
 
 
-def make_recipe(args: argparse.Namespace) -> tuple[Recipe, Path | None]:
+def make_recipe(
+    name: str,
+    path: str,
+    format: str | None = None,  # noqa: A002
+    config: Path | None = None,
+    given: Sequence[str] = (),
+    against: Sequence[str] = (),
+    split: str = "test",
+) -> tuple[Recipe, Path | None]:
     """Return what the arguments say as a recipe, and the folder of DOCUMENTS where PATH is an earlier step's.
 
     Raises: RecipeError with every fault at once.
     """
-    step = STEPS[args.step]
-    settings = read_settings(step, args.config, args.settings)
-    table = None if args.format else find_documents(Path(args.path))
-    if table is not None and args.step == "clean":
+    step = STEPS[name]
+    settings = read_settings(step, config, given)
+    table = None if format else find_documents(Path(path))
+    if table is not None and len(step.stages) == 1 and step.cut is None:
         raise RecipeError(
-            f"clean must read raw files, got {args.path}, which an earlier step wrote; "
-            "try the files that it was made of"
+            f"{name} must read raw files, got {path}, which an earlier step wrote; try the files that it was made of"
         )
     source = settings.pop("source", {})
     if "clean" in settings:
         source["clean"] = settings.pop("clean")
-    sources = [{**each, **source} for each in ([_STAND_IN] if table else _sources_of(args.path, args.format))]
-    evaluation = [
-        {"name": Path(each).resolve().name, "path": each, "split": args.split} for each in getattr(args, "against", [])
-    ]
-    given = {**settings, "name": args.step, "sources": sources, "evaluation": evaluation}
-    return resolve_recipe(Recipe.from_mapping(given), Path.cwd()), table
+    sources = [{**each, **source} for each in ([_STAND_IN] if table else _sources_of(path, format))]
+    evaluation = [{"name": Path(each).resolve().name, "path": each, "split": split} for each in against]
+    whole = {**settings, "name": name, "sources": sources, "evaluation": evaluation}
+    return resolve_recipe(Recipe.from_mapping(whole), Path.cwd()), table
 
 
 _STAND_IN = {"name": "documents", "format": "parquet", "path": "."}  # a recipe has a source; this one is not read
@@ -228,12 +269,3 @@ def find_documents(path: Path) -> Path | None:
             if set(DOCUMENTS.names) - {"domain"} <= names:  # in folders by domain, that column is their name
                 return folder
     return None
-
-
-def _run_step(args: argparse.Namespace) -> int:
-    from jobs.runtime.step_run import run_step
-
-    recipe, table = make_recipe(args)
-    job = Job(args.step, STEPS[args.step], recipe, table, args.out, force=args.force)
-    print(run_step(job, args.spark_conf, spark_settings(args.conf)))
-    return 0

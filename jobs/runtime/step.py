@@ -19,7 +19,7 @@ class Step:
     """One command: what it says of itself, the stages that it runs, the sections of a recipe that it takes.
 
     ``tables`` are what it writes besides documents and rejects; ``preset`` are settings other than the defaults;
-    ``cut`` cuts documents that an earlier step has read.
+    ``cut`` cuts documents that an earlier step has read; ``protects``: it takes evaluation sets.
     """
 
     text: str
@@ -29,6 +29,7 @@ class Step:
     tables: tuple[Table, ...]
     preset: Mapping[str, Any]
     cut: Callable[[DataFrame, Recipe], DataFrame] | None = None
+    protects: bool = False
 
 
 @dataclass(frozen=True)

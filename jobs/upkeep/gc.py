@@ -13,7 +13,6 @@ A stage output loses its manifest before its files, a version is renamed before 
 
 from __future__ import annotations
 
-import argparse
 import json
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -198,14 +197,14 @@ def _remove(each: Garbage) -> None:
         path.unlink()
 
 
-def run_gc(workspaces: Sequence[Workspace], args: argparse.Namespace) -> list[str]:
+def run_gc(workspaces: Sequence[Workspace], keep: int, dry: bool) -> list[str]:
     """Do what the command line asks for and return the lines to print."""
-    found, root = find_garbage(workspaces, args.keep), workspaces[0].path
-    if not args.dry_run:
+    found, root = find_garbage(workspaces, keep), workspaces[0].path
+    if not dry:
         remove_garbage(found, workspaces[0].store.mirror)
     return [
-        *_prune(workspaces, {each.path for each in found}, args.dry_run),
-        *describe_garbage(found, root, args.dry_run),
+        *_prune(workspaces, {each.path for each in found}, dry),
+        *describe_garbage(found, root, dry),
     ]
 
 

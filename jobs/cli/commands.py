@@ -1,0 +1,230 @@
+"""What ``pairwright`` can be asked to do: a command a function, which returns the exit status.
+
+What a command needs is imported when it runs: no help text waits for Spark.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from jobs.cli.options import Conf, RecipeFile, RecipeFiles, SparkConf, WorkspaceName, check_choice, open_given
+from jobs.runtime import registry
+from jobs.runtime.exit_status import STOPPED
+from jobs.runtime.workspace import Workspace
+from jobs.store.layout import dataset_folder
+from pipeline.recipe import Recipe, load_recipe
+from schemas.errors import PairwrightError
+
+_STAGES = ", ".join(registry.STAGES)
+
+
+def build(
+    recipe: RecipeFile,
+    root: WorkspaceName = "workspace",
+    until: Annotated[
+        str,
+        typer.Option(
+            metavar="STAGE",
+            help=f"stop after this stage: {_STAGES}, report",
+            callback=lambda value: check_choice(value, [*registry.STAGES, "report"]),
+        ),
+    ] = "report",
+    spark_conf: SparkConf = None,
+    conf: Conf = None,
+) -> int:
+    """Build a recipe: every stage that is not complete yet, then the report."""
+    return _build(open_given(recipe, root, spark_conf, conf), until)
+
+
+def train(
+    recipe: RecipeFile, root: WorkspaceName = "workspace", spark_conf: SparkConf = None, conf: Conf = None
+) -> int:
+    """Build a recipe as far as the trained model."""
+    return _build(open_given(recipe, root, spark_conf, conf), "train2")
+
+
+def evaluate(
+    recipe: RecipeFile, root: WorkspaceName = "workspace", spark_conf: SparkConf = None, conf: Conf = None
+) -> int:
+    """Build a recipe as far as the measured model and the report."""
+    return _build(open_given(recipe, root, spark_conf, conf), "report")
+
+
+def _build(workspace: Workspace, until: str) -> int:
+    from jobs.build import build
+    from jobs.runtime.terminal import Terminal
+
+    terminal = Terminal()
+    try:
+        with workspace.hold_lease(f"pairwright build {workspace.recipe.name}"):
+            build(workspace, until, terminal)
+    except PairwrightError as error:
+        terminal.fail(str(error))
+        return error.exit_status
+    except KeyboardInterrupt:
+        terminal.fail("stopped; finished stages are kept, run the same command again to go on")
+        return STOPPED
+    finally:
+        workspace.stop_spark()
+    return 0
+
+
+def stage(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="STAGE", help=_STAGES, callback=lambda value: check_choice(value, list(registry.STAGES))
+        ),
+    ],
+    recipe: RecipeFile,
+    root: WorkspaceName = "workspace",
+    force: Annotated[bool, typer.Option("--force", help="run it even when its output is complete")] = False,
+    spark_conf: SparkConf = None,
+    conf: Conf = None,
+) -> int:
+    """Run one stage; its inputs must be complete."""
+    from jobs.runtime.runner import run_stage
+    from jobs.runtime.terminal import Terminal, stage_line
+
+    terminal, found = Terminal(), registry.load_stage(name)
+    workspace = open_given(recipe, root, spark_conf, conf)
+    try:
+        with workspace.hold_lease(f"pairwright stage {name} {workspace.recipe.name}"):
+            manifest = None if force else workspace.manifest(name)
+            is_new = manifest is None
+            if manifest is None:
+                with terminal.stage(name, workspace.logs / "build.log"):
+                    manifest = run_stage(found, workspace, terminal.progress)
+    finally:
+        workspace.stop_spark()
+    terminal.line(stage_line(name, manifest, is_new, found.says_none))
+    return 0
+
+
+def nightly(
+    recipe: RecipeFile,
+    root: WorkspaceName = "workspace",
+    train: Annotated[
+        bool, typer.Option("--train", help="also train and measure a model on what was published")
+    ] = False,
+    spark_conf: SparkConf = None,
+    conf: Conf = None,
+) -> int:
+    """Build, audit and publish what is new in the sources, and say what changed."""
+    from jobs.nightly import run_command
+
+    return run_command(open_given(recipe, root, spark_conf, conf), train)
+
+
+def gc(
+    recipes: RecipeFiles,
+    root: WorkspaceName = "workspace",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what would go")] = False,
+    keep: Annotated[int, typer.Option(metavar="N", help="versions of each recipe that stay; CURRENT stays")] = 7,
+    spark_conf: SparkConf = None,
+    conf: Conf = None,
+) -> int:
+    """Remove what no current build and no kept version needs, and say what that frees."""
+    from jobs.upkeep.gc import run_gc
+
+    workspaces = [open_given(each, root, spark_conf, conf) for each in recipes]
+    try:
+        with workspaces[0].hold_lease("pairwright gc"):
+            for line in run_gc(workspaces, keep, dry_run):
+                print(line)
+    finally:
+        workspaces[0].stop_spark()
+    return 0
+
+
+def rollback(
+    recipe: RecipeFile,
+    root: WorkspaceName = "workspace",
+    to: Annotated[
+        str | None, typer.Option(metavar="VERSION", help="which version (default: the one published before)")
+    ] = None,
+    spark_conf: SparkConf = None,
+    conf: Conf = None,
+) -> int:
+    """Make the version published before current again.
+
+    The versions after it are withdrawn: they stay readable, and nightly leaves CURRENT where it is until the sources
+    or the recipe give something else; a build by hand (pairwright build) publishes a withdrawn version again.
+    """
+    from jobs.release.rollback import roll_back
+
+    workspace = open_given(recipe, root, spark_conf, conf)
+    with workspace.hold_lease(f"pairwright rollback {workspace.recipe.name}"):
+        before, now = roll_back(dataset_folder(workspace.path, workspace.recipe.name), to)
+    print(f"{workspace.recipe.name}: CURRENT was {before}, is {now}")
+    return 0
+
+
+def explain(
+    what: Annotated[
+        str, typer.Argument(metavar="ID", help="an id, two ids joined by a colon, or a native id such as a symbol")
+    ],
+    root: WorkspaceName = "workspace",
+    recipe_name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="which recipe's build to ask (default: the latest)")
+    ] = None,
+) -> int:
+    """Tell the story of one document, query, pair (QUERY:DOC) or synthetic text."""
+    from jobs.views.explain import explain
+
+    print(explain(root, what, recipe_name))
+    return 0
+
+
+def report(
+    recipe: RecipeFile, root: WorkspaceName = "workspace", spark_conf: SparkConf = None, conf: Conf = None
+) -> int:
+    """Write the report of a build again."""
+    from jobs.views.report import write_report
+
+    workspace = open_given(recipe, root, spark_conf, conf)
+    if workspace.store.mirror:
+        workspace.store.mirror.look()
+    print(write_report(workspace))
+    return 0
+
+
+def doctor(
+    java_home: Annotated[bool, typer.Option("--java-home", help="print the JAVA_HOME to give to spark-submit")] = False,
+) -> int:
+    """Say what this machine has, and the way out where something is missing."""
+    if java_home:
+        from jobs.spark.java import find_java
+
+        print(find_java().home)
+        return 0
+    from jobs.upkeep.doctor import run_doctor
+
+    return run_doctor()
+
+
+def recipe(
+    recipe: Annotated[
+        Path | None, typer.Argument(metavar="RECIPE", help="recipe file (YAML)", show_default=False)
+    ] = None,
+    check: Annotated[bool, typer.Option("--check", help="check it and say so in one line")] = False,
+    schema: Annotated[bool, typer.Option("--schema", help="print the JSON schema of recipes")] = False,
+    stages: Annotated[
+        bool, typer.Option("--stages", help="print the stages of a build, in its order, one a line")
+    ] = False,
+) -> int:
+    """Check a recipe or print it with its defaults; print the JSON schema, or the stages."""
+    if schema:
+        print(json.dumps(Recipe.json_schema(), indent=2))
+    elif stages:
+        print("\n".join(registry.STAGES))
+    elif recipe is None:
+        raise typer.BadParameter("recipe needs a file, --schema or --stages")
+    else:
+        found = load_recipe(recipe)
+        print(f"{recipe}: recipe {found.name} is sound" if check else json.dumps(found.to_mapping(), indent=2))
+    return 0
