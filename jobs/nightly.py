@@ -13,11 +13,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from jobs.build import build_stages, finish
+from jobs.build import build_stages, finish, forget_damaged
 from jobs.release.history import current_version, is_withdrawn, read_history
 from jobs.release.versions import find_published, point_current
 from jobs.runtime.entry import make_parser, open_workspace
 from jobs.runtime.exit_status import AUDIT_FAILED, FAILED, NIGHTLY, NOTHING_NEW, PUBLISHED, STOPPED
+from jobs.runtime.failures import spare_success
 from jobs.runtime.terminal import Terminal
 from jobs.runtime.workspace import Workspace
 from jobs.store.files import write_json
@@ -35,6 +36,7 @@ def run_nightly(workspace: Workspace, terminal: Terminal, train: bool = False) -
     """
     home, pending = dataset_folder(workspace.path, workspace.recipe.name), workspace.logs / PENDING
     before = _baseline(home, pending)
+    is_mended = forget_damaged(workspace, terminal)
     try:
         built = build_stages(workspace, "publish", terminal)
     except AuditError as error:
@@ -51,13 +53,14 @@ def run_nightly(workspace: Workspace, terminal: Terminal, train: bool = False) -
         return NOTHING_NEW
     point_current(workspace)
     if before != version:
-        _show_diff(workspace, before, version, terminal)
+        with spare_success("the list of what changed", workspace.logs, terminal.fail):
+            _show_diff(workspace, before, version, terminal)
     if train:
         built += build_stages(workspace, "evaluate", terminal)
     if built or before != version:
         finish(workspace, terminal)
     pending.unlink()
-    if before != version or (train and built):
+    if before != version or is_mended or (train and built):
         return PUBLISHED
     terminal.line(f"nothing new: CURRENT is {version}")
     return NOTHING_NEW

@@ -88,7 +88,8 @@ def stage(
 ) -> int:
     """Run one stage; its inputs must be complete."""
     from jobs.runtime.runner import run_stage
-    from jobs.runtime.terminal import Terminal, stage_line
+    from jobs.runtime.stage_line import stage_line
+    from jobs.runtime.terminal import Terminal
 
     terminal, found = Terminal(), registry.load_stage(name)
     workspace = open_given(recipe, root, spark_conf, conf)
@@ -97,7 +98,7 @@ def stage(
             manifest = None if force else workspace.manifest(name)
             is_new = manifest is None
             if manifest is None:
-                with terminal.stage(name, workspace.logs / "build.log"):
+                with terminal.stage(name, workspace.logs / "build.log", workspace.count_tasks):
                     manifest = run_stage(found, workspace, terminal.progress)
     finally:
         workspace.stop_spark()

@@ -161,8 +161,9 @@ def make_command(name: str) -> Callable[..., int]:
 
 def _run(job: Job, spark_conf: Path | None, conf: Sequence[str] | None) -> int:
     from jobs.runtime.step_run import run_step
+    from jobs.runtime.terminal import Terminal
 
-    print(run_step(job, spark_conf, read_spark_settings(conf or [])))
+    Terminal().line(run_step(job, spark_conf, read_spark_settings(conf or [])))
     return 0
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import traceback
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from schemas import errors
@@ -13,10 +14,7 @@ from schemas.errors import EngineError, PairwrightError
 
 def explain_failure(error: Exception, stage: str, logs: Path) -> PairwrightError:
     """Return any exception as one clear line; the traceback goes to the log folder."""
-    log = logs / f"{stage}.error.log"
-    with suppress(OSError):  # the disk may be full
-        log.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
-    text = str(error)
+    log, text = _keep_traceback(error, stage, logs), str(error)
     for sign, line in (
         ("No space left on device", "the disk is full; try freeing space or another --workspace"),
         ("OutOfMemoryError", "Java ran out of memory; try a larger spark.driver.memory in spark-conf"),
@@ -24,6 +22,24 @@ def explain_failure(error: Exception, stage: str, logs: Path) -> PairwrightError
         if sign in text:
             return EngineError(f"stage {stage}: {line} (details: {log})")
     return house_error(text) or EngineError(f"stage {stage} failed: {_last_words(error)} (details: {log})")
+
+
+@contextmanager
+def spare_success(what: str, logs: Path, say: Callable[[str], None]) -> Iterator[None]:
+    """Say in one line what goes wrong in the block, which comes after the deed and cannot undo it."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - whatever it is, what was published stays published
+        log = _keep_traceback(error, what.replace(" ", "-"), logs)
+        words = str(error) if isinstance(error, PairwrightError) else f"{_last_words(error)} (details: {log})"
+        say(f"all is built, but {what} could not be made: {words}")
+
+
+def _keep_traceback(error: Exception, name: str, logs: Path) -> Path:
+    log = logs / f"{name}.error.log"
+    with suppress(OSError):  # the disk may be full
+        log.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+    return log
 
 
 def house_error(text: str) -> PairwrightError | None:

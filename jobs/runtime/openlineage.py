@@ -37,14 +37,20 @@ class Events:
         self._client = OpenLineageClient()
         self._run_id = str(generate_new_uuid())
         self._job, self._namespace, self._inputs = job, workspace, inputs
-        self._outputs: list[OutputDataset] = []
+        self._wrote: tuple[Mapping[str, Any], Sequence[Table]] | None = None
 
     def keep_outputs(self, manifest: Mapping[str, Any], tables: Sequence[Table]) -> None:
-        """Keep what the manifest of the finished stage says of its outputs for the last event."""
+        """Keep the manifest of the finished stage, whose outputs the last event describes."""
+        self._wrote = manifest, tables
+
+    def _describe_outputs(self) -> list[OutputDataset]:
+        if self._wrote is None:
+            return []
+        manifest, tables = self._wrote
         from openlineage.client import event_v2 as lineage
         from openlineage.client import facet_v2 as facets
 
-        columns = {table.name: table.columns for table in tables}
+        found, columns = [], {table.name: table.columns for table in tables}
         for name, facts in manifest["outputs"].items():
             field = facets.schema_dataset.SchemaDatasetFacetFields
             fields = [field(name=each.name, type=each.type, description=each.doc) for each in columns.get(name, ())]
@@ -56,7 +62,7 @@ class Events:
             described: dict[str, Any] = {"version": version}
             if fields:
                 described["schema"] = facets.schema_dataset.SchemaDatasetFacet(fields=fields)
-            self._outputs.append(
+            found.append(
                 lineage.OutputDataset(
                     self._namespace,
                     f"{manifest['stage']}/{name}",
@@ -64,16 +70,17 @@ class Events:
                     outputFacets={"outputStatistics": statistics},
                 )
             )
+        return found
 
     def send(self, state: str, error: BaseException | None = None) -> None:
         """Send one event; trouble on the way is logged, not raised."""
-        from openlineage.client import event_v2 as lineage
-        from openlineage.client import facet_v2 as facets
-
-        run_facets: dict[str, Any] = {}
-        if error is not None:
-            run_facets["errorMessage"] = facets.error_message_run.ErrorMessageRunFacet(str(error), "PYTHON")
         try:
+            from openlineage.client import event_v2 as lineage
+            from openlineage.client import facet_v2 as facets
+
+            run_facets: dict[str, Any] = {}
+            if error is not None:
+                run_facets["errorMessage"] = facets.error_message_run.ErrorMessageRunFacet(str(error), "PYTHON")
             self._client.emit(
                 lineage.RunEvent(
                     eventType=lineage.RunState[state],
@@ -82,7 +89,7 @@ class Events:
                     run=lineage.Run(self._run_id, run_facets),
                     job=lineage.Job("pairwright", self._job),
                     inputs=self._describe_inputs(),
-                    outputs=self._outputs,
+                    outputs=self._describe_outputs(),
                 )
             )
         # Whatever the transport raises, the build goes on.
@@ -102,11 +109,18 @@ class Events:
 
 @contextmanager
 def send_events(job: str, workspace: str, inputs: Mapping[str, str]) -> Iterator[Events | None]:
-    """Send the events of the block, which is one run of a stage; None where no catalogue is named."""
+    """Send the events of the block, which is one run of a stage; None where no catalogue is named or can be opened."""
     if not any(name.startswith(_PREFIX) for name in os.environ):
         yield None
         return
-    events = Events(job, workspace, inputs)
+    events = None
+    try:
+        events = Events(job, workspace, inputs)
+    except Exception as trouble:  # noqa: BLE001 - settings that OpenLineage does not take fail no build
+        _log.warning("OpenLineage events of %s are not sent: %s", job, trouble)
+    if events is None:
+        yield None
+        return
     events.send("START")
     try:
         yield events

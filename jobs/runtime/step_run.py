@@ -15,9 +15,11 @@ from jobs.runtime import registry
 from jobs.runtime.artefacts import CLASSIFIER
 from jobs.runtime.failures import explain_failure
 from jobs.runtime.memory import PeakMemory
+from jobs.runtime.stage import Progress
+from jobs.runtime.stage_line import stage_line
 from jobs.runtime.stage_run import StageRun
 from jobs.runtime.step import Job, Step
-from jobs.runtime.terminal import Terminal, stage_line
+from jobs.runtime.terminal import Terminal
 from jobs.runtime.workspace import Workspace
 from jobs.store.files import count_rows, describe_files, write_json
 from jobs.store.layout import MANIFEST, runs_folder
@@ -35,9 +37,11 @@ _DROPPED = "dropped"
 class StepRun(StageRun):
     """A stage's run whose inputs are what the stages before it left in other folders, or nothing."""
 
-    def __init__(self, stage: str, workspace: Workspace, home: Path, tables: dict[str, Path]) -> None:
+    def __init__(
+        self, stage: str, workspace: Workspace, home: Path, tables: dict[str, Path], progress: Progress
+    ) -> None:
         """Prepare a run into a folder; ``tables`` says where each table was written last."""
-        super().__init__(registry.load_stage(stage), workspace, home, lambda *_: None)
+        super().__init__(registry.load_stage(stage), workspace, home, progress)
         self._tables = tables
 
     def read(self, table: Table) -> DataFrame:
@@ -67,8 +71,9 @@ def run_step(job: Job, conf: Path | None, settings: Mapping[str, str]) -> str:
     workspace = Workspace(job.recipe, Store(scratch), conf, settings)
     is_broken = False
     try:
-        with Terminal().stage(job.name, workspace.logs / "step.log"):
-            manifest = _run(job, workspace, scratch)
+        terminal = Terminal()
+        with terminal.stage(job.name, workspace.logs / "step.log", workspace.count_tasks):
+            manifest = _run(job, workspace, scratch, terminal.progress)
         if out.exists():
             out.replace(scratch / "replaced")
         (scratch / "out").replace(out)
@@ -97,7 +102,7 @@ def _check_out(job: Job) -> None:
         raise RecipeError(f"--out must be new, or what a step wrote, got {out}; try another folder")
 
 
-def _run(job: Job, workspace: Workspace, scratch: Path) -> dict[str, Any]:
+def _run(job: Job, workspace: Workspace, scratch: Path, progress: Progress) -> dict[str, Any]:
     """Run the stages, gather what they wrote in ``scratch/out``, and return its manifest."""
     began = time.monotonic()
     workspace.spark()
@@ -107,7 +112,7 @@ def _run(job: Job, workspace: Workspace, scratch: Path) -> dict[str, Any]:
     with PeakMemory() as peak:
         first, *later = job.step.stages
         for stage in later if job.table and later else job.step.stages:
-            run = StepRun(stage, workspace, scratch / stage, tables)
+            run = StepRun(stage, workspace, scratch / stage, tables, progress)
             try:
                 if stage == first and job.table:
                     _cut_again(run, job.step)

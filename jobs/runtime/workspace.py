@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from jobs.runtime import registry
 from jobs.runtime.fingerprint import Fingerprints
 from jobs.spark.session import start_session, stop_session
+from jobs.spark.tasks import count_tasks
 from jobs.store.layout import run_folder, runs_folder
 from jobs.store.lease import Lease
 from jobs.store.object_store import MIRRORS
@@ -118,6 +119,10 @@ class Workspace:
             self._check_mirror(self._spark.sparkContext.master)
         session: SparkSession = self._spark
         return session
+
+    def count_tasks(self) -> tuple[int, int] | None:
+        """Return how many tasks of what Spark runs now are done, and of how many; None while it runs nothing."""
+        return None if self._spark is None else count_tasks(self._spark)
 
     def _check_mirror(self, master: str) -> None:
         if self.store.mirror and not master.startswith("local") and MIRRORS not in os.environ:

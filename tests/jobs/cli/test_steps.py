@@ -86,8 +86,11 @@ def test_dedupe_through_the_real_command(folder, tmp_path):
 
     assert ended.returncode == 0, ended.stderr
     line = ended.stdout.strip()
-    counts = r"36 -> 33 documents \((exact_duplicate 1|near_duplicate 1|too_short 1|, ){5}\), 2 duplicates, 1 rejects"
-    assert re.fullmatch(rf"dedupe +{counts} +[\d.]+ s +[\d,]+ rows/s, after [\d.]+ s to start Spark -> .*out", line)
+    reasons = (
+        r"(exact_duplicate 1|near_duplicate \(dedupe.threshold\) 1|too_short \(sources.<name>.min_chars\) 1|, ){5}"
+    )
+    counts = rf"36 -> 33 documents: {reasons}; 2 duplicates; 1 rejects"
+    assert re.fullmatch(rf"dedupe +{counts} +[\d.]+ s +[\d.,]+ rows/s, after [\d.]+ s to start Spark -> .*out", line)
     kept = {row["native_id"]: row["drop_reason"] for row in rows_of(out / "documents")}
     assert sorted({kept["copy"], kept["n3"]}, key=str) == [None, "exact_duplicate"]
     assert sorted({kept["near"], kept["n4"]}, key=str) == [None, "near_duplicate"]

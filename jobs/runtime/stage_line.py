@@ -1,0 +1,54 @@
+"""The line of a finished stage: rows, what was dropped, why and by which setting, seconds and rate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from schemas.reasons import setting_of
+from schemas.table import Table
+
+NAME_WIDTH = 11
+SPACE = "\u00a0"  # where a line is not folded: it is printed as a space
+
+
+def stage_line(name: str, manifest: Mapping[str, Any], built: bool, says_none: Sequence[Table] = ()) -> str:
+    """Return the line of a finished stage.
+
+    ``says_none``: tables that are named also when they are empty.
+    """
+    outputs, always = manifest["outputs"], {table.name for table in says_none}
+    named = {table: facts for table, facts in outputs.items() if facts.get("rows") or table in always}
+    parts = [_rows_text(table, facts) for table, facts in named.items() if "rows" in facts]
+    headline = manifest["notes"].get("headline")
+    text = str(headline) if headline else "; ".join(parts) or "done"
+    if not built:
+        return f"{name:<{NAME_WIDTH}} {text}  {_unfolded('(kept from an earlier build)')}"
+    seconds = manifest["seconds"]
+    rows = max((facts["rows"] for facts in outputs.values() if "rows" in facts), default=0)
+    rate = f"  {_unfolded(rate_text(rows / seconds, 'rows'))}" if rows and seconds else ""
+    return f"{name:<{NAME_WIDTH}} {text}  {_unfolded(f'{seconds:.1f} s')}{rate}"
+
+
+def rate_text(rate: float, unit: str) -> str:
+    """Return a rate with as many digits as say something, also below one."""
+    digits = 0 if rate >= 10 else 1 if rate >= 1 else 2
+    return f"{rate:,.{digits}f} {unit}/s"
+
+
+def _rows_text(table: str, facts: Mapping[str, Any]) -> str:
+    rows, reasons = facts["rows"], facts.get("reasons")
+    kept = (reasons or {}).get("kept", 0)
+    if not reasons or kept == rows:
+        return _unfolded(f"{rows:,} {table}")
+    dropped = sorted(((why, count) for why, count in reasons.items() if why != "kept"), key=lambda each: -each[1])
+    return f"{_unfolded(f'{rows:,} -> {kept:,} {table}')}: {', '.join(_reason_text(table, *each) for each in dropped)}"
+
+
+def _reason_text(table: str, why: str, count: int) -> str:
+    setting = setting_of(why, table)
+    return _unfolded(f"{why} ({setting}) {count:,}" if setting else f"{why} {count:,}")
+
+
+def _unfolded(text: str) -> str:
+    return text.replace(" ", SPACE)

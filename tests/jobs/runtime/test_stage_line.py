@@ -1,0 +1,31 @@
+"""The line of a finished stage: counts with their units, every reason with the setting that makes it."""
+
+from jobs.runtime.stage_line import SPACE, rate_text, stage_line
+from schemas.documents import DUPLICATES, REJECTS
+
+
+def line(outputs, seconds=4.0, built=True, says_none=(), **notes):
+    manifest = {"outputs": outputs, "notes": notes, "seconds": seconds}
+    return stage_line("pair", manifest, built, says_none).replace(SPACE, " ")
+
+
+def test_every_reason_that_a_setting_makes_names_it_the_most_frequent_first():
+    reasons = {"kept": 984, "query_too_short": 210, "duplicate_pair": 1, "query_in_text": 5}
+    assert line({"positives": {"rows": 1200, "reasons": reasons}}) == (
+        "pair        1,200 -> 984 positives: query_too_short (pair.min_words) 210, query_in_text 5, "
+        "duplicate_pair (pair.pair_similarity) 1  4.0 s  300 rows/s"
+    )
+
+
+def test_an_empty_table_is_named_only_where_that_is_news():
+    outputs = {"duplicates": {"rows": 0}, "rejects": {"rows": 0}, "documents": {"rows": 2, "reasons": {"kept": 2}}}
+    assert line(outputs) == "pair        2 documents  4.0 s  0.50 rows/s"
+    assert "0 duplicates; 0 rejects; 2 documents" in line(outputs, says_none=(DUPLICATES, REJECTS))
+
+
+def test_a_headline_stands_for_the_counts_and_what_is_kept_says_so():
+    assert line({"model": {}}, headline="12 steps", built=False) == "pair        12 steps  (kept from an earlier build)"
+
+
+def test_a_rate_says_something_below_one_too():
+    assert [rate_text(each, "rows") for each in (1234.5, 3.21, 0.25)] == ["1,234 rows/s", "3.2 rows/s", "0.25 rows/s"]
