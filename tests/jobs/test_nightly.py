@@ -207,6 +207,39 @@ def test_a_nightly_that_is_killed_after_the_swap_is_told_of_by_the_next(
     assert factory.call("nightly") == 3
 
 
+def test_what_follows_publishing_decides_no_status(
+    factory: Factory, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def breaks(*_: object) -> None:
+        raise TypeError("'float' object is not iterable")
+
+    monkeypatch.setattr(report, "write_report", breaks)
+    monkeypatch.setattr(nightly, "diff_versions", breaks)
+    assert factory.call("nightly") == 0
+    assert factory.current is not None
+    complaint = capfd.readouterr().err.splitlines()
+    assert [line.split(" could not be made: ")[0] for line in complaint] == [
+        "pairwright: all is built, but the list of what changed",
+        "pairwright: all is built, but the report",
+    ]
+    assert "TypeError: 'float' object is not iterable (details: " in complaint[1]
+    assert "Traceback" in (factory.workspace / "runs" / "r" / "the-report.error.log").read_text()
+    assert factory.call("nightly") == 3
+    assert factory.call("build") == 0
+
+
+def test_a_version_that_was_damaged_is_published_again(factory: Factory, capfd: pytest.CaptureFixture[str]) -> None:
+    factory.call("nightly")
+    for damage in (lambda path: path.write_text("{"), Path.unlink):
+        for command, status in (("nightly", 0), ("nightly", 3), ("build", 0)):
+            if status == 0:
+                damage(factory.home / str(factory.current) / "manifest.json")
+            capfd.readouterr()
+            assert factory.call(command) == status
+            assert ("published again" in capfd.readouterr().out) == (status == 0)
+            assert json.loads((factory.home / str(factory.current) / "manifest.json").read_text())["files"] == []
+
+
 def test_sources_that_went_back_publish_the_old_version_again(factory: Factory) -> None:
     versions = []
     for content in ("one", "two", "one"):
