@@ -17,7 +17,7 @@ from jobs.build import build_stages, finish, forget_damaged
 from jobs.release.history import current_version, is_withdrawn, read_history
 from jobs.release.versions import find_published, point_current
 from jobs.runtime.entry import make_parser, open_workspace
-from jobs.runtime.exit_status import AUDIT_FAILED, FAILED, NIGHTLY, NOTHING_NEW, PUBLISHED, STOPPED
+from jobs.runtime.exit_status import AUDIT_FAILED, FAILED, NIGHTLY, NOTHING_NEW, PUBLISHED, STOPPED, run_to_status
 from jobs.runtime.failures import spare_success
 from jobs.runtime.terminal import Terminal
 from jobs.runtime.workspace import Workspace
@@ -107,11 +107,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--train", action="store_true", help="also train and measure a model on what was published")
     args = parser.parse_args(argv)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        workspace = open_workspace(args.recipe, args.workspace, args.spark_conf, args.conf)
-        sys.exit(run_command(workspace, args.train))
-    except PairwrightError as error:
-        sys.exit(f"pairwright: {error}")
+
+    def run() -> int:
+        return run_command(open_workspace(args.recipe, args.workspace, args.spark_conf, args.conf), args.train)
+
+    sys.exit(run_to_status(run))
 
 
 if __name__ == "__main__":

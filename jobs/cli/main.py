@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import functools
-import os
 import signal
-import sys
-import tempfile
-import traceback
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from jobs.cli import commands
-from jobs.cli.steps import STEPS, make_command
+from jobs.cli.step_commands import make_command
+from jobs.cli.steps import STEPS
 from jobs.engines.quiet import quiet_environment
-from jobs.runtime.exit_status import FAILED, NIGHTLY, STOPPED
-from schemas.errors import PairwrightError
+from jobs.runtime.exit_status import NIGHTLY, run_to_status
 
 # The commands, in the order of the help: a new one is a function and a line here, with an example of its use.
 COMMANDS: tuple[tuple[Callable[..., int], str], ...] = (
@@ -84,31 +78,11 @@ def find_version() -> str:
 
 
 def end_with_status(function: Callable[..., int]) -> Callable[..., None]:
-    """Return a command that ends with the status of the function, and says every failure in one line each on stderr."""
+    """Return the function as a command, which ends with the status that it returns or that its failure has."""
 
     @functools.wraps(function)
     def run(*args: object, **options: object) -> None:
-        try:
-            status = function(*args, **options)
-        except PairwrightError as error:
-            for fault in getattr(error, "faults", [str(error)]):
-                sys.stderr.write(f"pairwright: {fault}\n")
-            status = error.exit_status
-        except KeyboardInterrupt:
-            status = STOPPED
-        except BrokenPipeError:
-            sys.stderr.close()
-            status = 0
-        except typer.TyperException:
-            raise
-        except Exception as error:  # noqa: BLE001 - nobody who runs a command is shown a traceback
-            log = Path(tempfile.gettempdir()) / f"pairwright-{os.getpid()}.error.log"
-            with suppress(OSError):
-                log.write_text(traceback.format_exc(), encoding="utf-8")
-            said = " ".join(str(error).split()) or "no message"
-            sys.stderr.write(f"pairwright: {type(error).__name__}: {said} (details: {log})\n")
-            status = FAILED
-        raise typer.Exit(status)
+        raise typer.Exit(run_to_status(functools.partial(function, *args, **options), (typer.TyperException,)))
 
     return run
 

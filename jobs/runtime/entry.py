@@ -7,11 +7,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from jobs.runtime.exit_status import run_to_status
 from jobs.runtime.runner import run_stage
 from jobs.runtime.stage import Stage
 from jobs.runtime.workspace import Workspace
 from pipeline.recipe import load_recipe
-from schemas.errors import PairwrightError, RecipeError
+from schemas.errors import RecipeError
 
 
 def make_parser(prog: str, text: str, epilog: str | None = None) -> argparse.ArgumentParser:
@@ -46,13 +47,14 @@ def read_spark_settings(given: Sequence[str]) -> dict[str, str]:
 def main(stage: Stage, argv: Sequence[str] | None = None) -> None:
     """Run one stage: ``spark-submit jobs/NAME.py RECIPE [--workspace DIR]``; exit status 1 when it fails."""
     args = make_parser(f"jobs/{stage.name}.py", f"Run the stage {stage.name} of a recipe.").parse_args(argv)
-    try:
-        workspace = open_workspace(args.recipe, args.workspace, args.spark_conf, args.conf)
-        with workspace.hold_lease(f"jobs/{stage.name}.py {workspace.recipe.name}"):
-            manifest = workspace.manifest(stage.name) or run_stage(stage, workspace)
-            workspace.stop_spark()
-    except PairwrightError as error:
-        sys.stderr.write(f"pairwright: {error}\n")
-        sys.exit(error.exit_status)
+    sys.exit(run_to_status(lambda: _run(stage, args)))
+
+
+def _run(stage: Stage, args: argparse.Namespace) -> int:
+    workspace = open_workspace(args.recipe, args.workspace, args.spark_conf, args.conf)
+    with workspace.hold_lease(f"jobs/{stage.name}.py {workspace.recipe.name}"):
+        manifest = workspace.manifest(stage.name) or run_stage(stage, workspace)
+        workspace.stop_spark()
     rows = ", ".join(f"{name} {facts['rows']:,} rows" for name, facts in manifest["outputs"].items() if "rows" in facts)
     print(f"{stage.name}: {rows or 'done'} in {manifest['seconds']} s")
+    return 0
