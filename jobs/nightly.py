@@ -16,11 +16,11 @@ from pathlib import Path
 from jobs.build import build_stages, finish, forget_damaged
 from jobs.release.history import current_version, is_withdrawn, read_history
 from jobs.release.versions import find_published, point_current
-from jobs.runtime.entry import make_parser, open_workspace
+from jobs.runtime.entry import make_parser
 from jobs.runtime.exit_status import AUDIT_FAILED, FAILED, NIGHTLY, NOTHING_NEW, PUBLISHED, STOPPED, run_to_status
 from jobs.runtime.failures import spare_success
 from jobs.runtime.terminal import Terminal
-from jobs.runtime.workspace import Workspace
+from jobs.runtime.workspace import Workspace, open_workspace
 from jobs.store.files import write_json
 from jobs.store.layout import dataset_folder
 from jobs.views.diff import diff_lines, diff_versions

@@ -9,8 +9,7 @@ from typing import Annotated
 
 import typer
 
-from jobs.runtime.entry import open_workspace
-from jobs.runtime.workspace import Workspace
+from jobs.runtime.workspace import Workspace, open_workspace
 
 RecipeFile = Annotated[Path, typer.Argument(metavar="RECIPE", help="recipe file (YAML)", show_default=False)]
 RecipeFiles = Annotated[list[Path], typer.Argument(metavar="RECIPE...", help="recipe files (YAML)", show_default=False)]

@@ -10,8 +10,8 @@ import typer
 
 from jobs.cli.options import Conf, SparkConf, check_choice
 from jobs.cli.steps import STEPS, make_recipe
-from jobs.runtime.entry import read_spark_settings
 from jobs.runtime.step import Job
+from jobs.runtime.workspace import read_spark_settings
 from pipeline.readers.registry import FORMATS
 
 InputPath = Annotated[

@@ -10,9 +10,7 @@ from pathlib import Path
 from jobs.runtime.exit_status import run_to_status
 from jobs.runtime.runner import run_stage
 from jobs.runtime.stage import Stage
-from jobs.runtime.workspace import Workspace
-from pipeline.recipe import load_recipe
-from schemas.errors import RecipeError
+from jobs.runtime.workspace import open_workspace
 
 
 def make_parser(prog: str, text: str, epilog: str | None = None) -> argparse.ArgumentParser:
@@ -29,19 +27,6 @@ def make_parser(prog: str, text: str, epilog: str | None = None) -> argparse.Arg
         "--conf", action="append", default=[], metavar="KEY=VALUE", help="one Spark setting; repeatable"
     )
     return parser
-
-
-def open_workspace(recipe: Path, workspace: str, spark_conf: Path | None = None, conf: Sequence[str] = ()) -> Workspace:
-    """Return the workspace that a command's arguments name. Raises: RecipeError with every fault at once."""
-    return Workspace.open(load_recipe(recipe), workspace, spark_conf, read_spark_settings(conf))
-
-
-def read_spark_settings(given: Sequence[str]) -> dict[str, str]:
-    """Return the values of ``--conf`` as a mapping. Raises: RecipeError for one without =."""
-    settings = dict(each.split("=", 1) for each in given if "=" in each)
-    if len(settings) != len(given):
-        raise RecipeError(f"--conf must be KEY=VALUE, got {list(given)}; try --conf spark.driver.memory=4g")
-    return settings
 
 
 def main(stage: Stage, argv: Sequence[str] | None = None) -> None:

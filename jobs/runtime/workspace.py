@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,7 @@ from jobs.store.lease import Lease
 from jobs.store.object_store import MIRRORS
 from jobs.store.open import open_store
 from jobs.store.tables import Store
-from pipeline.recipe import Recipe
+from pipeline.recipe import Recipe, load_recipe
 from schemas.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -142,6 +142,19 @@ class Workspace:
         if self.server is not None:
             self.server.stop()
             self.server = None
+
+
+def open_workspace(recipe: Path, workspace: str, spark_conf: Path | None = None, conf: Sequence[str] = ()) -> Workspace:
+    """Return the workspace that a command's arguments name. Raises: RecipeError with every fault at once."""
+    return Workspace.open(load_recipe(recipe), workspace, spark_conf, read_spark_settings(conf))
+
+
+def read_spark_settings(given: Sequence[str]) -> dict[str, str]:
+    """Return the values of ``--conf`` as a mapping. Raises: RecipeError for one without =."""
+    settings = dict(each.split("=", 1) for each in given if "=" in each)
+    if len(settings) != len(given):
+        raise RecipeError(f"--conf must be KEY=VALUE, got {list(given)}; try --conf spark.driver.memory=4g")
+    return settings
 
 
 def make_folder(path: Path) -> Path:
