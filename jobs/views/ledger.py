@@ -31,15 +31,32 @@ class Ledger:
         self.stages: dict[str, str] = json.loads(found[-1].read_text(encoding="utf-8"))
         self.recipe = found[-1].parent.name
 
+    def has(self, stage: str, table: Table) -> bool:
+        """Return whether a stage was built and left rows of a table."""
+        return self._open(stage, table) is not None
+
     def rows(self, stage: str, table: Table, **equal: str) -> list[Row]:
         """Return the rows of a stage's table in which every named column has the given value."""
-        if stage not in self.stages:
-            return []
-        path = self.store.fetch(stage, self.stages[stage], table.name)
-        if not path.is_dir() or not any(path.glob("*.parquet")):
-            return []
         condition = None
         for name, value in equal.items():
             one = pc.field(name) == value
             condition = one if condition is None else condition & one
-        return list(ds.dataset(path, format="parquet").to_table(filter=condition).to_pylist())
+        return self.find(stage, table, condition)
+
+    def find(self, stage: str, table: Table, condition: pc.Expression | None) -> list[Row]:
+        """Return the rows of a stage's table of which a condition holds; none when there is no such table."""
+        found = self._open(stage, table)
+        return [] if found is None else list(found.to_table(filter=condition).to_pylist())
+
+    def distinct(self, stage: str, table: Table, column: str) -> set[str]:
+        """Return the values of a column."""
+        found = self._open(stage, table)
+        batches = () if found is None else found.to_batches(columns=[column])
+        return {value for batch in batches for value in pc.unique(batch.column(0)).to_pylist()}
+
+    def _open(self, stage: str, table: Table) -> Any:
+        """Return a table as a pyarrow dataset, or None."""
+        if stage not in self.stages:
+            return None
+        path = self.store.fetch(stage, self.stages[stage], table.name)
+        return ds.dataset(path, format="parquet") if path.is_dir() and any(path.glob("*.parquet")) else None
