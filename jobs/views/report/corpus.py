@@ -5,29 +5,36 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from jobs.views.report.data import ReportData, Row
+from jobs.views.report.data import ReportData
+from jobs.views.report.outputs import Row, origin_of
 from jobs.views.report.page import clip
-from schemas.documents import DOCUMENTS, EXACT_DUPLICATE, NEAR_DUPLICATE, SEMANTIC_DUPLICATE
+from schemas.documents import DOCUMENTS, EXACT_DUPLICATE, LEAK, NEAR_DUPLICATE, REJECTS, SEMANTIC_DUPLICATE
+from schemas.reasons import setting_of
 
 _DOMAINS = 40
 
 
 def describe_funnel(data: ReportData) -> dict[str, Any] | None:
-    """Return every table of every stage with its counts by drop_reason."""
+    """Return every table with its counts by drop_reason, each reason with its setting; tables without rows by name."""
     rows: list[Row] = []
+    empty: list[str] = []
     for stage in data.stages:
         for name, facts in sorted(stage.tables.items()):
-            if "rows" not in facts:
+            if not facts.get("rows"):
+                empty += [f"{name} of {stage.name}"] if "rows" in facts else []
                 continue
             row = {"stage": stage.name, "table": name, "rows": facts["rows"], "kept": None}
             reasons = facts.get("reasons")
             if reasons is not None:  # else a table whose rows are never dropped
                 kept = reasons.get("kept", 0)
                 dropped = sorted((-count, reason) for reason, count in reasons.items() if reason != "kept")
-                row |= {"kept": kept, "share": kept / max(1, facts["rows"])}
-                row["dropped"] = [(-count, reason) for count, reason in dropped]
+                row |= {"kept": kept, "share": kept / facts["rows"]}
+                row["dropped"] = [
+                    {"count": -count, "reason": reason, "setting": setting_of(reason, name)}
+                    for count, reason in dropped
+                ]
             rows.append(row)
-    return {"rows": rows} if rows else None
+    return {"rows": rows, "empty": empty} if rows else None
 
 
 def describe_time(data: ReportData) -> dict[str, Any] | None:
@@ -56,7 +63,7 @@ def describe_contracts(data: ReportData) -> dict[str, Any] | None:
             "stage": stage.name,
             "checked": ", ".join(sorted(name for name, facts in stage.tables.items() if "rows" in facts)) or "dataset",
             "expectations": stage.notes["expectations"],
-            "seconds": stage.notes["audit_seconds"],
+            "seconds": stage.notes.get("audit_seconds", 0.0),
         }
         for stage in data.stages
         if "expectations" in stage.notes
@@ -70,38 +77,39 @@ def describe_domains(data: ReportData) -> dict[str, Any] | None:
     if not sizes:
         return None
     ordered = sorted(sizes.items(), key=lambda item: (-item[1], item[0]))
-    total, largest = sum(sizes.values()), ordered[0][1]
+    total, largest = sum(sizes.values()) or 1, ordered[0][1] or 1
     shown = [(clip(name, 60), count) for name, count in ordered[:_DOMAINS]]
     if rest := ordered[_DOMAINS:]:
         shown.append((f"{len(rest)} smaller domains", sum(count for _, count in rest)))
     rows = [{"name": name, "documents": count, "share": count / total, "bar": count / largest} for name, count in shown]
-    return {"rows": rows, "count": len(sizes), "total": total}
+    return {"rows": rows, "count": len(sizes), "total": sum(sizes.values())}
 
 
 def describe_duplicates(data: ReportData) -> dict[str, Any] | None:
     """Return how many duplicates were found, and some clusters."""
-    reasons = data.reasons("dedupe", DOCUMENTS.name)
-    if not reasons:
+    if not data.has("dedupe"):
         return None
-    return {
-        "exact": reasons.get(EXACT_DUPLICATE, 0),
-        "near": reasons.get(NEAR_DUPLICATE, 0),
-        "semantic": reasons.get(SEMANTIC_DUPLICATE, 0),
-        "documents": sum(reasons.values()),
-        "clusters": [
-            {
-                "title": str(survivor.get("title") or survivor.get("doc_id")),
-                "text": str(survivor.get("text", "")),
-                "twins": [{"text": "", **twin, "place": _place_of(twin)} for twin in twins],
-                "more": int(survivor.get("members", 0)) - len(twins),
-            }
-            for survivor, twins in data.duplicates
-        ],
-    }
-
-
-def _place_of(document: Row) -> str:
-    return f"{document['path']}:{document['line']}" if document.get("path") else str(document.get("doc_id", ""))
+    reasons = data.reasons("dedupe", DOCUMENTS.name)
+    counts = {name: reasons.get(name, 0) for name in (EXACT_DUPLICATE, NEAR_DUPLICATE, SEMANTIC_DUPLICATE)}
+    documents = sum(reasons.values())
+    if not any(counts.values()):
+        return {"nothing": f"No duplicates among {documents:,} documents."}
+    kinds = {EXACT_DUPLICATE: "exact", NEAR_DUPLICATE: "near-duplicates", SEMANTIC_DUPLICATE: "that say the same"}
+    clusters = [
+        {
+            "title": str(survivor.get("title") or survivor.get("native_id") or survivor.get("doc_id")),
+            "text": str(survivor.get("text", "")),
+            "origin": origin_of(survivor),
+            "twins": [
+                {"origin": origin_of(twin), "text": twin.get("text", ""), "jaccard": twin.get("jaccard")}
+                for twin in twins
+            ],
+            "more": int(survivor.get("members", 0)) - len(twins),
+        }
+        for survivor, twins in data.duplicates
+    ]
+    found = [f"{counts[name]:,} {words}" for name, words in kinds.items() if counts[name]]
+    return {"found": " and ".join(found), "documents": documents, "clusters": clusters}
 
 
 def describe_leaks(data: ReportData) -> dict[str, Any] | None:
@@ -109,11 +117,15 @@ def describe_leaks(data: ReportData) -> dict[str, Any] | None:
     notes = data.notes("guard")
     if not notes.get("protected"):
         return None
-    cut = data.reasons("guard", DOCUMENTS.name).get("leak", 0)
+    cut = data.reasons("guard", DOCUMENTS.name).get(LEAK, 0)
     return {"cut": cut, "protected": notes["protected"], "leaks": notes.get("leaks", [])}
 
 
 def describe_rejects(data: ReportData) -> dict[str, Any] | None:
     """Return some of the records that could not be read."""
-    tables = next((stage.tables for stage in data.stages if stage.name == "ingest"), None)
-    return None if tables is None else {"count": int(tables.get("rejects", {}).get("rows", 0)), "rows": data.rejects}
+    tables = next((stage.tables for stage in data.stages if stage.name == "ingest"), {})
+    if REJECTS.name not in tables:
+        return None
+    count = int(tables[REJECTS.name].get("rows", 0))
+    rows = [{**row, "setting": setting_of(row["reason"])} for row in data.rejects]
+    return {"count": count, "rows": rows} if count else {"nothing": "Every record could be read."}

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from jobs.views.report.charts import histogram
-from jobs.views.report.data import Histogram, ReportData, Row
+from jobs.views.report.data import Histogram, ReportData
+from jobs.views.report.outputs import Row, origin_of
+from schemas.mining import VERDICTS
+from schemas.pairs import SYNTHETICS
+from schemas.reasons import setting_of
+from schemas.shards import EXAMPLES
 
 
 def describe_negatives(data: ReportData) -> dict[str, Any] | None:
     """Return hardness and risk of the candidates, before and after judging."""
-    if data.hardness is None or data.fn_probability is None or not sum(data.hardness.before):
-        return None
+    if data.hardness is None or data.fn_probability is None:
+        nothing = {"nothing": "No query had a candidate, so there are no mined negatives."}
+        return nothing if data.has("judge") else None
     marker = None
     if data.thresholds and data.thresholds[0] == data.thresholds[1]:
         marker = data.thresholds[0], f"vetoed above {data.thresholds[0]:.2f}"
@@ -43,7 +50,9 @@ def describe_judge(data: ReportData) -> dict[str, Any] | None:
         "mode": calibration.get("mode"),
         "why": calibration.get("why"),
         "columns": list(columns),
-        "signals": [(name, [each.get(name) for each in areas]) for name in signals],
+        "signals": [
+            (name, [each.get(name) for each in areas]) for name in signals if any(each.get(name) for each in areas)
+        ],
         "counts": [(each.get("hidden", 0), each.get("rows", 0)) for each in columns.values()],
         "teacher": calibration.get("teacher", {}),
         "choices": calibration.get("choices", []),
@@ -54,14 +63,17 @@ def describe_judge(data: ReportData) -> dict[str, Any] | None:
 def describe_synthesis(data: ReportData) -> dict[str, Any] | None:
     """Return how many written texts passed each gate, with samples."""
     reasons = data.reasons("synthesise", "synthetics")
-    if not data.synthetics or not reasons:
-        return None
+    if not any(reasons.values()):
+        return {"nothing": "No text was written by a language model."} if data.has("synthesise") else None
     total = sum(reasons.values())
     ordered = sorted(reasons.items(), key=lambda item: (item[0] != "kept", -item[1], item[0]))
     return {
         "kept": reasons.get("kept", 0),
         "total": total,
-        "gates": [{"name": name, "texts": count, "share": count / total} for name, count in ordered],
+        "gates": [
+            {"name": name, "texts": count, "share": count / total, "setting": setting_of(name, SYNTHETICS.name)}
+            for name, count in ordered
+        ],
         "samples": [
             {"kind": kind, "reason": reason, "text": row["text"]}
             for (kind, reason), rows in data.synthetics.items()
@@ -72,16 +84,40 @@ def describe_synthesis(data: ReportData) -> dict[str, Any] | None:
 
 def describe_examples(data: ReportData) -> dict[str, Any] | None:
     """Return some planned examples with their negatives and what was vetoed."""
-    return {"examples": [_describe_example(row) for row in data.examples]} if data.examples else None
+    if not data.examples:
+        made = sum(data.reasons("assemble", EXAMPLES.name).values())
+        return {"nothing": f"No example was planned ({made:,} were made)."} if data.has("assemble") else None
+    return {"examples": [_describe_example(row) for row in data.examples]}
 
 
 def _describe_example(row: Row) -> Row:
+    documents, verdicts = row["documents"], row["verdicts"]
     negatives = zip(row["negative_ids"], row["negatives"], row["negative_fn"], strict=True)
     return {
         **row,
+        "origin": _origin(documents, row["positive_id"]),
         "negatives": [
-            {"text": text, "cosine": row["verdicts"].get(doc_id, {}).get("dense"), "risk": risk}
+            {
+                "text": text,
+                "cosine": verdicts.get(doc_id, {}).get("dense"),
+                "risk": risk,
+                "origin": _origin(documents, doc_id),
+            }
             for doc_id, text, risk in negatives
         ],
-        "vetoed": [{"text": "", **veto} for veto in row["vetoed"]],
+        "vetoed": [
+            {
+                "text": veto.get("text") or veto["doc_id"],
+                "reason": veto["drop_reason"],
+                "setting": setting_of(veto["drop_reason"] or "", VERDICTS.name),
+                "cosine": veto["dense"],
+                "risk": veto["fn_probability"],
+                "origin": _origin(documents, veto["doc_id"]),
+            }
+            for veto in row["vetoed"]
+        ],
     }
+
+
+def _origin(documents: Mapping[str, Row], doc_id: str) -> str:
+    return origin_of(documents[doc_id]) if doc_id in documents else "written by the language model"

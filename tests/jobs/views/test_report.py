@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from html.parser import HTMLParser
-from pathlib import Path
-from types import SimpleNamespace
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
-from jobs.release.shards import arrow_schema
-from jobs.store.files import count_rows
-from jobs.store.tables import Store
 from jobs.views.report import render_report, write_report
 from jobs.views.report.charts import histogram, line_chart
 from jobs.views.report.data import ReportData, load_report
 from jobs.views.report.page import render_page
 from schemas.documents import DOCUMENTS, DUPLICATES, NEAR, NEAR_DUPLICATE, REJECTS
 from schemas.mining import DROPPED, KEPT, LIKELY_POSITIVE, POSITIVE, VERDICTS, VETOED
-from schemas.pairs import COPY, NEGATIVE, QUERY, SYNTHETICS
+from schemas.pairs import COPY, NEGATIVE, POSITIVES, QUERY, SYNTHETICS
 from schemas.shards import EXAMPLES, PAIR_TASK, TRIPLET_TASK
+from tests.jobs.views.workspace import FakeWorkspace
 
 EVIL = "<script>alert('x')</script><img src=//evil.example/a.png onerror=\"go()\"> & \x00 {{ name }} {% raw %}"
 VOID = {"meta", "br"}
@@ -54,39 +47,6 @@ class Page(HTMLParser):
     @property
     def said(self):
         return " ".join(" ".join(self.words).split())
-
-
-@dataclass
-class FakeWorkspace:
-    """The parts of a workspace that the report reads, over a real store."""
-
-    path: Path
-
-    def __post_init__(self):
-        self.store = Store(self.path)
-        self.recipe = SimpleNamespace(name="tiny", seed=13)
-        self.logs = self.path
-
-    def fingerprint(self, stage):
-        return "f0"
-
-    def manifest(self, stage):
-        return self.store.manifest(stage, "f0")
-
-    def build(self, stage, tables=(), files=(), **notes):
-        home = self.store.begin(stage, "f0")
-        outputs = {}
-        for contract, rows in tables:
-            (home / contract.name).mkdir()
-            records = [dict(zip(contract.names, row, strict=True)) for row in rows]
-            schema = arrow_schema(contract)
-            pq.write_table(pa.Table.from_pylist(records, schema=schema), home / contract.name / "part-0.parquet")
-            outputs[contract.name] = count_rows(home / contract.name, "drop_reason" in contract.names)
-        for name, content in files:
-            (home / name).parent.mkdir(parents=True, exist_ok=True)
-            (home / name).write_text(content)
-            outputs[Path(name).parts[0]] = {}
-        self.store.commit(stage, "f0", outputs, {"inputs": {}, "notes": notes, "seconds": 61.5, "peak_mb": 2048})
 
 
 def document(doc_id, body="a text", reason=None):
@@ -232,7 +192,8 @@ def test_the_page_fetches_nothing(page):
 @pytest.mark.parametrize(
     "part",
     [
-        "1 near_duplicate",
+        "1 near_duplicate dedupe.threshold",
+        "Not built: Overlap with evaluation sets, Contracts.",
         "Jaccard 0.90",
         "own: 9 queries over 20 documents",
         "+0.250 [+0.200, +0.300]",
@@ -240,7 +201,7 @@ def test_the_page_fetches_nothing(page):
         "all candidates (3)",
         "kept as negatives (2)",
         "vetoed above 0.30",
-        "likely_positive, cosine 0.810, risk 0.625",
+        "likely_positive judge.tolerance , cosine 0.810, risk 0.625",
         "cosine 0.720, risk 0.125",
         "while the build went on: 1.",
         "loss 1.0000 at first, 0.0011 at last",
@@ -269,12 +230,88 @@ def test_samples_are_the_same_in_every_report(workspace):
     assert render_report(load_report(workspace), now) == render_report(load_report(workspace), now)
 
 
-def test_missing_parts_are_one_line_each(tmp_path):
+def test_what_was_not_built_is_one_line(tmp_path):
     said = Page(write_report(FakeWorkspace(tmp_path)).read_text()).said
 
-    assert said.count("Nothing of this was built.") == 13
+    assert "What there is nothing of Not built: How the models score, From raw text to examples, Domains," in said
     assert "no dataset published yet" in said
     assert render_report(ReportData("empty"), datetime(2026, 1, 1, tzinfo=UTC))
+
+
+# What each stage leaves when it has nothing: the report is made from what is there.
+EMPTY = {
+    "ingest": ([(DOCUMENTS, []), (REJECTS, [])], {}),
+    "dedupe": ([(DOCUMENTS, []), (DUPLICATES, [])], {}),
+    "guard": ([(DOCUMENTS, [])], {"protected": [], "leaks": []}),
+    "bucket": ([], {"domains": {}}),
+    "synthesise": ([(POSITIVES, []), (SYNTHETICS, [])], {}),
+    "label": ([], {"measured": {}}),
+    "judge": ([(VERDICTS, [])], {"calibration": {"mode": "prior", "why": "no gold", "table": [], "choices": []}}),
+    "assemble": ([(EXAMPLES, [])], {}),
+}
+
+
+def build_empty(place, **instead):
+    for stage, (tables, notes) in EMPTY.items():
+        given = instead.get(stage, tables)
+        place.build(stage, given, **notes)
+    return place
+
+
+def test_a_build_of_nothing_has_a_report_that_says_so(tmp_path):
+    place = build_empty(FakeWorkspace(tmp_path))
+    place.build("train1", files=[("model/training.jsonl", "")])
+    place.build("evaluate", files=[("evaluation/evaluation.json", json.dumps({"systems": {}, "differences": []}))])
+
+    said = Page(write_report(place).read_text()).said
+
+    assert "cannot be shown" not in said
+    assert "No query had a candidate, so there are no mined negatives." in said
+    assert "Every record could be read." in said
+    assert "No example was planned (0 were made)." in said
+    assert "Mode prior: no gold" in said
+
+
+@pytest.mark.parametrize(
+    "verdicts",
+    [
+        [verdict("d0", 0.9, None, DROPPED, reason=POSITIVE)],  # positives alone: no batch has a threshold
+        [verdict("d0", 0.9, None, DROPPED, reason=POSITIVE), verdict("d1", 0.2, 0.1, KEPT)],
+    ],
+)
+def test_batches_of_positives_alone_are_no_candidates(tmp_path, verdicts):
+    page = write_report(build_empty(FakeWorkspace(tmp_path), judge=[(VERDICTS, verdicts)])).read_text()
+
+    assert "cannot be shown" not in page
+    assert ("all candidates (1)" in page) == (len(verdicts) == 2)
+
+
+@pytest.mark.parametrize(
+    "evaluation",
+    [
+        {"systems": {"base": {}}},
+        {"systems": {"base": {"own": {"all": {}, "domains": {}}}}, "queries": {"own": {"queries": 0}}},
+        {"systems": {"base": {"own": {"all": {"ndcg@10": None}, "domains": {"a": {}, "b": {"ndcg@10": 0.0}}}}}},
+        {"systems": {"base": {"own": {"all": {"ndcg@10": 0.0, "queries": 0}, "domains": {}}}, "stage2": {}}},
+    ],
+)
+def test_an_evaluation_of_nothing_is_shown_as_it_is(tmp_path, evaluation):
+    place = FakeWorkspace(tmp_path)
+    place.build("evaluate", files=[("evaluation/evaluation.json", json.dumps({"differences": [], **evaluation}))])
+
+    assert "cannot be shown" not in write_report(place).read_text()
+
+
+def test_what_is_damaged_is_said_in_its_section_and_the_rest_is_shown(tmp_path):
+    place = build_empty(FakeWorkspace(tmp_path), ingest=[(DOCUMENTS, [document("d0")]), (REJECTS, [])])
+    (tmp_path / "tables" / "judge" / "f0" / VERDICTS.name / "part-0.parquet").write_bytes(b"rotten")
+    place.build("evaluate", files=[("evaluation/evaluation.json", "{")])
+
+    said = Page(write_report(place).read_text()).said
+
+    assert "How the models score This part cannot be shown: JSONDecodeError" in said
+    assert "Negatives before and after judging This part cannot be shown: ArrowInvalid" in said
+    assert "ingest documents 1 1" in said
 
 
 def test_what_held_at_each_boundary_is_counted_and_linked(tmp_path):
@@ -289,10 +326,11 @@ def test_what_held_at_each_boundary_is_counted_and_linked(tmp_path):
 
 def test_a_value_cannot_leave_its_element():
     hostile = "</p></span><b x='\"\ud800"
-    section = {"name": "time", "title": hostile, "view": {"rows": [], "total": 0, "peak": 0}}
-    page = render_page(name=hostile, about=hostile, figures=[], sections=[section], release=hostile)
+    section = {"name": "time", "title": hostile, "view": None, "fault": hostile}
+    given = {"sections": [section], "quiet": [hostile], "absent": [hostile]}
+    page = render_page(name=hostile, about=hostile, figures=[], release=hostile, **given)
 
-    assert page.count("&lt;/p&gt;&lt;/span&gt;&lt;b x=&#39;&#34;\ufffd") == 6
+    assert page.count("&lt;/p&gt;&lt;/span&gt;&lt;b x=&#39;&#34;\ufffd") == 8
     assert "<b x" not in page
 
 

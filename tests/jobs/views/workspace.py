@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from jobs.release.shards import arrow_schema
-from jobs.store.tables import Store, count_rows
+from jobs.store.files import count_rows
+from jobs.store.tables import Store
 
 
 @dataclass
