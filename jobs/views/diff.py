@@ -11,20 +11,28 @@ from pathlib import Path
 from typing import Any
 
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
 from jobs.release.history import Publication
 from jobs.runtime.workspace import Workspace
 from jobs.store.layout import VERSION_MANIFEST, dataset_folder
 from pipeline.compare.changes import ADDED, CHANGED, REMOVED, compare_documents, compare_pairs, count_changes
-from pipeline.contract import frame_of, spark_schema
-from schemas.documents import DOCUMENTS
+from pipeline.compare.evaluation import EvaluationSets, compare_evaluation
+from pipeline.contract import frame_of, kept, spark_schema
+from schemas.documents import DOCUMENTS, EVAL_CORPUS, EVAL_QRELS, EVAL_QUERIES
 from schemas.errors import ShardError
 from schemas.mining import VERDICTS
 from schemas.pairs import POSITIVES
 from schemas.table import Table
 
-_TABLES: dict[Table, str] = {DOCUMENTS: "guard", POSITIVES: "synthesise", VERDICTS: "judge"}
+_TABLES: dict[Table, str] = {
+    DOCUMENTS: "guard",
+    POSITIVES: "synthesise",
+    VERDICTS: "judge",
+    EVAL_CORPUS: "holdout",
+    EVAL_QUERIES: "holdout",
+    EVAL_QRELS: "holdout",
+}
+_MEASURED = {"documents": EVAL_CORPUS, "queries": EVAL_QUERIES, "judgements": EVAL_QRELS}
 _KINDS = (ADDED, REMOVED, CHANGED)
 _MARKS = {ADDED: "+", REMOVED: "-", CHANGED: "~"}
 _WHYS = 4  # reasons shown on the terminal
@@ -44,16 +52,25 @@ def diff_versions(place: Workspace, before: Publication | None, after: Publicati
 
 
 def _compare_rows(place: Workspace, before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, Any]:
-    old = {table.name: _read(place, table, before.get(stage)) for table, stage in _TABLES.items()}
-    new = {table.name: _read(place, table, after[stage]) for table, stage in _TABLES.items()}
-    documents, facts = (old[DOCUMENTS.name], new[DOCUMENTS.name]), ("rule", "grade", "domain")
+    old = {table: _read(place, table, before.get(stage)) for table, stage in _TABLES.items()}
+    new = {table: _read(place, table, after[stage]) for table, stage in _TABLES.items()}
+    documents, facts = (old[DOCUMENTS], new[DOCUMENTS]), ("rule", "grade", "domain")
     pair = ("query_id", "doc_id", "drop_reason")
-    pairs, pairs_now = (side[POSITIVES.name].select(*pair, *facts) for side in (old, new))
-    negatives, negatives_now = (side[VERDICTS.name].where("not is_positive").select(*pair) for side in (old, new))
+    pairs, pairs_now = (side[POSITIVES].select(*pair, *facts) for side in (old, new))
+    negatives, negatives_now = (side[VERDICTS].where("not is_positive").select(*pair) for side in (old, new))
+    sets = [EvaluationSets(*(side[table] for table in (DOCUMENTS, *_MEASURED.values()))) for side in (old, new)]
+    measured = {
+        what: _describe(old[_MEASURED[what]], new[_MEASURED[what]], changes)
+        for what, changes in compare_evaluation(*sets).items()
+    }
     return {
-        "documents": _describe(*documents, compare_documents(*documents)),
-        "pairs": _describe(pairs, pairs_now, compare_pairs(pairs, pairs_now, documents, facts)),
-        "negatives": _describe(negatives, negatives_now, compare_pairs(negatives, negatives_now, documents)),
+        "documents": _describe(kept(documents[0]), kept(documents[1]), compare_documents(*documents)),
+        "pairs": _describe(kept(pairs), kept(pairs_now), compare_pairs(pairs, pairs_now, documents, facts)),
+        "negatives": _describe(
+            kept(negatives), kept(negatives_now), compare_pairs(negatives, negatives_now, documents)
+        ),
+        "evaluation": measured,
+        "scores_compare": not any(each[kind] for each in measured.values() for kind in _KINDS),
     }
 
 
@@ -65,11 +82,11 @@ def _read(place: Workspace, table: Table, fingerprint: str | None) -> DataFrame:
 
 
 def _describe(before: DataFrame, after: DataFrame, changes: DataFrame) -> dict[str, Any]:
+    """Return how many rows count on both sides, and the changes with their reasons."""
     found: dict[str, Any] = {kind: {} for kind in _KINDS}
     for row in count_changes(changes).collect():
         found[row["change"]][row["why"]] = {"count": row["count"], "samples": row["samples"]}
-    sizes = [frame.where(F.col("drop_reason").isNull()).count() for frame in (before, after)]
-    return {"before": sizes[0], "after": sizes[1], **found}
+    return {"before": before.count(), "after": after.count(), **found}
 
 
 def _compare_manifests(before: Path | None, after: Path) -> dict[str, Any]:
@@ -127,18 +144,23 @@ def diff_lines(diff: Mapping[str, Any]) -> list[str]:
     for what in ("documents", "pairs", "negatives"):
         if what in diff:
             lines += _list_changes(what, diff[what])
+    measured = diff.get("evaluation", {})
+    for what, found in measured.items():
+        lines += _list_changes("evaluation" if found is next(iter(measured.values())) else "", found, f" {what}")
+    if diff["from"] and not diff.get("scores_compare", True):
+        lines.append("             what is measured changed: scores of the two versions do not compare")
     domains = diff["domains"]
-    moved = [f"{_MARKS[kind]} {name} ({count:,})" for kind in (ADDED, REMOVED) for name, count in domains[kind].items()]
-    moved += [f"~ {name} ({old:,} -> {new:,})" for name, (old, new) in domains[CHANGED].items()]
+    moved = [
+        f"{_MARKS[kind]} {name} ({count:,} pairs)" for kind in (ADDED, REMOVED) for name, count in domains[kind].items()
+    ]
+    moved += [f"~ {name} ({old:,} -> {new:,} pairs)" for name, (old, new) in domains[CHANGED].items()]
     return [*lines, f"  {'domains':<10} {', '.join(moved) or 'as before'}"]
 
 
-def _list_changes(what: str, diff: Mapping[str, Any]) -> list[str]:
+def _list_changes(head: str, diff: Mapping[str, Any], unit: str = "") -> list[str]:
     sums = {kind: sum(each["count"] for each in diff[kind].values()) for kind in _KINDS}
-    lines = [
-        f"  {what:<10} {diff['before']:,} -> {diff['after']:,}   "
-        + "  ".join(f"{_MARKS[kind]}{sums[kind]:,}" for kind in _KINDS)
-    ]
+    counts = "  ".join(f"{_MARKS[kind]}{sums[kind]:,}" for kind in _KINDS)
+    lines = [f"  {head:<10} {diff['before']:,} -> {diff['after']:,}{unit}   {counts}"]
     for kind in _KINDS:
         most = sorted(diff[kind].items(), key=lambda each: (-each[1]["count"], each[0]))
         said = [f"{why} {facts['count']:,}" for why, facts in most[:_WHYS]]

@@ -9,23 +9,16 @@ import pytest
 
 from jobs import nightly
 from jobs.cli.main import main
-from jobs.release.history import Publication, current_version
+from jobs.release.history import current_version
 from jobs.release.rollback import roll_back
-from jobs.release.versions import make_current, publish_version
+from jobs.release.versions import publish_version
 from jobs.runtime import registry
 from jobs.runtime.stage import Stage
 from jobs.runtime.stage_run import StageRun
-from jobs.runtime.workspace import Workspace
-from jobs.store.files import count_rows, digest_of, write_json
+from jobs.store.files import digest_of, write_json
 from jobs.store.layout import DATASET, POINTER
-from jobs.store.tables import Store
 from jobs.views import report
-from jobs.views.diff import diff_lines, diff_versions
-from pipeline.recipe import load_recipe
-from schemas.documents import DOCUMENTS, HELD_OUT, NEAR_DUPLICATE
 from schemas.errors import AuditError, EngineError
-from schemas.mining import TOO_EASY, VERDICTS
-from schemas.pairs import POSITIVES
 
 
 class Factory:
@@ -279,131 +272,3 @@ def test_the_script_of_spark_submit_ends_as_the_command_does(
     (factory.folder / "r.yaml").write_text("name: r\n")
     assert factory.submit() == 1
     assert capfd.readouterr().err == "pairwright: sources is missing: where the documents come from\n"
-
-
-def document(name, line, reason=None, text="text"):
-    return (f"{name}-{text}", "s", "f.jsonl", line, name, "t", text, [], "fam", "dom", None, 4, "h", reason)
-
-
-def positive(query, doc, rule="title", reason=None):
-    return (query, "q?", doc, rule, 1.0, "dom", reason)
-
-
-def verdict(query, doc, reason=None, is_positive=False):
-    return (query, doc, is_positive, None, None, None, 0.5, None, None, None, 0.1, 0.5, "kept", 1, reason)
-
-
-STORED = {DOCUMENTS: "guard", POSITIVES: "synthesise", VERDICTS: "judge"}
-
-
-def store(spark, rows, root, fingerprint, *tables, domains):
-    for (table, stage), values in zip(STORED.items(), tables, strict=True):
-        home = Store(root).begin(stage, fingerprint)
-        rows(table, *values).write.parquet(str(home / table.name))
-        Store(root).commit(stage, fingerprint, {table.name: count_rows(home / table.name, True)}, {"inputs": {}})
-    version = root / "datasets" / "r" / fingerprint
-    version.mkdir(parents=True)
-    manifest_rows = [{"stage": 1, "task": "pair", "domain": name, "rows": count} for name, count in domains.items()]
-    write_json(version / "manifest.json", {"rows": manifest_rows, "funnel": {}})
-    made = dict.fromkeys(STORED.values(), fingerprint)
-    make_current(version.parent, fingerprint, made)
-    return Publication(fingerprint, made, "")
-
-
-@pytest.fixture
-def place(spark, tmp_path):
-    (tmp_path / "docs.jsonl").write_text("{}")
-    (tmp_path / "r.yaml").write_text("name: r\nsources:\n  - {name: s, format: jsonl, path: docs.jsonl}\n")
-    found = Workspace.open(load_recipe(tmp_path / "r.yaml"), tmp_path / "w")
-    found._spark = spark
-    return found
-
-
-def test_the_diff_says_what_changed_and_why(spark, rows, place) -> None:
-    before = store(
-        spark,
-        rows,
-        place.path,
-        "v1",
-        [
-            document("same", 1),
-            document("edited", 2),
-            document("gone", 3),
-            document("twin", 4),
-            document("freed", 5, HELD_OUT),
-        ],
-        [
-            positive("q1", "same-text"),
-            positive("q2", "gone-text"),
-            positive("q3", "twin-text"),
-            positive("q4", "same-text"),
-        ],
-        [
-            verdict("q1", "twin-text"),
-            verdict("q1", "same-text", is_positive=True),
-            verdict("q4", "freed-text"),
-            verdict("q4", "by-the-model"),
-        ],
-        domains={"old": 3, "grows": 4},
-    )
-    after = store(
-        spark,
-        rows,
-        place.path,
-        "v2",
-        [
-            document("same", 7),
-            document("edited", 2, text="new"),
-            document("twin", 4, NEAR_DUPLICATE),
-            document("freed", 5),
-            document("fresh", 9),
-        ],
-        [positive("q1", "same-text"), positive("q4", "same-text", rule="links")],
-        [verdict("q1", "fresh-text"), verdict("q4", "freed-text", TOO_EASY)],
-        domains={"new": 1, "grows": 5},
-    )
-
-    diff = diff_versions(place, before, after)
-
-    def counts(what):
-        return {
-            kind: {why: (each["count"], each["samples"]) for why, each in diff[what][kind].items()}
-            for kind in ("added", "removed", "changed")
-        }
-
-    assert (diff["documents"]["before"], diff["documents"]["after"]) == (4, 4)
-    assert counts("documents") == {
-        "added": {"new": (1, ["fresh-text"]), "no longer held_out": (1, ["freed-text"])},
-        "removed": {"gone from the sources": (1, ["gone-text"]), "near_duplicate": (1, ["twin-text"])},
-        "changed": {"another text": (1, ["edited-new"])},
-    }
-    assert counts("pairs") == {
-        "added": {},
-        "removed": {
-            "document gone from the sources": (1, ["q2:gone-text"]),
-            "document near_duplicate": (1, ["q3:twin-text"]),
-        },
-        "changed": {"rule": (1, ["q4:same-text"])},
-    }
-    assert counts("negatives") == {
-        "added": {"new": (1, ["q1:fresh-text"])},
-        "removed": {
-            "document near_duplicate": (1, ["q1:twin-text"]),
-            "too_easy": (1, ["q4:freed-text"]),
-            "not written again": (1, ["q4:by-the-model"]),
-        },
-        "changed": {},
-    }
-    assert diff["domains"] == {"added": {"new": 1}, "removed": {"old": 3}, "changed": {"grows": [4, 5]}}
-    assert diff_lines(diff)[:4] == [
-        "changes     v1 -> v2",
-        "  documents  4 -> 4   +2  -2  ~1",
-        "             added: new 1, no longer held_out 1",
-        "             removed: gone from the sources 1, near_duplicate 1",
-    ]
-    assert diff_lines(diff)[-1] == "  domains    + new (1), - old (3), ~ grows (4 -> 5)"
-
-    shutil.rmtree(place.path / "tables" / "judge" / "v1")
-    assert diff_versions(place, before, after)["note"] == "the tables behind v1 are gone, so rows are not compared"
-    first = diff_versions(place, None, after)
-    assert sum(each["count"] for each in first["documents"]["added"].values()) == 4
