@@ -15,24 +15,30 @@ _DOMAINS = 40
 
 
 def describe_funnel(data: ReportData) -> dict[str, Any] | None:
-    """Return every table with its counts by drop_reason, each reason with its setting; tables without rows by name."""
+    """Return every table with its counts by drop_reason and their settings; those without rows by name alone.
+
+    A table that goes through several stages keeps its rows: what an earlier one dropped is said there.
+    """
     rows: list[Row] = []
     empty: list[str] = []
+    earlier: dict[str, dict[str, int]] = {}
     for stage in data.stages:
         for name, facts in sorted(stage.tables.items()):
             if not facts.get("rows"):
                 empty += [f"{name} of {stage.name}"] if "rows" in facts else []
                 continue
-            row = {"stage": stage.name, "table": name, "rows": facts["rows"], "kept": None}
+            row: Row = {"stage": stage.name, "table": name, "rows": facts["rows"], "kept": None}
             reasons = facts.get("reasons")
             if reasons is not None:  # else a table whose rows are never dropped
-                kept = reasons.get("kept", 0)
                 dropped = sorted((-count, reason) for reason, count in reasons.items() if reason != "kept")
-                row |= {"kept": kept, "share": kept / facts["rows"]}
+                before = earlier.get(name, {})
+                new = [(-count, reason) for count, reason in dropped if before.get(reason) != -count]
+                row |= {"kept": reasons.get("kept", 0), "share": reasons.get("kept", 0) / facts["rows"]}
                 row["dropped"] = [
-                    {"count": -count, "reason": reason, "setting": setting_of(reason, name)}
-                    for count, reason in dropped
+                    {"count": count, "reason": reason, "setting": setting_of(reason, name)} for count, reason in new
                 ]
+                row["earlier"] = -sum(count for count, _ in dropped) - sum(count for count, _ in new)
+                earlier[name] = reasons
             rows.append(row)
     return {"rows": rows, "empty": empty} if rows else None
 
@@ -76,6 +82,8 @@ def describe_domains(data: ReportData) -> dict[str, Any] | None:
     sizes: Mapping[str, int] = data.notes("bucket").get("domains", {})
     if not sizes:
         return None
+    if len(sizes) == 1:
+        return {"nothing": f"All {sum(sizes.values()):,} documents are of one domain, {clip(next(iter(sizes)), 60)}."}
     ordered = sorted(sizes.items(), key=lambda item: (-item[1], item[0]))
     total, largest = sum(sizes.values()) or 1, ordered[0][1] or 1
     shown = [(clip(name, 60), count) for name, count in ordered[:_DOMAINS]]

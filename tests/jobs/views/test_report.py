@@ -12,7 +12,7 @@ from jobs.views.report import render_report, write_report
 from jobs.views.report.charts import histogram, line_chart
 from jobs.views.report.data import ReportData, load_report
 from jobs.views.report.page import render_page
-from schemas.documents import DOCUMENTS, DUPLICATES, NEAR, NEAR_DUPLICATE, REJECTS
+from schemas.documents import DOCUMENTS, DUPLICATES, LEAK, NEAR, NEAR_DUPLICATE, REJECTS
 from schemas.mining import DROPPED, KEPT, LIKELY_POSITIVE, POSITIVE, VERDICTS, VETOED
 from schemas.pairs import COPY, NEGATIVE, POSITIVES, QUERY, SYNTHETICS
 from schemas.shards import EXAMPLES, PAIR_TASK, TRIPLET_TASK
@@ -233,7 +233,7 @@ def test_samples_are_the_same_in_every_report(workspace):
 def test_what_was_not_built_is_one_line(tmp_path):
     said = Page(write_report(FakeWorkspace(tmp_path)).read_text()).said
 
-    assert "What there is nothing of Not built: How the models score, From raw text to examples, Domains," in said
+    assert "And besides Not built: How the models score, From raw text to examples, Domains," in said
     assert "no dataset published yet" in said
     assert render_report(ReportData("empty"), datetime(2026, 1, 1, tzinfo=UTC))
 
@@ -312,6 +312,17 @@ def test_what_is_damaged_is_said_in_its_section_and_the_rest_is_shown(tmp_path):
     assert "How the models score This part cannot be shown: JSONDecodeError" in said
     assert "Negatives before and after judging This part cannot be shown: ArrowInvalid" in said
     assert "ingest documents 1 1" in said
+
+
+def test_what_an_earlier_stage_dropped_is_not_said_again(tmp_path):
+    place = FakeWorkspace(tmp_path)
+    place.build("dedupe", [(DOCUMENTS, [document("d0"), document("d1", reason=NEAR_DUPLICATE)])])
+    place.build("guard", [(DOCUMENTS, [document("d0", reason=LEAK), document("d1", reason=NEAR_DUPLICATE)])])
+
+    said = Page(write_report(place).read_text()).said
+
+    assert "dedupe documents 2 1 1 near_duplicate dedupe.threshold" in said
+    assert "guard documents 2 0 1 leak guard.containment, guard.threshold 1 dropped before" in said
 
 
 def test_what_held_at_each_boundary_is_counted_and_linked(tmp_path):
