@@ -33,7 +33,7 @@ class ShotShelf:
     def find(self) -> list[KeptShot]:
         """Return the shots kept; none where they were chosen otherwise, or their file is damaged."""
         for path in self._files():
-            with suppress(OSError, ValueError, KeyError, TypeError):
+            with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
                 record = json.loads(path.read_text(encoding="utf-8"))
                 if record["made_of"] == self.made_of and digest_of(record) == path.stem:
                     return [tuple(shot) for shot in record["shots"]]

@@ -3,7 +3,8 @@
     <cache>/replies/<model digest>/<writer>.jsonl      one JSON object a line: key, reply, finish_reason
 
 Append-only, a file per writer, so that several builds may share a folder. A line that a crash tore is ignored: its
-reply is asked for again. Refusals are not kept: another server, or a mended one, may answer them.
+reply is asked for again. Refusals are not kept: another server, or a mended one, may answer them. What is read and what
+is kept passes :func:`clean_reply`: a line of an earlier day must not end the build that reads it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, NamedTuple, Self
@@ -23,6 +25,26 @@ class Written(NamedTuple):
 
     reply: str
     finish_reason: str
+
+    @classmethod
+    def of(cls, reply: object, finish_reason: object) -> Self:
+        """Return what was answered in a form that tables hold; a reply without text has none.
+
+        Raises: TypeError for what is neither a text nor nothing.
+        """
+        return cls(clean_reply(reply), clean_reply(finish_reason))
+
+
+def clean_reply(text: object) -> str:
+    """Return a reply that every table and file can hold: half of a surrogate pair becomes the replacement character.
+
+    Raises: TypeError for what is neither a text nor nothing.
+    """
+    if text is None:
+        return ""
+    if not isinstance(text, str):
+        raise TypeError(f"a reply must be a text, got {type(text).__name__}")
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def reply_key(
@@ -64,6 +86,7 @@ class Journal:
         if self._handle is None:
             number, _ = tempfile.mkstemp(suffix=".jsonl", prefix="replies-", dir=self._folder)
             self._handle = os.fdopen(number, "w", encoding="utf-8")
+        written = Written.of(*written)
         line = {"key": key, "reply": written.reply, "finish_reason": written.finish_reason}
         self._handle.write(json.dumps(line) + "\n")
         self._handle.flush()
@@ -86,12 +109,12 @@ class Journal:
 
 def _read(folder: Path) -> Iterator[tuple[str, Written]]:
     for path in sorted(folder.glob("*.jsonl")):
+        if not path.is_file():  # a folder of somebody's
+            continue
         with path.open("rb") as lines:
             for line in lines:
                 if not line.endswith(b"\n"):
                     break  # torn by a crash
-                try:
+                with suppress(ValueError, KeyError, TypeError, RecursionError):  # damaged: asked for again
                     found = json.loads(line)
-                    yield str(found["key"]), Written(str(found["reply"]), str(found["finish_reason"]))
-                except (ValueError, KeyError, TypeError):
-                    continue  # damaged: asked for again
+                    yield str(found["key"]), Written.of(found["reply"], found["finish_reason"])

@@ -40,7 +40,7 @@ class TeacherShelf:
         """
         wanted = _keys(lessons)
         for folder in self._folders() if refresh else []:
-            with suppress(OSError, ValueError, KeyError):
+            with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
                 record = json.loads((folder / _LESSONS).read_text(encoding="utf-8"))
                 known = set(record["lessons"])
                 changed = round(1 - len(wanted & known) / max(len(wanted), len(known)), 6)

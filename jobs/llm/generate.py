@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from jobs.cache.replies import Journal, Written, reply_key
-from jobs.engines.vllm.client import OpenAiGenerator
+from jobs.engines.vllm.client import Endpoint, OpenAiGenerator
 from jobs.engines.vllm.server import VllmServer
 from jobs.llm.model import LOG, server_settings
 from jobs.llm.prompts_on_disk import StoredRequests, read_prompts
@@ -25,6 +25,8 @@ from pipeline.synthesise.config import SynthesiseConfig
 from pipeline.synthesise.prompts import STOP
 from schemas.errors import EngineError
 from schemas.pairs import NEGATIVE, QUERY
+
+MANY_REFUSED = 100  # so many, and no reply at all: the rest is not asked
 
 
 def fetch_replies(asked: Path, run: Run, model: str) -> dict[str, Written]:
@@ -48,9 +50,9 @@ def fetch_replies(asked: Path, run: Run, model: str) -> dict[str, Written]:
                 run.note(server_seconds=round(time.monotonic() - started, 1))
                 with run.time_engine("llm"):
                     refused = _ask(asked, list(missing.values()), keys, generators, journal, run)
-        if refused and not any(key in journal for key in keys.values()):
-            why = next(iter(refused.values()))
-            raise EngineError(f"the server refuses every request: {why}; check synthesise in the recipe")
+                paths = {each.endpoint.path for each in generators.values() if isinstance(each, OpenAiGenerator)}
+                run.note(endpoint=", ".join(f"/{path}" for path in sorted(paths)))
+        _check_refused(refused, keys, journal)
         run.note(asked=len(missing), remembered=len(keys) - len(missing), refused=len(refused))
         return {request: journal.get(key) or Written("", "error") for request, key in sorted(keys.items())}
 
@@ -77,10 +79,19 @@ def _ask(
             done += 1
             if reply.error:
                 refused[reply.request_id] = reply.error
+                if done == len(refused) == MANY_REFUSED:  # each may have been tried for half a minute
+                    _check_refused(refused, keys, journal)
             else:
                 journal.append(keys[reply.request_id], Written(reply.text, reply.finish_reason))
             run.progress(done, len(missing), "replies")
     return refused
+
+
+def _check_refused(refused: Mapping[str, str], keys: Mapping[str, str], journal: Journal) -> None:
+    """Raise an EngineError where requests were refused and none was ever answered."""
+    if refused and not any(key in journal for key in keys.values()):
+        why = next(iter(refused.values()))
+        raise EngineError(f"the server refuses every request: {why}; check synthesise in the recipe")
 
 
 @contextmanager
@@ -97,12 +108,15 @@ def generators_for(run: Run) -> Iterator[Mapping[str, Generator]]:
     run.progress(0, 1, "starting vLLM")
     run.stop_spark()  # frames read before this are dead
     with run.server_ahead or VllmServer(settings, run.log_dir / LOG) as server:
-        yield _by_kind(
-            OpenAiGenerator(
-                server.base_url, settings.served_name, in_flight=cfg.concurrency, alive=lambda: server.alive
-            ),
-            cfg,
+        ours = OpenAiGenerator(
+            server.base_url,
+            settings.served_name,
+            in_flight=cfg.concurrency,
+            alive=lambda: server.alive,
+            key=server.key,
+            endpoint=Endpoint(is_settled=True),
         )
+        yield _by_kind(ours, cfg)
 
 
 def _by_kind(generator: OpenAiGenerator, cfg: SynthesiseConfig) -> Mapping[str, Generator]:

@@ -18,6 +18,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from jobs.cache.parts import open_caches
+from jobs.cache.replies import clean_reply
 from jobs.store.layout import JOURNALS, MANIFEST, cache_folder, list_outputs
 from jobs.store.tables import Store
 from pipeline.contract import local_frame
@@ -84,7 +85,7 @@ def _collect_live_replies(store: Store, gone: Collection[Path]) -> set[bytes]:
 
 
 def _hash(text: str) -> bytes:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+    return hashlib.sha256(text.encode()).digest()
 
 
 def _prune_journal(path: Path, live: Collection[bytes], dry: bool) -> tuple[int, int]:
@@ -112,6 +113,6 @@ def _prune_journal(path: Path, live: Collection[bytes], dry: bool) -> tuple[int,
 
 def _is_live(line: bytes, live: Collection[bytes]) -> bool:
     try:
-        return line.endswith(b"\n") and _hash(str(json.loads(line)["reply"])) in live
-    except (ValueError, KeyError, TypeError):
+        return line.endswith(b"\n") and _hash(clean_reply(json.loads(line)["reply"])) in live
+    except (ValueError, KeyError, TypeError, RecursionError):
         return False

@@ -5,6 +5,10 @@ come, so that the caller stores each before the next can fail. Trouble that pass
 tried again with back-off; a request that the server refuses for good becomes a reply with an ``error``; a server that
 is gone ends the call with an EngineError, after every reply that did arrive was handed out.
 
+A prompt is asked at ``/completions``. Most hosted servers have none: one that answers 404, 405 or 501 there is asked at
+``/chat/completions``, where the prompt is the user's message; the first answer settles it. What is read of an answer is
+``choices[0]``: its text, or its message's content, a string or a list of parts. An answer is bounded before it is read.
+
 Known weakness: greedy decoding is repeatable for one batch composition, not across them: kernels add in another
 order for other batch sizes, and a near tie between two tokens may fall the other way. What was generated is therefore
 stored and keyed by prompt, not generated again.
@@ -12,21 +16,31 @@ stored and keyed by prompt, not generated again.
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 
 from pipeline.ports import GenerationReply, GenerationRequest, Requests
 from schemas.errors import EngineError, RecipeError
 
+COMPLETIONS, CHAT = "completions", "chat/completions"
+_NOT_HERE = frozenset({404, 405, 501})  # what a server answers that has no such endpoint
 _PASSING = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
-_REFUSED = {401: "the key was refused", 403: "the key was refused", 404: "no such model or path"}
+_REFUSED = {
+    401: "the key was refused",
+    403: "the key was refused",
+    **dict.fromkeys(_NOT_HERE, "no such model or path"),
+}
+_MOST_BYTES = 16 << 20  # of an answer
+_CHARS_A_TOKEN = 64  # what is longer than max_tokens of these is cut: the server did not count
 
 
 class _ServerGoneError(Exception):
@@ -34,11 +48,36 @@ class _ServerGoneError(Exception):
 
 
 class _PassingError(Exception):
-    """A fault that may be over at the next try; ``after`` is how long the server asked to wait."""
+    """A fault that may be over at the next try; ``after`` is how long the server asked to wait.
 
-    def __init__(self, what: str, after: float = 0.0) -> None:
+    ``refuses``: where it stays, this request alone is refused, and the server goes on.
+    """
+
+    def __init__(self, what: str, after: float = 0.0, *, refuses: bool = False) -> None:
         super().__init__(what)
         self.after = after
+        self.refuses = refuses
+
+
+class _RefusedError(Exception):
+    """This request will not be answered; others may be."""
+
+
+class Endpoint:
+    """Which endpoint of a server takes prompts: found out by the first answer, and shared by all who ask there."""
+
+    def __init__(self, path: str = COMPLETIONS, *, is_settled: bool = False) -> None:
+        """Begin with a path; one that is settled is not changed."""
+        self.path = path
+        self.is_settled = is_settled
+
+
+class _Answer(NamedTuple):
+    """What a server answered, read to its end."""
+
+    status: int
+    headers: httpx.Headers
+    body: bytes
 
 
 @dataclass(frozen=True)
@@ -46,7 +85,8 @@ class OpenAiGenerator:
     """Completions from any OpenAI-compatible server, many in flight; a ``pipeline.ports.Generator``.
 
     ``key_variable`` names the environment variable that holds the key; the key itself is never stored, shown or
-    logged. ``alive`` tells whether a server of our own still runs, so that its death is noticed at once.
+    logged, nor is ``key``, that of a server of our own. ``alive`` tells whether such a server still runs, so that its
+    death is noticed at once, and that nobody who takes its place is asked or believed.
     """
 
     base_url: str
@@ -59,6 +99,8 @@ class OpenAiGenerator:
     # Sampling settings that the port does not name, e.g. vLLM's repetition_penalty; not every server knows them.
     extra: Mapping[str, float] = field(default_factory=dict)
     alive: Callable[[], bool] = field(default=lambda: True, repr=False, compare=False)
+    key: str = field(default="", repr=False, compare=False)
+    endpoint: Endpoint = field(default_factory=Endpoint, repr=False, compare=False)
 
     def complete(
         self,
@@ -75,7 +117,7 @@ class OpenAiGenerator:
         """
         settings = {"max_tokens": max_tokens, "temperature": temperature, "seed": seed, "stop": list(stop)}
         body = {"model": self.model, **self.extra, **{name: value for name, value in settings.items() if value != []}}
-        call = _Call(self, body, _read_key(self.key_variable))
+        call = _Call(self, body, self.key or _read_key(self.key_variable))
         got = 0
         try:
             for reply in call.run(requests):
@@ -139,7 +181,7 @@ class _Call:
         return httpx.Client(
             timeout=httpx.Timeout(self.generator.timeout_seconds, connect=10.0),
             limits=httpx.Limits(max_connections=width, max_keepalive_connections=width),
-            headers={"Authorization": f"Bearer {self.key}"} if self.key else {},
+            headers={"Accept-Encoding": "identity", **({"Authorization": f"Bearer {self.key}"} if self.key else {})},
             # A proxy of the environment is meant for other hosts than our own machine.
             trust_env=not self.generator.base_url.startswith(("http://127.0.0.1", "http://localhost")),
         )
@@ -147,49 +189,113 @@ class _Call:
     def _ask(self, client: httpx.Client, request: GenerationRequest) -> GenerationReply:
         """Ask until there is a reply, an answer that will not change, or no server."""
         pause = self.generator.first_wait_seconds
-        last = "was given up"
+        last = _PassingError("was given up")
         for _ in range(self.generator.tries):
             if self.over.is_set():
                 break
             try:
                 return self._ask_once(client, request)
+            except _RefusedError as fault:
+                return GenerationReply(request.request_id, "", "error", str(fault))
             except _PassingError as fault:
-                last = str(fault)
+                last = fault
                 if not self.generator.alive():
                     raise _ServerGoneError("died") from None
                 # Jitter keeps requests that failed together from coming back together.
                 self.over.wait(max(fault.after, pause * random.uniform(0.75, 1.25)))
                 pause = min(pause * 2, 30.0)
-        raise _ServerGoneError(last)
+        if last.refuses:
+            return GenerationReply(request.request_id, "", "error", f"the server {last}")
+        raise _ServerGoneError(str(last))
 
     def _ask_once(self, client: httpx.Client, request: GenerationRequest) -> GenerationReply:
-        url = f"{self.generator.base_url.rstrip('/')}/completions"
-        try:
-            answer = client.post(url, json={**self.body, "prompt": request.prompt})
-        except httpx.TransportError as fault:
-            raise _PassingError(f"did not answer ({type(fault).__name__})") from fault
-        status = answer.status_code
+        endpoint = self.generator.endpoint
+        path = endpoint.path
+        answer = self._post(client, path, request.prompt)
+        if answer.status in _NOT_HERE and path == COMPLETIONS and not endpoint.is_settled:
+            other = self._post(client, CHAT, request.prompt)
+            if other.status not in _NOT_HERE:
+                path, answer = CHAT, other
+                endpoint.path = CHAT
+        status = answer.status
         if status in _PASSING:
             raise _PassingError(f"kept answering HTTP {status}", _asked_to_wait(answer))
         if status in _REFUSED:
             raise _ServerGoneError(f"answered HTTP {status} ({_REFUSED[status]}: {self._say(answer)})")
         if status != httpx.codes.OK:
-            return GenerationReply(request.request_id, "", "error", f"HTTP {status}: {self._say(answer)}")
-        try:
-            choice = answer.json()["choices"][0]
-            return GenerationReply(request.request_id, str(choice["text"]), str(choice.get("finish_reason") or ""))
-        except (ValueError, LookupError, TypeError, AttributeError) as fault:
-            raise _PassingError("answered with something that is no completion") from fault
+            raise _RefusedError(f"HTTP {status}: {self._say(answer)}")
+        choice = self._read_choice(answer)
+        endpoint.is_settled = True
+        text, finish = _read_text(choice), choice.get("finish_reason")
+        most = _CHARS_A_TOKEN * int(self.body["max_tokens"])
+        if len(text) > most:
+            text, finish = text[:most], "length"
+        if not self.generator.alive():  # whoever answered, it was not the server that was asked
+            raise _ServerGoneError("died")
+        return GenerationReply(request.request_id, text, finish[:_CHARS_A_TOKEN] if isinstance(finish, str) else "")
 
-    def _say(self, answer: httpx.Response) -> str:
+    def _post(self, client: httpx.Client, path: str, prompt: str) -> _Answer:
+        """Return the server's answer to a prompt, of at most so many bytes."""
+        if not self.generator.alive():
+            raise _ServerGoneError("died")
+        asked = {"messages": [{"role": "user", "content": prompt}]} if path == CHAT else {"prompt": prompt}
+        url = f"{self.generator.base_url.rstrip('/')}/{path}"
+        try:
+            with client.stream("POST", url, json={**self.body, **asked}) as answer:
+                body, begun = bytearray(), time.monotonic()
+                for chunk in answer.iter_bytes():
+                    body += chunk
+                    if time.monotonic() - begun > self.generator.timeout_seconds:  # drop by drop
+                        raise _PassingError("did not come to an end of its answer")
+                    if len(body) > _MOST_BYTES:
+                        raise _RefusedError(f"HTTP {answer.status_code}: more than {_MOST_BYTES >> 20} MB")
+                return _Answer(answer.status_code, answer.headers, bytes(body))
+        except httpx.InvalidURL as fault:
+            raise _ServerGoneError(f"has no address that can be asked ({fault})") from fault
+        except httpx.RequestError as fault:
+            raise _PassingError(f"did not answer ({type(fault).__name__})") from fault
+
+    def _read_choice(self, answer: _Answer) -> Mapping[str, Any]:
+        """Return the first choice of an answer that says it is one."""
+        try:
+            found = json.loads(answer.body)
+        except (ValueError, RecursionError) as fault:
+            raise _PassingError("answered with something that is no completion") from fault
+        if not isinstance(found, dict):
+            raise _PassingError("answered with something that is no completion")
+        choices = found.get("choices")
+        if isinstance(choices, list) and choices and isinstance(choices[0], dict) and _has_text(choices[0]):
+            return choices[0]
+        if error := found.get("error"):
+            code = str(error.get("code", "")) if isinstance(error, dict) else ""
+            if code in map(str, _PASSING):
+                raise _PassingError(f"kept answering HTTP 200 with the error {code}")
+            raise _RefusedError(f"HTTP 200 with an error: {self._say(answer)}")
+        raise _PassingError(f"answered without a reply: {self._say(answer)}", refuses=True)
+
+    def _say(self, answer: _Answer) -> str:
         """Return the server's words in one line, without the key, which some servers repeat."""
-        words = " ".join(answer.text.split())
+        words = " ".join(answer.body[:4096].decode("utf-8", "replace").split())
         return (words.replace(self.key, "***") if self.key else words)[:300]
 
 
-def _asked_to_wait(answer: httpx.Response) -> float:
+def _asked_to_wait(answer: _Answer) -> float:
     """Return the seconds of a Retry-After header, at most a minute; dates are ignored."""
     try:
         return min(max(float(answer.headers.get("retry-after", "0")), 0.0), 60.0)
     except ValueError:
         return 0.0
+
+
+def _has_text(choice: Mapping[str, Any]) -> bool:
+    message = choice.get("message")
+    return "text" in choice or (isinstance(message, dict) and bool({"content", "refusal"} & message.keys()))
+
+
+def _read_text(choice: Mapping[str, Any]) -> str:
+    """Return the words of a choice: of a completion, or of a message, whole or in parts; none where there are none."""
+    message = choice.get("message")
+    content = choice["text"] if "text" in choice else message.get("content") if isinstance(message, dict) else None
+    parts = content if isinstance(content, list) else [content]
+    words = [part.get("text") if isinstance(part, dict) else part for part in parts]
+    return "".join(word for word in words if isinstance(word, str))

@@ -2,12 +2,18 @@
 
 It lives in another virtual environment, because vLLM pins a torch of its own. It is a child process on a leash
 (:mod:`jobs.engines.vllm.watchdog`): it ends with the block that started it, and also when this process is killed.
+
+Its port is free when it is chosen, and may be another's when the server comes to it. So nothing is sent there before
+two things are known: the process that listens is one that was started here, and it has the key that was made for this
+start, which refuses any other and keeps the machine's other users out. The key goes through the environment: a command
+line can be read by everybody.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -20,6 +26,7 @@ from types import TracebackType
 from typing import Self
 
 import httpx
+import psutil
 
 from jobs.spark.workers import has_gpu
 from schemas.errors import EngineError, RecipeError
@@ -29,6 +36,8 @@ _GO = "PAIRWRIGHT_VLLM_GO"
 _HOME = Path(__file__).resolve().parents[3] / ".venv-vllm"
 _LEASH = Path(__file__).with_name("watchdog.py")
 _FORKING = Path(__file__).with_name("forked_server.py")
+_KEY = "VLLM_API_KEY"  # vLLM reads it there
+_REFUSED = frozenset({401, 403})
 _NO_CHAT = "{{ messages[0].content }}"
 
 
@@ -93,6 +102,7 @@ class VllmServer:
         self.settings = settings
         self.log = log
         self.port = 0
+        self.key = secrets.token_urlsafe(32)
         self._process: subprocess.Popen[bytes] | None = None
         self._go = log.absolute().with_suffix(".go")
 
@@ -123,17 +133,19 @@ class VllmServer:
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
-                env=_environment(python) | {_GO: str(self._go)},
+                env=_environment(python) | {_GO: str(self._go), _KEY: self.key},
                 start_new_session=True,
             )
 
     def __enter__(self) -> Self:
-        """Start the server, unless that was done ahead, and wait until it answers."""
+        """Start the server, unless that was done ahead, and wait until it answers and has proved to be ours."""
         if self._process is None:
             self.start()
         try:
             self._go.touch()
-            self._await_health()
+            with httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=5.0, trust_env=False) as client:
+                self._await_health(client)
+                self._check_identity(client)
         except BaseException:
             self.stop()
             raise
@@ -161,20 +173,56 @@ class VllmServer:
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
-    def _await_health(self) -> None:
+    def _await_health(self, client: httpx.Client) -> None:
         deadline = time.monotonic() + self.settings.start_seconds
-        with httpx.Client(timeout=2.0, trust_env=False) as client:
-            while time.monotonic() < deadline:
-                if not self.alive:
-                    raise EngineError(f"the vLLM server ended at its start ({_last_fault(self.log)}); see {self.log}")
-                with contextlib.suppress(httpx.HTTPError):
-                    if client.get(f"http://127.0.0.1:{self.port}/health").status_code == httpx.codes.OK:
-                        return
-                time.sleep(0.25)
+        while time.monotonic() < deadline:
+            if not self.alive:
+                raise EngineError(f"the vLLM server ended at its start ({_last_fault(self.log)}); see {self.log}")
+            if _ask_status(client, "/health") == httpx.codes.OK:
+                return
+            time.sleep(0.25)
         raise EngineError(
             f"the vLLM server did not answer within {self.settings.start_seconds:.0f} s; "
             f"see {self.log}, or allow it more time"
         )
+
+    def _check_identity(self, client: httpx.Client) -> None:
+        """Raise an EngineError unless what answers was started here and knows the key of this start."""
+        assert self._process is not None
+        if not _listens(self._process.pid, self.port):
+            what = "another process answers there"
+        elif _ask_status(client, "/v1/models", secrets.token_urlsafe(32)) not in _REFUSED:
+            what = "it takes any key"
+        elif _ask_status(client, "/v1/models", self.key) != httpx.codes.OK:
+            what = "it does not know the key of this start"
+        else:
+            return
+        raise EngineError(
+            f"port {self.port} must be answered by the vLLM server that was started here, but {what}; no prompt was "
+            f"sent; try running again, which takes another port (log: {self.log})"
+        )
+
+
+def _ask_status(client: httpx.Client, path: str, key: str = "") -> int:
+    """Return the status of an answer, whose words nobody reads; 0 where there is none."""
+    with (
+        contextlib.suppress(httpx.HTTPError),
+        client.stream("GET", path, headers={"Authorization": f"Bearer {key}"} if key else {}) as answer,
+    ):
+        return answer.status_code
+    return 0
+
+
+def _listens(process: int, port: int) -> bool:
+    """Return whether a process or one of its descendants listens at a port of this machine."""
+    with contextlib.suppress(psutil.Error):
+        started = psutil.Process(process)
+        for each in [started, *started.children(recursive=True)]:
+            with contextlib.suppress(psutil.Error):  # it has ended meanwhile
+                for found in each.net_connections("tcp"):
+                    if found.status == psutil.CONN_LISTEN and found.laddr.port == port:
+                        return True
+    return False
 
 
 def _command(python: Path, settings: ServerSettings, port: int) -> list[str]:

@@ -51,6 +51,32 @@ def test_damaged_lines_cost_no_more_than_themselves(tmp_path):
     assert len(Journal(tmp_path)) == 1
 
 
+def test_what_no_table_can_hold_is_kept_in_a_form_that_it_can(tmp_path):
+    with Journal(tmp_path) as journal:
+        journal.append("half", Written("what is half a \ud83d sign", "stop"))
+        journal.append("pair", Written("a \ud83d\udc1d", "stop"))
+    for found in (journal, Journal(tmp_path)):
+        assert found.get("half") == Written("what is half a \N{REPLACEMENT CHARACTER} sign", "stop")
+        assert found.get("pair") == Written("a \U0001f41d", "stop")
+
+
+def test_a_line_of_an_earlier_day_ends_no_build_whatever_it_holds(tmp_path):
+    lines = [
+        '{"key": "half", "reply": "\\udc1d", "finish_reason": "\\ud83d"}',
+        '{"key": "none", "reply": null, "finish_reason": null}',
+        '{"key": "list", "reply": ["a"], "finish_reason": "stop"}',
+        '{"key": "number", "reply": 1, "finish_reason": "stop"}',
+        "[" * 100_000,
+        '{"key": "deep", "reply": ' + "[" * 100_000,
+    ]
+    (tmp_path / "old.jsonl").write_text("\n".join(lines) + "\n")
+    (tmp_path / "folder.jsonl").mkdir()
+    found = Journal(tmp_path)
+    assert found.get("half") == Written("\N{REPLACEMENT CHARACTER}", "\N{REPLACEMENT CHARACTER}")
+    assert found.get("none") == Written("", "")
+    assert len(found) == 2
+
+
 def test_two_writers_do_not_disturb_each_other(tmp_path):
     with Journal(tmp_path) as one, Journal(tmp_path) as two:
         for i in range(20):

@@ -10,6 +10,7 @@ from jobs.llm.generate import fetch_replies
 from jobs.llm.prompts_on_disk import store_prompts
 from pipeline.ports import GenerationReply
 from pipeline.synthesise.config import SynthesiseConfig
+from schemas.errors import EngineError
 from schemas.pairs import NEGATIVE, QUERY
 
 ASKED = [
@@ -79,3 +80,17 @@ def test_nothing_asked_is_nothing_got(spark, run):
 def test_for_a_kind_that_nobody_asks_no_prompt_is_read(spark, run):
     fetch_replies(stored(spark, run, [each for each in ASKED if each[1] == QUERY]), run, "m")
     assert run.model.counted == [4]
+
+
+def test_a_server_that_refuses_all_it_is_asked_is_not_asked_the_rest(spark, run, monkeypatch):
+    class Refusing(Model):
+        def complete(self, requests, **settings):
+            for each in requests:
+                self.seen.append(each.request_id)
+                yield GenerationReply(each.request_id, "", "error", "HTTP 400: no")
+
+    run.model = Refusing()
+    monkeypatch.setattr(module, "MANY_REFUSED", 2)
+    with pytest.raises(EngineError, match="the server refuses every request: HTTP 400: no"):
+        fetch_replies(stored(spark, run), run, "m")
+    assert len(run.model.seen) == 2

@@ -4,9 +4,11 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import psutil
@@ -90,6 +92,79 @@ def test_the_server_dies_with_a_driver_that_is_killed(model, tmp_path, fake_pyth
     until(lambda: sleepers("4712") == [])
 
 
+SERVES = """
+import http.server, os, sys
+key = {key}
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        knows = key is None or self.headers["Authorization"] == f"Bearer {{key}}"
+        self.send_response(200 if knows or self.path == "/health" else 401)
+        self.end_headers()
+
+port = int(sys.argv[sys.argv.index("--port") + 1])
+http.server.HTTPServer(("127.0.0.1", port), Handler).serve_forever()
+"""
+
+
+@pytest.fixture
+def serving(tmp_path, fake_python):
+    """A server that knows a key: an expression, evaluated where it runs."""
+
+    def make(key: str) -> None:
+        script = tmp_path / "serves.py"
+        script.write_text(SERVES.format(key=key))
+        fake_python(f'exec {sys.executable} {script} "$@"')
+
+    return make
+
+
+def test_a_server_that_knows_the_key_of_its_start_is_taken_and_no_command_line_shows_it(model, tmp_path, serving):
+    serving('os.environ["VLLM_API_KEY"]')
+    with VllmServer(ServerSettings(model), tmp_path / "log") as server:
+        started = psutil.Process(server._process.pid)
+        shown = [word for each in [started, *started.children(recursive=True)] for word in each.cmdline()]
+        assert server.alive
+    assert server.key not in " ".join(shown)
+    assert server.key not in repr(server)
+    assert server.key not in (tmp_path / "log").read_text()
+    assert VllmServer(ServerSettings(model), tmp_path / "log").key != server.key
+
+
+@pytest.mark.parametrize(("key", "why"), [("None", "takes any key"), ('"another"', "does not know the key")])
+def test_a_server_that_does_not_know_the_key_is_not_taken(model, tmp_path, serving, key, why):
+    serving(key)
+    with pytest.raises(EngineError, match=why):
+        VllmServer(ServerSettings(model), tmp_path / "log").__enter__()
+
+
+def test_whoever_took_the_port_meanwhile_is_sent_nothing(model, tmp_path, fake_python):
+    fake_python("sleep 60")
+    seen = []
+
+    class Stranger(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            seen.append((self.path, self.headers["Authorization"]))
+            self.send_response(200)
+            self.end_headers()
+
+        def do_POST(self) -> None:
+            self.do_GET()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = VllmServer(ServerSettings(model), tmp_path / "log")
+    server.start()
+    with HTTPServer(("127.0.0.1", server.port), Stranger) as stranger:
+        threading.Thread(target=stranger.serve_forever, daemon=True).start()
+        with pytest.raises(EngineError, match=r"another process answers there; no prompt was sent; try running again"):
+            server.__enter__()
+        stranger.shutdown()
+    assert seen == [("/health", None)]
+    assert not server.alive
+
+
 def sleepers(seconds: str = "4711") -> list[int]:
     found = []
     for process in psutil.process_iter():
@@ -121,7 +196,10 @@ def test_a_real_server_starts_completes_and_leaves_nothing_behind(tmp_path):
     with ahead as server:
         assert server._process is started is not None
         processes = psutil.Process(server._process.pid).children(recursive=True)
-        generator = OpenAiGenerator(server.base_url, settings.served_name, alive=lambda: server.alive)
+        generator = OpenAiGenerator(server.base_url, settings.served_name, alive=lambda: server.alive, key=server.key)
+        stranger = OpenAiGenerator(server.base_url, settings.served_name)
+        with pytest.raises(EngineError, match="the key was refused"):
+            list(stranger.complete(asked, **SETTINGS))
         replies = {reply.request_id: reply for reply in generator.complete(asked, **SETTINGS)}
 
     assert vllm_python().is_file()
@@ -129,5 +207,7 @@ def test_a_real_server_starts_completes_and_leaves_nothing_behind(tmp_path):
     assert all(reply.text.strip() and reply.error is None for reply in replies.values())
     gone, alive = psutil.wait_procs(processes, timeout=10)
     assert (len(gone) > 0, alive) == (True, [])
-    assert (tmp_path / "vllm.log").stat().st_size > 0
+    said = (tmp_path / "vllm.log").read_text()
+    assert said
+    assert server.key not in said
     assert [path.name for path in tmp_path.iterdir()] == ["vllm.log"]
