@@ -161,7 +161,7 @@ def _passage_settings(recipe: Recipe) -> Mapping[str, Any]:
 
 STAGE = Stage(
     name="ingest",
-    version=2,
+    version=3,
     settings=("sources",),
     inputs={},
     outputs=(DOCUMENTS, ANNOTATIONS, JUDGEMENTS, REJECTS),

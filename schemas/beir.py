@@ -13,7 +13,9 @@ Source: Thakur et al. 2021, and trec_eval's description of qrels.
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from decimal import Decimal
+from numbers import Integral, Real
+from typing import Any, NamedTuple
 
 CORPUS, QUERIES, QRELS = "corpus.jsonl", "queries.jsonl", "qrels/{}.tsv"
 
@@ -101,18 +103,24 @@ def whole_grade(grade: float) -> int:
     return max(1, int(grade + 0.5)) if grade > 0 else 0
 
 
-def read_id(value: object) -> str | None:
+def is_missing(value: object) -> bool:
+    """Return whether a value is how some writer says that there is none: null, NaN."""
+    return value is None or (isinstance(value, Real | Decimal) and value != value)  # NaN alone differs from itself
+
+
+def read_id(value: Any) -> str | None:
     """Return an id as a string: of whole numbers their digits, also where a gap made floats of them; None for none.
 
     Raises: ValueError for what is no id.
     """
-    if value is None or value == "" or value != value:  # NaN, a data frame's word for none, differs from itself
+    if is_missing(value) or value == "":
         return None
-    if isinstance(value, float) and abs(value) <= _EXACT and value == int(value):
-        return str(int(value))
-    if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)):
-        return str(value)
-    raise ValueError(f"must be a string or a whole number, got {type(value).__name__}")
+    if isinstance(value, str):
+        return value
+    number: Any = None if isinstance(value, bool) or not isinstance(value, Real | Decimal) else value
+    if number is None or not (isinstance(number, Integral) or (abs(number) <= _EXACT and number == int(number))):
+        raise ValueError(f"must be a string or a whole number, got {type(value).__name__}")
+    return str(int(number))
 
 
 def _cells(line: str) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame, Window
@@ -14,14 +15,17 @@ from pipeline.contract import conform, frame_of, spark_schema
 from pipeline.ids import hash_column, unit_column
 from pipeline.ingest.clean.record import Row, clean_record
 from pipeline.ingest.config import SourceConfig
+from pipeline.readers.isolated import TooSlowError
 from pipeline.readers.pydocs.links import resolve_links
-from pipeline.readers.records import DOCUMENT, QREL, QUERY, RECORDS, REJECT, SEE_ALSO
+from pipeline.readers.records import DOCUMENT, QREL, QUERY, RECORDS, REJECT, SEE_ALSO, too_slow
 from pipeline.readers.registry import FORMATS
 from pipeline.readers.unit import Unit
+from pipeline.readers.watch import Watch
 from schemas.documents import ANNOTATIONS, DOCUMENTS, DUPLICATE_ID, JUDGEMENTS, REJECTS
 from schemas.pairs import SEE_ALSO_MARK
 
 _BATCH_ROWS = 512
+_READ_LIMITS = 10  # a step of a reader may pass over much that gives no record
 _BATCH_CHARS = 4 << 20
 
 
@@ -36,16 +40,29 @@ def read_records(units: DataFrame, sources: Sequence[SourceConfig]) -> DataFrame
 
     def read(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         schema = to_arrow_schema(spark_schema(RECORDS))
-        rows = (
-            clean_record(record, by_name[given["source"]])
-            for batch in batches
-            for given in batch.to_pylist()
-            for record in FORMATS[by_name[given["source"]].format].read(Unit(**given), by_name[given["source"]])
-        )
+        units = (Unit(**given) for batch in batches for given in batch.to_pylist())
+        rows = (row for unit in units for row in read_unit(unit, by_name[unit.source]))
         for some in _batches(rows):
             yield pa.RecordBatch.from_pylist(some, schema=schema)
 
     return units.mapInArrow(read, spark_schema(RECORDS))
+
+
+def read_unit(unit: Unit, source: SourceConfig) -> Iterator[Row]:
+    """Yield the RECORDS rows of a unit; what takes too long to read or to clean is a reject that says so."""
+    line = 0
+    with Watch(source.max_seconds) as watch:
+        try:
+            records = FORMATS[source.format].read(unit, source)
+            for record in watch.steps(records, _READ_LIMITS):
+                line = record.line
+                try:
+                    row = watch.step(partial(clean_record, record, source))
+                except TooSlowError:
+                    row = clean_record(too_slow(record.path, line, source), source)
+                yield row
+        except TooSlowError:
+            yield clean_record(too_slow(unit.path, line + 1, source, rest=True), source)
 
 
 def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:

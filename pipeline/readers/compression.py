@@ -24,7 +24,7 @@ from pipeline.readers.records import BOMB, BROKEN_BZIP2, BROKEN_GZIP, BROKEN_ZST
 from pipeline.readers.unit import Unit
 
 PACKED = (".gz", ".bz2", ".zst")
-_RATIO = 100
+RATIO = 100
 _BUFFER = 1 << 18
 _PIECE = 1 << 16
 _BROKEN = {".gz": BROKEN_GZIP, ".bz2": BROKEN_BZIP2, ".zst": BROKEN_ZSTD}
@@ -65,9 +65,9 @@ class _Unpacked(io.RawIOBase):
     def __init__(self, plain: IO[bytes], suffix: str, size: int, source: ReaderConfig) -> None:
         self._stream: Any = _OPEN[suffix](plain)
         self._broken = _BROKEN[suffix]
-        self._most = max(source.max_unpacked, _RATIO * size)
+        self._most = max(source.max_unpacked, RATIO * size)
         self._bomb = (
-            f"more than {_RATIO} times its {size} bytes and more than {source.max_unpacked} bytes unpacked; "
+            f"more than {RATIO} times its {size} bytes and more than {source.max_unpacked} bytes unpacked; "
             f"if it is sound, try sources.{source.name}.max_unpacked"
         )
         self._read = 0

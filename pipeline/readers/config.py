@@ -34,6 +34,7 @@ class ReaderConfig(Config):
     max_unpacked: int = setting(
         256 << 20, "packed files that unpack to more bytes and to 100 times their size are bombs", low=1 << 20
     )
+    max_seconds: float = setting(30.0, "a page, PDF page or row that takes longer is rejected: too_slow", low=0.1)
 
     def faults(self) -> list[str]:
         """Return what is wrong with the fields, the delimiter, the columns and the encoding."""

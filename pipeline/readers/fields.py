@@ -7,9 +7,13 @@ from typing import Any
 
 from pipeline.readers.config import ReaderConfig
 from pipeline.readers.records import DOCUMENT, MISSING_FIELD, WRONG_TYPE, Record, reject
+from schemas.beir import is_missing, read_id
 
 # Tried in this order where the recipe names no field.
 _DEFAULTS = {"id": ("_id", "id"), "links": ("links",)}
+# How data frames write a missing cell as a string; a text or a title may be just that word.
+_MISSING = frozenset({"NaN", "NaT", "<NA>"})
+_OPTIONAL = frozenset({"id", "family", "domain", "license", "links"})
 
 
 def names_of(source: ReaderConfig, field: str) -> tuple[str, ...]:
@@ -43,8 +47,9 @@ def read_row(row: Mapping[str, Any], source: ReaderConfig, path: str, line: int,
 def _value(row: Mapping[str, Any], source: ReaderConfig, field: str) -> tuple[str, Any]:
     names = names_of(source, field)
     for name in names:
-        if row.get(name) is not None:
-            return name, row[name]
+        value = row.get(name)
+        if not is_missing(value) and not (field in _OPTIONAL and isinstance(value, str) and value in _MISSING):
+            return name, value
     return names[0], None
 
 
@@ -59,19 +64,20 @@ def _string(row: Mapping[str, Any], source: ReaderConfig, field: str, wrong: lis
 def _identifier(row: Mapping[str, Any], source: ReaderConfig, wrong: list[str]) -> str | None:
     """Ids are strings or whole numbers; an empty one is none."""
     name, value = _value(row, source, "id")
-    if isinstance(value, bool) or not isinstance(value, str | int | None):
-        wrong.append(f"field {name!r} must be a string or a whole number, got {type(value).__name__}")
+    try:
+        return read_id(value)
+    except ValueError as error:
+        wrong.append(f"field {name!r} {error}")
         return None
-    return None if value is None or value == "" else str(value)
 
 
 def _links(row: Mapping[str, Any], source: ReaderConfig, wrong: list[str]) -> list[str]:
     name, value = _value(row, source, "links")
     if value is None:
         return []
-    if isinstance(value, str | int):
-        value = [value]
-    if isinstance(value, list) and all(isinstance(each, str | int) for each in value):
-        return [str(each) for each in value]
-    wrong.append(f"field {name!r} must be a list of ids, got {type(value).__name__}")
-    return []
+    try:
+        found = [read_id(each) for each in (value if isinstance(value, list) else [value])]
+    except ValueError:
+        wrong.append(f"field {name!r} must be a list of ids, got {type(value).__name__}")
+        return []
+    return [each for each in found if each is not None]

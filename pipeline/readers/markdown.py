@@ -8,15 +8,15 @@ from collections.abc import Iterator
 from pipeline.readers.config import ReaderConfig
 from pipeline.readers.format import Format
 from pipeline.readers.records import Record
-from pipeline.readers.text import read_titled
+from pipeline.readers.text import read_titled, without_closing_marks
 from pipeline.readers.unit import Unit
 
 MARKDOWN = "markdown"
-_FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?\n)?(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
+_FRONT_MATTER = re.compile(r"\A---[ \t]*+\n(.*?\n)?(?:---|\.\.\.)[ \t]*+(?:\n|\Z)", re.DOTALL)
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
-_ATX = re.compile(r" {0,3}#{1,6}[ \t]+(.*?)(?:[ \t]+#+)?[ \t]*$")
-_UNDERLINE = re.compile(r" {0,3}(=+|-+)[ \t]*$")
-_FRONT_TITLE = re.compile(r"^title:[ \t]*(.+?)[ \t]*$", re.MULTILINE)
+_ATX = re.compile(r" {0,3}#{1,6}[ \t]+")
+_UNDERLINE = re.compile(r" {0,3}(=++|-++)[ \t]*+$")
+_FRONT_TITLE = re.compile(r"^title:(.*)$", re.MULTILINE)
 
 
 def read_markdown(unit: Unit, source: ReaderConfig) -> Iterator[Record]:
@@ -29,13 +29,13 @@ def split_markdown(text: str) -> tuple[str, str]:
 
     The title is that of the front matter, else the first heading outside of fenced code, else empty.
     """
-    text = text.replace("\r\n", "\n")
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     front = _FRONT_MATTER.match(text)
     if front:
         text = text[front.end() :]
         named = _FRONT_TITLE.search(front[1] or "")
-        if named:
-            return named[1].strip("'\""), text
+        if named and (title := named[1].strip().strip("'\"")):
+            return title, text
     lines = text.split("\n")
     fence = ""
     for at, line in enumerate(lines):
@@ -44,11 +44,15 @@ def split_markdown(text: str) -> tuple[str, str]:
             fence = mark[1]
         elif mark and mark[1].startswith(fence):
             fence = ""
-        elif not fence and (heading := _ATX.match(line)) and heading[1]:
-            return heading[1], "\n".join(lines[:at] + lines[at + 1 :])
+        elif not fence and (mark := _ATX.match(line)) and (title := _heading(line[mark.end() :])):
+            return title, "\n".join(lines[:at] + lines[at + 1 :])
         elif not fence and line.strip() and _is_underlined(lines, at):
             return line.strip(), "\n".join(lines[:at] + lines[at + 2 :])
     return "", text
+
+
+def _heading(text: str) -> str:
+    return without_closing_marks(text.rstrip(" \t"))
 
 
 def _is_underlined(lines: list[str], at: int) -> bool:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import json
 import logging
 from collections.abc import Iterator
 
 from pipeline.locations import open_location
 from pipeline.readers.config import ReaderConfig
 from pipeline.readers.format import Format
+from pipeline.readers.isolated import BrokenWorkError, Isolated, TooSlowError
 from pipeline.readers.records import (
     BROKEN_PDF,
     DOCUMENT,
@@ -18,11 +21,14 @@ from pipeline.readers.records import (
     Record,
     reject,
     too_large,
+    too_slow,
     unreadable,
 )
 from pipeline.readers.unit import Unit
 from pipeline.text import one_line
-from schemas.errors import EngineError
+
+_BEGIN = 1 << 10
+_LONGEST_TITLE = 2000
 
 
 def read_pdf(unit: Unit, source: ReaderConfig) -> Iterator[Record]:
@@ -37,39 +43,60 @@ def read_pdf(unit: Unit, source: ReaderConfig) -> Iterator[Record]:
             yield _read(unit, source)
         except OSError as error:
             yield unreadable(unit.path, 0, error)
-        except EngineError:  # the network's fault, not the file's
-            raise
-        except Exception as error:  # noqa: BLE001 -- a parser of such a format breaks in ways of its own
-            yield reject(unit.path, 0, BROKEN_PDF, f"{type(error).__name__}: {error}", _begin(unit))
 
 
 def _read(unit: Unit, source: ReaderConfig) -> Record:
-    import pypdf  # slow to load, and most recipes read no PDF
-
-    logging.getLogger("pypdf").setLevel(logging.CRITICAL)
     with open_location(unit.location) as handle:
-        pdf = pypdf.PdfReader(handle)
-        if pdf.is_encrypted:
-            return reject(unit.path, 0, ENCRYPTED, "the file is encrypted; try decrypting it first", _begin(unit))
-        pages: list[str] = []
-        size = 0
-        for page in pdf.pages:
-            pages.append(page.extract_text())
-            size += len(pages[-1].encode("utf-8", "replace"))
-            if size > source.max_bytes:
-                return too_large(unit.path, 0, source, b"")
-        title = one_line(str((pdf.metadata and pdf.metadata.title) or ""))
-    text = "\n\n".join(page.strip() for page in pages if page.strip())
+        raw = handle.read(source.max_unpacked + 1)
+    head = json.dumps({"most": source.max_bytes}).encode() + b"\n"
+    try:
+        *pages, last = _PARSER.run(head + raw, source.max_seconds)
+    except TooSlowError:
+        return too_slow(unit.path, 0, source, raw[:_BEGIN])
+    except BrokenWorkError as error:
+        return reject(unit.path, 0, BROKEN_PDF, str(error), raw[:_BEGIN])
+    told = json.loads(last)
+    if told["encrypted"]:
+        return reject(unit.path, 0, ENCRYPTED, "the file is encrypted; try decrypting it first", raw[:_BEGIN])
+    if told["too_large"]:
+        return too_large(unit.path, 0, source, b"")
+    text = "\n\n".join(page for each in pages if (page := each.decode("utf-8", "replace").strip()))
     if not text:
         detail = f"{len(pages)} pages without a text layer; try recognising their text (OCR) first"
-        return reject(unit.path, 0, NO_TEXT_LAYER, detail, _begin(unit))
+        return reject(unit.path, 0, NO_TEXT_LAYER, detail, raw[:_BEGIN])
+    title = one_line(told["title"])
     body = text.removeprefix(title).lstrip() if title else text  # a text that repeats its title teaches nothing
     return Record(DOCUMENT, unit.path, 1, native_id=unit.path, title=title, text=body or text)
 
 
-def _begin(unit: Unit) -> bytes:
-    with open_location(unit.location) as handle:
-        return handle.read(1 << 10)
+def _extract(data: bytes) -> Iterator[bytes]:
+    """Yield the text of each page, and at the end what else there is to say."""
+    import pypdf
+
+    logging.getLogger("pypdf").setLevel(logging.CRITICAL)
+    head, _, raw = data.partition(b"\n")
+    most = json.loads(head)["most"]
+    pdf = pypdf.PdfReader(io.BytesIO(raw))
+    told = {"encrypted": pdf.is_encrypted, "too_large": False, "title": ""}
+    if not pdf.is_encrypted:
+        for page in pdf.pages:
+            text = page.extract_text().encode("utf-8", "replace")
+            most -= len(text)
+            if most < 0:
+                told["too_large"] = True
+                break
+            yield text
+        told["title"] = str((pdf.metadata and pdf.metadata.title) or "")[:_LONGEST_TITLE]
+    yield json.dumps(told).encode()
+
+
+def _load_parser() -> object:
+    import pypdf  # slow to load, and most recipes read no PDF
+
+    return pypdf
+
+
+_PARSER = Isolated(_extract, _load_parser)
 
 
 FORMATS = (Format("pdf", read_pdf, suffixes=(".pdf",), may_be_packed=False),)

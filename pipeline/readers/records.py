@@ -26,6 +26,8 @@ NOT_AN_OBJECT = "not_an_object"
 MISSING_FIELD = "missing_field"
 WRONG_TYPE = "wrong_type"
 TOO_LARGE = "too_large"
+TOO_SLOW = "too_slow"
+TOO_COMPLEX = "too_complex"
 SYNTAX_ERROR = "syntax_error"
 NOT_A_QREL = "not_a_qrel"
 NOT_CSV = "not_csv"
@@ -75,6 +77,12 @@ def too_large(path: str, line: int, source: ReaderConfig, raw: bytes) -> Record:
     """Return the reject of a line, row or file beyond ``max_bytes``."""
     detail = f"more than {source.max_bytes} bytes; try cutting it into passages, or sources.{source.name}.max_bytes"
     return reject(path, line, TOO_LARGE, detail, raw)
+
+
+def too_slow(path: str, line: int, source: ReaderConfig, raw: bytes = b"", *, rest: bool = False) -> Record:
+    """Return the reject of what takes longer than ``max_seconds``; ``rest``: what follows in the file is not read."""
+    detail = f"took too long; if it is sound, try a sources.{source.name}.max_seconds above {source.max_seconds:g}"
+    return reject(path, line, TOO_SLOW, f"{detail}; the rest of the file is not read" if rest else detail, raw)
 
 
 def wrong_encoding(path: str, line: int, source: ReaderConfig, error: UnicodeDecodeError, raw: bytes) -> Record:

@@ -13,6 +13,9 @@ from pipeline.readers.whole_files import read_whole
 
 TEXT = "text"
 _TITLE_CHARS = 200
+# The time that a pattern takes must grow with the text, not with its square: nothing here looks for an end of spaces.
+_OPENING_MARKS = re.compile(r"\A#{1,6}\s+")
+_UNDERLINE = re.compile(r"\A\s*+[=\-~^*]{3,}+[ \t]*+(\n|\Z)")
 
 
 def read_text(unit: Unit, source: ReaderConfig) -> Iterator[Record]:
@@ -42,12 +45,19 @@ def read_titled(
 
 def split_title(text: str) -> tuple[str, str]:
     """Return the first line, without the marks of a heading, and the rest; a long first line is no title."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     first, _, rest = text.strip().partition("\n")
-    title = re.sub(r"^#{1,6}\s+|\s+#+\s*$", "", first.strip())
-    rest = re.sub(r"^\s*[=\-~^*]{3,}[ \t]*(\n|$)", "", rest)  # the underline of the heading
+    title = without_closing_marks(_OPENING_MARKS.sub("", first.strip()))
+    rest = _UNDERLINE.sub("", rest)
     if len(title) > _TITLE_CHARS or not rest.strip():
         return "", text
     return title, rest
+
+
+def without_closing_marks(heading: str) -> str:
+    """Return a heading without the marks at its end, if white space is before them."""
+    bare = heading.rstrip("#")
+    return bare.rstrip() if bare != heading and bare[-1:].isspace() else heading
 
 
 FORMATS = (Format(TEXT, read_text, suffixes=(".txt", ".text", ".md", ".markdown", ".rst"), may_be_packed=False),)

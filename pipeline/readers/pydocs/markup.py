@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-_ROLE = re.compile(r":[A-Za-z][\w:+.-]*:`([^`]+)`")
+_ROLE = re.compile(r":[A-Za-z][\w:+.-]{0,60}:`([^`]+)`")
 _TRANSFORMERS_LINK = re.compile(r"\[`([^`\]]+)`\](?:\([^)\s]*\))?")
 _MARKDOWN_LINK = re.compile(r"!?\[([^\]\n]+)\]\((?:https?:|\.|/|#)[^)\s]*\)")
 _REST_LINK = re.compile(r"`([^`<>]+?)\s*<[^`<>]+>`__?")
@@ -71,11 +71,12 @@ _ABBREVIATION = re.compile(
     r"(?:\b(?:e\.g|i\.e|cf|vs|etc|al|fig|eq|no|dr|st|approx|resp|ref)|\b[A-Z])\.$", re.IGNORECASE
 )
 
-_LEAD = re.compile(r"^See Also[ \t]*:?[ \t]*\n[ \t]*[-=~]{3,}[ \t]*\n", re.IGNORECASE | re.MULTILINE)
+_LEAD = re.compile(r"^See Also[ \t]*(?::[ \t]*)?\n[ \t]*[-=~]{3,}[ \t]*\n", re.IGNORECASE | re.MULTILINE)
 _ENTRY = re.compile(r"^(?P<names>[^\s:](?:[^:]|:\w+:`)*?)(?:\s*:\s+(?P<about>.*)|\s*:)?$")
 _SEEALSO = re.compile(r"^[ \t]*\.\. seealso::[ \t]*(.*(?:\n(?:[ \t]+\S.*|[ \t]*))*)", re.MULTILINE)
 _NAME = re.compile(r"^[A-Za-z_][\w.]*$")
 _MOST_LINKS = 20
+_LONGEST_LINE = 2000  # marks are looked for in the square of a line
 
 
 def plain_text(docstring: str) -> str:
@@ -98,7 +99,7 @@ def plain_text(docstring: str) -> str:
 
 
 def _plain_line(line: str) -> str:
-    if line.lstrip().startswith((">>>", "...")):
+    if len(line) > _LONGEST_LINE or line.lstrip().startswith((">>>", "...")):
         return line
     line = _ROLE.sub(lambda match: _target(match[1]), line)
     line = _TRANSFORMERS_LINK.sub(lambda match: _target(match[1]), line)
@@ -126,20 +127,24 @@ def split_summary(docstring: str) -> tuple[str, str]:
     for line in lines:
         if not line.strip() or _SECTION.match(line) or _NUMPY_SECTION.match(line):
             break
-        if paragraph and _PARAMETER.match(line.strip()):
+        if paragraph and _is_parameter(line.strip()):
             break
         paragraph.append(line.strip())
-    if not paragraph or _PARAMETER.match(paragraph[0]) or _CODE.match(paragraph[0]):
+    if not paragraph or _is_parameter(paragraph[0]) or _CODE.match(paragraph[0]):
         return "", "\n".join(lines)
     sentence, remainder = _first_sentence(" ".join(paragraph))
     rest = lines[len(paragraph) :]
     return sentence, "\n".join([remainder, *rest] if remainder else rest).strip("\n")
 
 
+def _is_parameter(line: str) -> bool:
+    return len(line) <= _LONGEST_LINE and _PARAMETER.match(line) is not None
+
+
 def _first_sentence(paragraph: str) -> tuple[str, str]:
-    for match in _SENTENCE_END.finditer(paragraph):
+    for match in _SENTENCE_END.finditer(paragraph, 0, 10 * _LONGEST_LINE):
         first = paragraph[: match.start()]
-        if not _ABBREVIATION.search(first) and len(first.split()) > 1:
+        if not _ABBREVIATION.search(first[-20:]) and len(first.split()) > 1:
             return paragraph[: match.end()].rstrip(), paragraph[match.end() :]
     return paragraph, ""
 
@@ -176,6 +181,8 @@ def _entries(lines: list[str]) -> list[tuple[list[str], str]]:
             if entries and body.strip():
                 names, about = entries[-1]
                 entries[-1] = names, f"{about} {body.strip()}".strip()
+            continue
+        if len(body) > _LONGEST_LINE:
             continue
         match = _ENTRY.match(_ROLE.sub(lambda role: _link_name(role[1]), body.strip()))
         if match:

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import time
 
 import pytest
 from warcio.statusandheaders import StatusAndHeaders
@@ -125,3 +126,58 @@ def test_what_comes_before_a_break_is_read(tmp_path):
         ("c.warc", 3, None),
         ("c.warc", 4, "not_warc"),
     ]
+
+
+def test_an_element_of_thousands_of_attributes_is_no_page(tmp_path):
+    for name, attribute in {"a": "a{}=1", "b": "a{}='<'", "c": 'a{}=">"'}.items():
+        attributes = " ".join(attribute.format(n) for n in range(20_000))
+        (tmp_path / f"{name}.html").write_text(f"<html><body><div {attributes}>text</div></body></html>")
+
+    started = time.monotonic()
+
+    assert [record.reason for record in records("html", tmp_path)] == ["too_complex"] * 3
+    assert time.monotonic() - started < 5
+
+
+def test_a_long_value_is_one_attribute(tmp_path):
+    drawing = " ".join(f"L {n} {n}" for n in range(5000))
+    body = f"<svg><path d='{drawing}'/></svg><p>{'Boil the water, wait, and pour it over the leaves. ' * 8}</p>"
+    (tmp_path / "a.html").write_text(f"<html><body>{body}</body></html>")
+
+    assert [record.kind for record in records("html", tmp_path)] == ["document"]
+
+
+def header(fields, body=b""):
+    lines = [b"WARC/1.0", *fields, b"Content-Length: %d" % len(body), b"", body, b"", b""]
+    return b"\r\n".join(lines)
+
+
+WET = header([b"WARC-Type: conversion", b"WARC-Target-URI: http://a"], b"A good text of a page.")
+
+
+@pytest.mark.parametrize(
+    ("raw", "reasons"),
+    [
+        (WET + b"WARC/1.0\r\n" + b"X-Field: aaaaaaaaaa\r\n" * 200_000, [None, "not_warc"]),
+        (WET + b"WARC/1.0\r\nX-Field: " + b"a" * 4_000_000, [None, "not_warc"]),
+        (WET + b"\r\n" * 1_000_000, [None, "not_warc"]),
+        (
+            header(
+                [b"WARC-Type: response", b"WARC-Target-URI: http://a"],
+                b"HTTP/1.1 200 OK\r\n" + b"X-Field: aaaaaaaaaa\r\n" * 50_000,
+            ),
+            ["not_warc"],
+        ),
+        (WET + b"WARC/1.0\r\nWARC-Type: request\r\nX-Fie", [None, "cut_record"]),
+        (
+            WET + header([b"WARC-Type: request", b"WARC-Target-URI: http://a"], b"GET / HTTP/1.1\r\n\r\n")[:-15],
+            [None, "cut_record"],
+        ),
+        (WET + header([b"WARC-Type: metadata"], b"x" * 300_000) + WET, [None, None]),
+    ],
+    ids=["lines", "one line", "empty lines", "http", "cut header", "cut body", "large body"],
+)
+def test_a_header_has_a_bound_and_an_end(tmp_path, raw, reasons):
+    (tmp_path / "a.warc").write_bytes(raw)
+
+    assert [record.reason for record in records("warc", tmp_path)] == reasons

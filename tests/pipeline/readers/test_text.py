@@ -1,9 +1,12 @@
 """Text files: which line is the title."""
 
+import time
+
 import pytest
 
 from pipeline.ingest.config import SourceConfig
 from pipeline.ingest.units import plan_units
+from pipeline.readers.markdown import split_markdown
 from pipeline.readers.registry import FORMATS
 from pipeline.readers.text import split_title
 
@@ -34,3 +37,17 @@ def test_a_text_file_is_one_document_named_by_its_path(tmp_path):
     [found] = records("text", tmp_path)
 
     assert (found.native_id, found.title, found.text) == ("sub/a.md", "Title", "Text.")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a{}b\nmore", "# a{}b #{}\nmore", "a\n{}===x\nmore", "# {}\nmore", "---\ntitle: a{}b\n---\nmore"],
+)
+def test_a_run_of_spaces_costs_its_length_not_its_square(text):
+    long = text.replace("{}", " " * 2_000_000)
+    started = time.monotonic()
+
+    split_title(long)
+    split_markdown(long)
+
+    assert time.monotonic() - started < 3
