@@ -27,6 +27,7 @@ SETTING_OF: dict[str, str] = {
     # records that could not be read
     "too_large": "sources.<name>.max_bytes",
     "bomb": "sources.<name>.max_unpacked",
+    "too_slow": "sources.<name>.max_seconds",
     "wrong_encoding": "sources.<name>.encoding",
     "missing_field": "sources.<name>.fields",
     "wrong_type": "sources.<name>.fields",

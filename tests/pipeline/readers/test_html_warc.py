@@ -153,6 +153,7 @@ def header(fields, body=b""):
 
 
 WET = header([b"WARC-Type: conversion", b"WARC-Target-URI: http://a"], b"A good text of a page.")
+REQUEST = header([b"WARC-Type: request", b"WARC-Target-URI: http://a"], b"GET / HTTP/1.1\r\n\r\n")
 
 
 @pytest.mark.parametrize(
