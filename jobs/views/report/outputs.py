@@ -14,12 +14,15 @@ from jobs.runtime.workspace import Workspace
 from schemas.documents import DOCUMENTS
 
 Row = dict[str, Any]
+_ORIGIN = 80  # characters of an own id, and of a path: its end, which says most
 
 
 def origin_of(document: Row) -> str:
     """Return what its owner knows a document by: its own id, and the file and line it came from; else its hash."""
-    place = f"{document['path']}:{document['line']}" if document.get("path") else ""
-    return ", ".join(part for part in (document.get("native_id"), place) if part) or str(document.get("doc_id", ""))
+    own, path = str(document.get("native_id") or ""), str(document.get("path") or "")
+    if path:
+        path = f"{path if len(path) <= _ORIGIN else f'…{path[1 - _ORIGIN :]}'}:{document['line']}"
+    return ", ".join(part for part in (own[:_ORIGIN], path) if part) or str(document.get("doc_id", ""))
 
 
 class Outputs:

@@ -11,6 +11,7 @@ import pytest
 from jobs.views.report import render_report, write_report
 from jobs.views.report.charts import histogram, line_chart
 from jobs.views.report.data import ReportData, load_report
+from jobs.views.report.outputs import origin_of
 from jobs.views.report.page import render_page
 from schemas.documents import DOCUMENTS, DUPLICATES, LEAK, NEAR, NEAR_DUPLICATE, REJECTS
 from schemas.mining import DROPPED, KEPT, LIKELY_POSITIVE, POSITIVE, VERDICTS, VETOED
@@ -323,6 +324,14 @@ def test_what_an_earlier_stage_dropped_is_not_said_again(tmp_path):
 
     assert "dedupe documents 2 1 1 near_duplicate dedupe.threshold" in said
     assert "guard documents 2 0 1 leak guard.containment, guard.threshold 1 dropped before" in said
+
+
+def test_an_origin_keeps_the_end_of_a_long_path_and_its_line():
+    assert origin_of({"native_id": "a-7", "path": "docs/a.md", "line": 3}) == "a-7, docs/a.md:3"
+    assert origin_of({"doc_id": "5f"}) == "5f"
+    long = origin_of({"native_id": "n" * 300, "path": "folder/" * 60 + "a.md", "line": 3})
+    assert len(long) < 180
+    assert long.endswith("folder/a.md:3")
 
 
 def test_what_held_at_each_boundary_is_counted_and_linked(tmp_path):
