@@ -24,6 +24,7 @@ from schemas.errors import PairwrightError
 _GB = 2**30
 LEAST_MEMORY_GB = 8.0
 LEAST_DISK_GB = 5.0
+_FIRST_CORE = 4096  # bytes of /proc/cpuinfo
 
 
 @dataclass(frozen=True)
@@ -160,6 +161,20 @@ def _check_models() -> Finding:
     return Finding("models", True, f"{BASE_MODEL}, {LLM} ({folder})")
 
 
+def _check_numpy(cpuinfo: Path = Path("/proc/cpuinfo")) -> Finding:
+    """Look for AMD's Zen 4, whose microcoded store makes NumPy's AVX-512 sort slow (numpy/x86-simd-sort issue 6)."""
+    found, core = f"NumPy {_installed('numpy')}", {}
+    if cpuinfo.is_file():
+        with cpuinfo.open(encoding="ascii", errors="replace") as lines:
+            core = dict(line.split(":", 1) for line in lines.read(_FIRST_CORE).splitlines() if ":" in line)
+    facts = {name.strip(): value.split() for name, value in core.items()}
+    is_zen4 = facts.get("cpu family") == ["25"] and "avx512f" in facts.get("flags", [])  # family 25 is Zen 3 and 4
+    if is_zen4 and "NPY_DISABLE_CPU_FEATURES" not in os.environ:
+        found += ": on this processor its AVX-512 sort takes two to five times as long as its AVX2 sort"
+        return Finding("NumPy", False, found, "export NPY_DISABLE_CPU_FEATURES='X86_V4 AVX512_ICL'", needed=False)
+    return Finding("NumPy", True, found)
+
+
 def _check_memory() -> Finding:
     memory = importlib.import_module("psutil").virtual_memory()
     total = memory.total / _GB
@@ -189,6 +204,7 @@ _CHECKS: dict[str, Callable[[], Finding]] = {
     "Spark": _check_spark,
     "Lucene": _check_lucene,
     "faiss": _check_faiss,
+    "NumPy": _check_numpy,
     "torch": _check_torch,
     "vLLM": _check_vllm,
     "models": _check_models,

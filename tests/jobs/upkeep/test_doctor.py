@@ -7,7 +7,7 @@ from jobs.upkeep.doctor import Finding, examine, render_findings, run_doctor
 def test_every_part_is_reported_once_and_this_machine_can_run_the_demo():
     findings = examine()
 
-    expected = ["Python", "Java", "Spark", "Lucene", "faiss", "torch", "vLLM", "models", "memory", "disk"]
+    expected = ["Python", "Java", "Spark", "Lucene", "faiss", "NumPy", "torch", "vLLM", "models", "memory", "disk"]
     assert [finding.name for finding in findings] == expected
     assert [finding for finding in findings if finding.needed and not finding.ok] == []
 
@@ -60,3 +60,33 @@ def test_a_missing_model_is_named(monkeypatch, tmp_path, model):
     finding = doctor._check_models()
     assert not finding.ok
     assert model in finding.found
+
+
+ZEN4 = "vendor_id\t: AuthenticAMD\ncpu family\t: 25\nflags\t\t: fpu avx2 avx512f\n\nprocessor\t: 1\n"
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "is_set", "is_advised"),
+    [
+        (ZEN4, False, True),
+        (ZEN4, True, False),
+        (ZEN4.replace(" avx512f", ""), False, False),  # Zen 3
+        (ZEN4.replace(": 25", ": 26"), False, False),  # Zen 5
+        ("", False, False),
+        (None, False, False),  # another system
+    ],
+)
+def test_a_processor_on_which_numpy_sorts_slowly_is_told_the_way_out(
+    monkeypatch, tmp_path, cpuinfo, is_set, is_advised
+):
+    monkeypatch.delenv("NPY_DISABLE_CPU_FEATURES", raising=False)
+    if is_set:
+        monkeypatch.setenv("NPY_DISABLE_CPU_FEATURES", "")
+    if cpuinfo is not None:
+        (tmp_path / "cpuinfo").write_text(cpuinfo)
+
+    finding = doctor._check_numpy(tmp_path / "cpuinfo")
+
+    assert finding.ok is not is_advised
+    assert not finding.needed or finding.ok
+    assert ("export NPY_DISABLE_CPU_FEATURES='X86_V4 AVX512_ICL'" in finding.way_out) is is_advised
