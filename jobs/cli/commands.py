@@ -167,7 +167,11 @@ def rollback(
 
 def explain(
     what: Annotated[
-        str, typer.Argument(metavar="ID", help="an id, two ids joined by a colon, or a native id such as a symbol")
+        str,
+        typer.Argument(
+            metavar="ID",
+            help="an id of ours or of the source, QUERY:DOC, a path with or without :LINE, a title, a query",
+        ),
     ],
     root: WorkspaceName = "workspace",
     recipe_name: Annotated[

@@ -15,7 +15,7 @@ from pathlib import Path
 import pyarrow.compute as pc
 
 from jobs.views.ledger import Ledger, Row
-from jobs.views.stories import tell_document, tell_example, tell_pair, tell_query, tell_request
+from jobs.views.stories import tell_document, tell_example, tell_measured, tell_pair, tell_query, tell_request
 from schemas.documents import DOCUMENTS, EVAL_QUERIES, JUDGEMENTS
 from schemas.errors import RecipeError
 from schemas.mining import VERDICTS
@@ -25,6 +25,7 @@ _SHOWN = 10
 _TELLERS: dict[str, Callable[[Ledger, str], str | None]] = {
     "id of a document": tell_document,
     "id of a query": tell_query,
+    "id of an evaluation query": tell_measured,
     "id of a request to the language model, or of what it wrote": tell_request,
     "id of an example": tell_example,
 }
@@ -59,7 +60,7 @@ def explain(workspace: Path | str, what: str, recipe_name: str | None = None) ->
         )
     if len(matches) > 1:
         return _list_matches(what, matches)
-    story = tell_document(ledger, matches[0].id) or tell_query(ledger, matches[0].id)
+    story = next((story for tell in _TELLERS.values() if (story := tell(ledger, matches[0].id))), None)
     return f"{what!r} is {matches[0].given} of {matches[0].id}\n{story or matches[0].about}"
 
 

@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from jobs.views.ledger import Ledger, Row
-from schemas.documents import ANNOTATIONS, DOCUMENTS, DOMAINS, DUPLICATES, GUESSES, LEAKS, PASSAGES, REPEATS
+from schemas.documents import (
+    ANNOTATIONS,
+    DOCUMENTS,
+    DOMAINS,
+    DUPLICATES,
+    EVAL_QRELS,
+    EVAL_QUERIES,
+    GUESSES,
+    LEAKS,
+    PASSAGES,
+    REPEATS,
+)
 from schemas.mining import CANDIDATES, VERDICTS
 from schemas.pairs import CONTEXTS, POSITIVES, REPLIES, REQUESTS, SYNTHETICS
 from schemas.reasons import setting_of
@@ -59,6 +70,10 @@ def tell_document(ledger: Ledger, doc_id: str) -> str | None:
     lines += [
         f"  leak      overlaps {each['eval_name']}/{each['eval_id']} ({each['kind']}, {each['overlap']:.3f})"
         for each in ledger.rows("guard", LEAKS, doc_id=doc_id)
+    ]
+    lines += [
+        f"  measured  answers query {each['query_id']} of the set {each['eval_name']}"
+        for each in ledger.rows("holdout", EVAL_QRELS, doc_id=doc_id)
     ]
     lines += [f"  domain    {each['domain']}" for each in ledger.rows("bucket", DOMAINS, doc_id=doc_id)]
     lines += [
@@ -152,6 +167,19 @@ def tell_query(ledger: Ledger, query_id: str) -> str | None:
         for each in verdicts[:_NEGATIVES_SHOWN]
     ]
     return "\n".join(lines)
+
+
+def tell_measured(ledger: Ledger, query_id: str) -> str | None:
+    """Return which evaluation sets ask a query, and what answers it; None when none does."""
+    lines: list[str] = []
+    for asked in ledger.rows("holdout", EVAL_QUERIES, query_id=query_id):
+        lines += [
+            f"evaluation query {query_id} of the set {asked['eval_name']}",
+            f"  text      {_short(asked['query'])}",
+        ]
+        judged = ledger.rows("holdout", EVAL_QRELS, query_id=query_id, eval_name=asked["eval_name"])
+        lines += [f"  answer    {each['doc_id']}, grade {each['relevance']}" for each in judged[:_NEGATIVES_SHOWN]]
+    return "\n".join(lines) or None
 
 
 def _chance(row: Row) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from jobs.views.explain import explain
-from schemas.documents import DOCUMENTS, EVAL_QUERIES, JUDGEMENTS, TOO_SHORT
+from schemas.documents import DOCUMENTS, EVAL_QRELS, EVAL_QUERIES, JUDGEMENTS, TOO_SHORT
 from schemas.errors import RecipeError
 from schemas.mining import LIKELY_POSITIVE, VERDICTS, VETOED
 from schemas.pairs import POSITIVES, QRELS, QUERY_TOO_SHORT, TITLE
@@ -31,7 +31,13 @@ def build(tmp_path_factory):
         *MANY,
     ]
     place.build("ingest", [(DOCUMENTS, documents), (JUDGEMENTS, [("qa", "q-12", "how to begin", "intro", 1.0)])])
-    place.build("holdout", [(EVAL_QUERIES, [("heldout", "e9", "what is kept out", "d")])])
+    place.build(
+        "holdout",
+        [
+            (EVAL_QUERIES, [("heldout", "e9", "what is kept out", "d")]),
+            (EVAL_QRELS, [("heldout", "e9", "c3", 2)]),
+        ],
+    )
     positives = [
         ("p1", "how to begin", "a1", QRELS, 1.0, "d", None),
         ("p2", "steps", "b2", TITLE, 1.0, "d", QUERY_TOO_SHORT),
@@ -56,7 +62,9 @@ def build(tmp_path_factory):
         ("Second  steps", "is the title of b2", "query_too_short (pair.min_words)"),
         ("q-12", "'q-12' is the id that its source gives the query of p1", "query p1"),
         ("How to begin", "is the text of p1", "likely_positive"),
-        ("what is kept out", "is the text, held out for evaluation, of e9", "query of the set heldout"),
+        ("what is kept out", "is the text, held out for evaluation, of e9", "  answer    c3, grade 2"),
+        ("e9", "e9 is the id of an evaluation query", "evaluation query e9 of the set heldout"),
+        ("c3", "c3 is the id of a document", "  measured  answers query e9 of the set heldout"),
         ("p1:b2", "p1:b2 is a query and one of its candidates", "judged    vetoed, likely_positive (judge.tolerance)"),
     ],
 )
