@@ -9,13 +9,22 @@ Settings and credentials are the backend's own (for S3 ``AWS_PROFILE``, ``AWS_AC
 from __future__ import annotations
 
 import io
+import os
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import IO, Any, cast
 
 from schemas.errors import EngineError, PairwrightError, RecipeError, rule
 
 _BUFFER = 1 << 20
+_LONGEST_PART = 255  # bytes of a file's name on all common file systems
+_LONGEST_NAME = 200  # so that our own endings fit behind it
+_NO_NAME = frozenset(
+    '/\\:*?"<>|[]{}=%#^'
+)  # a file system, or Hadoop's globs, URIs and partitions, take them for theirs
+_JOINERS = "\u200c\u200d"  # letters of Persian and of Indic scripts look otherwise without them
 _PACKAGES = {
     "s3": "s3fs",
     "s3a": "s3fs",
@@ -26,6 +35,64 @@ _PACKAGES = {
     "az": "adlfs",
 }
 _DENIED = ("credential", "denied", "forbidden", "unauthorized", "signature", "401", "403")
+
+
+def faults_of_name(field: str, name: str) -> list[str]:
+    """Return why a name cannot be that of one folder, here and in every file system and store that Spark writes to."""
+    must_be = "one folder's name: letters, digits, spaces and - _ . inside"
+    if not name.strip():
+        return [rule(field, must_be, name)]
+    if len(name.encode("utf-8", "surrogatepass")) > _LONGEST_NAME:
+        return [rule(field, f"at most {_LONGEST_NAME} bytes of UTF-8, for it names a folder", name)]
+    if name[0] in "._ " or name[-1] in ". " or any(sign in _NO_NAME or _is_invisible(sign) for sign in name):
+        plain = "".join("-" if sign in _NO_NAME or _is_invisible(sign) else sign for sign in name).strip("-._ ")
+        return [rule(field, must_be, name, plain or "another name")]
+    return []
+
+
+def name_folder(text: str) -> str:
+    """Return a name that can be a folder's, the text itself where it can."""
+    if text and not faults_of_name("", text):
+        return text
+    plain = "".join("-" if sign in _NO_NAME or _is_invisible(sign) else sign for sign in text)
+    return plain.encode("utf-8", "ignore")[:_LONGEST_NAME].decode("utf-8", "ignore").strip("-._ ") or "unnamed"
+
+
+def faults_of_domain(field: str, domain: str) -> list[str]:
+    """Return why a domain cannot be one: levels parted by slashes, each of them a name to read."""
+    levels = domain.split("/")
+    is_sound = all(level.strip() and level.strip() not in (".", "..") for level in levels)
+    if len(domain.encode("utf-8", "surrogatepass")) > _LONGEST_NAME:
+        return [rule(field, f"at most {_LONGEST_NAME} bytes of UTF-8, for it names a folder", domain)]
+    if is_sound and not any(map(_is_invisible, domain)):
+        return []
+    return [rule(field, "levels parted by /, none of them empty, . or ..", domain)]
+
+
+def faults_of_path(field: str, path: str) -> list[str]:
+    """Return why a path, or a URI, can name nothing."""
+    if "\0" in path:
+        return [rule(field, "a path without NUL characters", path)]
+    if not is_uri(path) and any(len(os.fsencode(part)) > _LONGEST_PART for part in path.split("/") if _encodes(part)):
+        return [rule(field, f"a path whose parts have at most {_LONGEST_PART} bytes", path)]
+    if path.startswith("~"):
+        try:
+            Path(path).expanduser()
+        except RuntimeError:
+            return [rule(field, "a path, and ~NAME a user of this machine", path, "the whole path")]
+    return [] if _encodes(path) else [rule(field, "a path in characters that can be written", path)]
+
+
+def _encodes(text: str) -> bool:
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _is_invisible(sign: str) -> bool:
+    return unicodedata.category(sign) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp") and sign not in _JOINERS
 
 
 def is_uri(place: str) -> bool:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
+import unicodedata
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from pipeline.assemble.config import AssembleConfig
 from pipeline.bucket.config import CLASSIFIER, BucketConfig
@@ -15,16 +16,18 @@ from pipeline.dedupe.config import DedupeConfig
 from pipeline.guard.config import GuardConfig
 from pipeline.holdout.config import EvalSetConfig, HoldoutConfig, resolve_holdout, resolve_sets
 from pipeline.index.config import EncoderConfig, IndexConfig
-from pipeline.ingest.config import SourceConfig, resolve_sources, says_domains
+from pipeline.ingest.config import SourceConfig, resolve_path, resolve_sources, says_domains
 from pipeline.ingest.passages.contexts import BESIDES
 from pipeline.ingest.passages.passages import PassageConfig, judged_sources
 from pipeline.judge.config import JudgeConfig
 from pipeline.label.config import LabelConfig
+from pipeline.locations import faults_of_name, faults_of_path
 from pipeline.mine.config import MineConfig
 from pipeline.pair.config import PairConfig
+from pipeline.strict_yaml import read_yaml
 from pipeline.synthesise.config import SynthesiseConfig
-from schemas.config import Config, setting
-from schemas.errors import RecipeError, rule
+from schemas.config import Config, ask_each, setting
+from schemas.errors import RecipeError, rule, show
 from schemas.training import EvaluateConfig, TrainConfig
 
 MODELS = "PAIRWRIGHT_MODELS"
@@ -57,37 +60,53 @@ class Recipe(Config):
     evaluate: EvaluateConfig = setting(factory=EvaluateConfig, doc="how models are measured")
 
     def faults(self) -> list[str]:
-        """Return what is wrong: a name unfit for a folder, no sources, a name given twice."""
-        found = []
-        if not self.name.replace("-", "").replace("_", "").isalnum() or not self.name.isascii():
-            found.append(rule("name", "letters, digits, - and _", self.name))
-        if not self.sources:
-            found.append(rule("sources", "at least one source", []))
-        for what, names in (
-            ("sources", [s.name for s in self.sources]),
-            ("evaluation", [e.name for e in self.evaluation]),
-        ):
-            found += [
-                f"{what} must have names of their own, got {name!r} twice"
-                for name in sorted(set(names))
-                if names.count(name) > 1
-            ]
-        found += judged_sources(self.passages, self.sources)
-        most = self.synthesise.context_tokens - self.synthesise.query_tokens - BESIDES
-        if self.passages.context and self.passages.context_tokens > most:
-            found.append(
-                rule(
-                    "passages.context_tokens",
-                    f"at most {most}, what synthesise.context_tokens leaves",
-                    self.passages.context_tokens,
-                )
-            )
-        if self.bucket.rule == CLASSIFIER and self.sources and not any(map(says_domains, self.sources)):
-            found.append(
-                "bucket.rule classifier must have a source that says domains to learn from, got none; "
-                "try sources.<name>.domain, sources.<name>.fields.domain, or rule: cluster"
-            )
+        """Require a name that is one word everywhere: of folders, sessions and models."""
+        found = faults_of_name("name", self.name)
+        if not found and not re.fullmatch(r"[A-Za-z0-9_-]*[A-Za-z0-9][A-Za-z0-9_-]*", self.name):
+            plain = re.sub(r"[^A-Za-z0-9_-]+", "-", self.name).strip("-")
+            return [rule("name", "letters, digits, - and _", self.name, plain)]
         return found
+
+    def faults_of_sources(self) -> list[str]:
+        """Require sources, each with a name of its own."""
+        if not self.sources:
+            return [rule("sources", "at least one source", [])]
+        return _names_given_twice("sources", ask_each(self.sources, lambda source: source.name))
+
+    def faults_of_sets(self) -> list[str]:
+        """Require evaluation sets with names of their own."""
+        return _names_given_twice("evaluation", ask_each(self.evaluation, lambda each: each.name))
+
+    def faults_of_held_out(self) -> list[str]:
+        """Refuse an evaluation set that is called like the one that is cut from the sources."""
+        if not self.holdout.fraction:
+            return []
+        own = _plain_name(self.holdout.name)
+        names = [name for name in ask_each(self.evaluation, lambda each: each.name) if _plain_name(name) == own]
+        must_be = "names other than that of the set held out (holdout.name)"
+        return [rule("evaluation", must_be, name, "another holdout.name, or holdout.fraction: 0") for name in names]
+
+    def faults_of_passages(self) -> list[str]:
+        """Refuse to cut what a source judges as a whole."""
+        return judged_sources(self.passages, self.sources)
+
+    def faults_of_contexts(self) -> list[str]:
+        """Require lines of context that the language model's own context takes."""
+        most = self.synthesise.context_tokens - self.synthesise.query_tokens - BESIDES
+        got = self.passages.context_tokens
+        must_be = f"at most {most}, what synthesise.context_tokens leaves"
+        return [rule("passages.context_tokens", must_be, got)] * (self.passages.context and got > most)
+
+    def faults_of_classifier(self) -> list[str]:
+        """Require a source to learn domains from where a classifier is to learn them."""
+        if self.bucket.rule != CLASSIFIER or not self.sources or any(map(says_domains, self.sources)):
+            return []
+        fault = "bucket.rule classifier must have a source that says domains to learn from, got none"
+        return [f"{fault}; try sources.<name>.domain, sources.<name>.fields.domain, or rule: cluster"]
+
+    def faults_of_paths(self) -> list[str]:
+        """Require paths that can be one."""
+        return faults_of_path("erase", self.erase) + faults_of_path("models", self.models)
 
     def section(self, name: str) -> Any:
         """Return one section as plain data, for fingerprints."""
@@ -119,20 +138,37 @@ def load_recipe(path: Path) -> Recipe:
     Raises: RecipeError with every fault at once.
     """
     try:
-        given = yaml.safe_load(path.read_text(encoding="utf-8"))
+        given = read_yaml(path)
     except OSError as error:
         raise RecipeError(f"recipe {path} cannot be read: {error.strerror}; try one of jobs/recipes/") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise RecipeError(f"recipe {path} must be YAML in UTF-8: {' '.join(str(error).split())}") from error
+    if given is not None and not isinstance(given, dict):
+        raise RecipeError(rule(f"recipe {path}", "a mapping of settings", given, "name: ... and sources: ..."))
     return resolve_recipe(Recipe.from_mapping(given), path.resolve().parent)
 
 
 def resolve_recipe(recipe: Recipe, folder: Path) -> Recipe:
     """Return the recipe with relative paths taken from a folder, and the share held out that follows from it."""
     return recipe.replace(
-        models=str(folder / recipe.models) if recipe.models else "",
-        erase=str(folder / recipe.erase) if recipe.erase else "",
+        models=resolve_path(recipe.models, folder) if recipe.models else "",
+        erase=resolve_path(recipe.erase, folder) if recipe.erase else "",
         sources=resolve_sources(recipe.sources, folder),
         evaluation=resolve_sets(recipe.evaluation, folder),
         holdout=resolve_holdout(recipe.holdout, recipe.evaluation),
     )
+
+
+def _names_given_twice(field: str, names: Sequence[str]) -> list[str]:
+    """Return a fault for each name that stands twice, or in letters that some file systems do not tell apart."""
+    found: dict[str, list[str]] = {}
+    for name in names:
+        found.setdefault(_plain_name(name), []).append(name)
+    return [
+        f"{field} must have names of their own, got {show(same[0])} twice"
+        + ("" if len(set(same)) == 1 else f", once as {show(same[1])}; file systems that fold case take both for one")
+        for same in found.values()
+        if len(same) > 1
+    ]
+
+
+def _plain_name(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()

@@ -7,9 +7,10 @@ asked by itself, also when some settings are at fault, and is passed over when i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -22,21 +23,16 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema
-from pydantic_core import ErrorDetails, PydanticUndefined
+from pydantic_core import PydanticUndefined
 
 from schemas.errors import RecipeError, rule
+from schemas.faults import WHOLE, as_given, explain_error, explain_unknown, join_place
+from schemas.nearest import find_nearest
 
+T = TypeVar("T")
+R = TypeVar("R")
 _FOUND = "faults found"  # where a config that is at fault carries them until the outermost one raises
-_TYPES = {
-    "string_type": "of type string",
-    "int_type": "of type integer",
-    "float_type": "of type number",
-    "bool_type": "of type boolean",
-    "tuple_type": "a list",
-    "dict_type": "a mapping",
-}
 
 
 def setting(
@@ -91,10 +87,10 @@ class Config(BaseModel):
 
         Raises: RecipeError with every unknown key, missing key and broken rule.
         """
-        made = cls.model_validate({} if given is None else given, context={"collect": True})
+        made = cls.model_validate({} if given is None else given, context={"outermost": cls})
         if found := made.__dict__.get(_FOUND):
             raise RecipeError(
-                [_join(where or (cls.__name__ if fault.startswith(" ") else ""), fault) for fault in found]
+                [join_place(where or (cls.__name__ if fault.startswith(" ") else ""), fault) for fault in found]
             )
         return made
 
@@ -119,13 +115,13 @@ class Config(BaseModel):
             return given
         known = cls.model_fields
         if given is None or isinstance(given, Mapping):
-            values, found = _sort_keys(known, given or {})
+            values, found = _sort_keys(cls, given or {}, (info.context or {}).get("outermost", cls))
         else:
-            values, found = {name: _Faulty([]) for name in known}, [rule("", "a mapping", _as_given(given))]
+            values, found = {name: _Faulty([]) for name in known}, [rule("", "a mapping", as_given(given))]
         made = build(values)
         for name in known:
             value = made.__dict__[name]
-            found += [_join(name, fault) for fault in _faults_in(value)]
+            found += [join_place(name, fault) for fault in _faults_in(value)]
             if isinstance(value, _Faulty):
                 del made.__dict__[name]
         found += made._broken_rules()
@@ -145,12 +141,19 @@ class Config(BaseModel):
         try:
             sound = check(value)
         except ValidationError as error:
-            return _Faulty(list(dict.fromkeys(_explain_error(each, item) for each in error.errors())))
+            return _Faulty(list(dict.fromkeys(explain_error(each, item) for each in error.errors())))
         choices = item.json_schema_extra
         if isinstance(choices, _Choices):
             each = sound if isinstance(sound, tuple) else (sound,)
-            wrong = [rule("", f"one of {', '.join(choices.words)}", one) for one in each if one not in choices.words]
+            must_be = f"one of {', '.join(choices.words)}"
+            wrong = [
+                rule("", must_be, one, meant=find_nearest(one, choices.words))
+                for one in each
+                if one not in choices.words
+            ]
             return _Faulty(wrong) if wrong else sound
+        if isinstance(sound, int) and not -WHOLE <= sound < WHOLE:
+            return _Faulty([rule("", f"a whole number below {WHOLE}", sound)])
         return sound
 
     def _broken_rules(self) -> list[str]:
@@ -158,10 +161,8 @@ class Config(BaseModel):
         names = dict.fromkeys(name for kind in type(self).__mro__ for name in vars(kind) if name.startswith("faults"))
         found: list[str] = []
         for name in names:
-            try:
-                found += getattr(self, name)()
-            except _ReadsFaultError:
-                continue
+            with suppress(_ReadsFaultError):
+                found.extend(getattr(self, name)())
         return found
 
     if not TYPE_CHECKING:  # so that mypy still knows which settings there are
@@ -173,6 +174,15 @@ class Config(BaseModel):
             return super().__getattr__(name)
 
 
+def ask_each(items: Iterable[T], ask: Callable[[T], R]) -> list[R]:
+    """Return what a rule asks of each item, without those whose setting is at fault."""
+    found: list[R] = []
+    for item in items:
+        with suppress(_ReadsFaultError):
+            found.append(ask(item))
+    return found
+
+
 class _PlainSchema(GenerateJsonSchema):
     """JSON schema without a title for each setting."""
 
@@ -181,13 +191,12 @@ class _PlainSchema(GenerateJsonSchema):
         return False
 
 
-def _sort_keys(known: Mapping[str, FieldInfo], given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+def _sort_keys(
+    kind: type[Config], given: Mapping[str, Any], outermost: type[Config]
+) -> tuple[dict[str, Any], list[str]]:
     """Return the known keys with their values, lists as tuples, and a fault for each unknown or missing one."""
-    found = [
-        rule(str(key), f"one of the known settings ({', '.join(known)})", key, "removing it")
-        for key in given
-        if key not in known
-    ]
+    known = kind.model_fields
+    found = [explain_unknown(key, kind, outermost) for key in given if key not in known]
     values: dict[str, Any] = {}
     for name, item in known.items():
         if name in given:
@@ -205,39 +214,7 @@ def _faults_in(value: Any) -> Iterator[str]:
         yield from value.__dict__.get(_FOUND, ())
     elif isinstance(value, tuple):
         for place, each in enumerate(value):
-            yield from (_join(f"[{place}]", fault) for fault in _faults_in(each))
-
-
-def _explain_error(error: ErrorDetails, item: FieldInfo) -> str:
-    """Return pydantic's error as a fault of the setting: `` must be ...``, or ``[2] must be ...`` for an element."""
-    kind, got = error["type"], _as_given(error["input"])
-    places = [place for place in error["loc"] if place not in ("int", "float", "[key]")]
-    where = "".join(f"[{place}]" if isinstance(place, int) else f".{place}" for place in places)
-    if got is None and not places:
-        return rule(where, "set", None)
-    if kind in ("greater_than_equal", "less_than_equal", "finite_number"):
-        return rule(where, _range_text(item), got)
-    if kind == "int_type" and "int" in error["loc"]:  # a union of both
-        kind = "float_type"
-    return rule(where, _TYPES.get(kind, f"as pydantic has it ({error['msg']})"), got)
-
-
-def _as_given(value: Any) -> Any:
-    """Return a value as the recipe has it: a list that became a tuple as a list."""
-    return list(value) if isinstance(value, tuple) else value
-
-
-def _range_text(item: FieldInfo) -> str:
-    low = next((each.ge for each in item.metadata if hasattr(each, "ge")), None)
-    high = next((each.le for each in item.metadata if hasattr(each, "le")), None)
-    if low is None:
-        return f"at most {high}" if high is not None else "a finite number"
-    return f"at least {low}" if high is None else f"between {low} and {high}"
-
-
-def _join(where: str, fault: str) -> str:
-    """Return a fault with the place it was found at: a fault that begins with its rule or an index is of the place."""
-    return where + fault if not where or fault.startswith((" ", "[", ".")) else f"{where}.{fault}"
+            yield from (join_place(f"[{place}]", fault) for fault in _faults_in(each))
 
 
 def _plain(value: Any) -> Any:

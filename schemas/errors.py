@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+_SHOWN = 120
+
 
 class PairwrightError(Exception):
     """Any failure that pairwright explains in one line; the command line prints it without a traceback."""
@@ -38,7 +40,21 @@ class ShardError(PairwrightError):
     """A stored table or dataset is damaged or incomplete: rebuild it or fetch it again."""
 
 
-def rule(field: str, must_be: str, got: object, try_: str = "") -> str:
-    """Return one fault in the house form: ``<field> must be <rule>, got <value>; try <way out>``."""
-    text = f"{field} must be {must_be}, got {got!r}"
+def rule(field: str, must_be: str, got: object, try_: str = "", meant: str | None = None) -> str:
+    """Return one fault in the house form: ``<field> must be <rule>, got <value>; try <way out>``.
+
+    ``meant`` is the word that a slip of the pen was meant to be: it is asked for in place of the way out.
+    """
+    text = f"{field} must be {must_be}, got {show(got)}"
+    if meant:
+        return f"{text}; did you mean {meant}?"
     return f"{text}; try {try_}" if try_ else text
+
+
+def show(value: object) -> str:
+    """Return how a value stands in a message: as Python writes it, but no longer than a line."""
+    try:
+        text = repr(value)
+    except ValueError:  # a number of more digits than Python writes
+        text = "a number of thousands of digits"
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 15]}...{text[-10:]}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from schemas.config import Config, setting
+from schemas.errors import rule
 
 # Loss: the file of trainer/losses that holds it.
 LOSSES = {"infonce": "contrastive", "cosent": "ranking", "triplet": "ranking", "margin_mse": "distil"}
@@ -63,18 +64,19 @@ class TrainConfig(Config):
     stage2: StageConfig = setting(factory=StageConfig, doc="fine-tuning with mined and synthetic negatives")
 
     def faults(self) -> list[str]:
-        """Matryoshka dimensions fall strictly and are positive; their weights, where given, match them."""
-        found: list[str] = []
+        """Require Matryoshka dimensions that are positive and fall strictly."""
         falling = all(a > b for a, b in zip(self.dimensions, self.dimensions[1:], strict=False))
-        if not self.dimensions or not falling or self.dimensions[-1] < 1:
-            found.append(f"dimensions must be positive and strictly falling, got {list(self.dimensions)}")
+        if self.dimensions and falling and self.dimensions[-1] >= 1:
+            return []
+        return [rule("dimensions", "positive and strictly falling", list(self.dimensions))]
+
+    def faults_of_weights(self) -> list[str]:
+        """Require weights, where given, that match the dimensions."""
         weights = self.dimension_weights
-        if weights and (len(weights) != len(self.dimensions) or min(weights) < 0 or sum(weights) <= 0):
-            found.append(
-                f"dimension_weights must be one weight of 0 or more per dimension, got {list(weights)}; "
-                "try leaving it out: all weigh the same"
-            )
-        return found
+        if not weights or (len(weights) == len(self.dimensions) and min(weights) >= 0 and sum(weights) > 0):
+            return []
+        must_be = "one weight of 0 or more per dimension"
+        return [rule("dimension_weights", must_be, list(weights), "leaving it out: all weigh the same")]
 
 
 class EvaluateConfig(Config):

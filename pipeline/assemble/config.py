@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from schemas.config import Config, setting
 from schemas.errors import rule
+from schemas.nearest import find_nearest
+from schemas.pairs import LINKS, QRELS, SYNTHETIC_RULE, TITLE
+from schemas.shards import PROMOTED_RULE
+
+_SHARED = (TITLE, LINKS, QRELS, SYNTHETIC_RULE, PROMOTED_RULE)
 
 
 class AssembleConfig(Config):
@@ -24,21 +29,31 @@ class AssembleConfig(Config):
     positives_per_query: int = setting(16, "most examples made from one query", low=1)
     shares: dict[str, int | float] = setting(
         factory=dict,
-        doc="share of a rule's pairs (title, links, qrels, synthetic, promoted) that is used, "
+        doc=f"share of a rule's pairs ({', '.join(_SHARED)}) that is used, "
         "from 0 to 1, picked by hash of the seed; rules not named are used whole",
     )
     window: int = setting(64, "batches that are open at a time while a block of examples is planned", low=1)
     block: int = setting(50_000, "examples planned together; larger domains are split by hash", low=100)
 
     def faults(self) -> list[str]:
-        """Small batches are no larger than full ones, and shares are shares."""
-        found = []
+        """Require small batches that are no larger than full ones."""
         smallest = min(self.batch_stage1, self.batch_stage2)
-        if self.min_batch > smallest:
-            found.append(rule("min_batch", f"at most the smallest batch size ({smallest})", self.min_batch))
-        for name, share in self.shares.items():
-            if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
-                found.append(rule(f"shares.{name}", "a number between 0 and 1", share))
+        if self.min_batch <= smallest:
+            return []
+        return [rule("min_batch", f"at most the smallest batch size ({smallest})", self.min_batch)]
+
+    def faults_of_shares(self) -> list[str]:
+        """Require shares that are shares, of rules that there are."""
+        found = [
+            rule(f"shares.{name}", "a number between 0 and 1", share)
+            for name, share in self.shares.items()
+            if not 0 <= share <= 1
+        ]
+        found += [
+            rule(f"shares.{name}", f"one of {', '.join(_SHARED)}", name, meant=find_nearest(name, _SHARED))
+            for name in self.shares
+            if name not in _SHARED
+        ]
         return found
 
     def batch_size(self, stage: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pipeline.locations import faults_of_name
 from schemas.config import Config, setting
 from schemas.errors import rule
 
@@ -44,16 +45,17 @@ class ClusterConfig(Config):
     lessons: int = setting(20_000, "documents, drawn by hash, from which centres and names are made, at most", low=10)
     rounds: int = setting(25, "of k-means", low=1)
     words: int = setting(3, "of a name", low=1, high=8)
-    seed: int = setting(13, "of the draw and of the first centres", low=0)
+    seed: int = setting(13, "of the draw and of the first centres", low=0, high=(1 << 31) - 1)
 
     def faults(self) -> list[str]:
-        """Fewer groups than clusters, fewer clusters than lessons."""
-        found = []
+        """Require fewer groups than clusters."""
         if self.clusters and self.groups >= max(2, self.clusters):
-            found.append(rule("groups", f"fewer than clusters ({self.clusters})", self.groups, "0"))
-        if self.clusters > self.lessons:
-            found.append(rule("clusters", f"at most lessons ({self.lessons})", self.clusters))
-        return found
+            return [rule("groups", f"fewer than clusters ({self.clusters})", self.groups, "0")]
+        return []
+
+    def faults_of_lessons(self) -> list[str]:
+        """Require no more clusters than lessons."""
+        return [rule("clusters", f"at most lessons ({self.lessons})", self.clusters)] * (self.clusters > self.lessons)
 
 
 class BucketConfig(Config):
@@ -72,11 +74,13 @@ class BucketConfig(Config):
     cluster: ClusterConfig = setting(factory=ClusterConfig, doc="for rule: cluster")
 
     def faults(self) -> list[str]:
-        """One level of a path for ``other``; settings of no other rule than the one in force."""
-        found = []
-        if not self.other.strip() or SEPARATOR in self.other:
-            found.append(rule("other", f"a name without {SEPARATOR}", self.other))
-        for name, given in ((CLASSIFIER, self.classifier), (CLUSTER, self.cluster)):
-            if self.rule != name and given != type(given)():
-                found.append(f"{name} must be left out for rule {self.rule}, got settings; try rule: {name}")
-        return found
+        """Require one level of a path for ``other``."""
+        return faults_of_name("other", self.other)
+
+    def faults_of_rule(self) -> list[str]:
+        """Require settings of no other rule than the one in force."""
+        return [
+            f"{name} must be left out for rule {self.rule}, got settings; try rule: {name}"
+            for name, given in ((CLASSIFIER, self.classifier), (CLUSTER, self.cluster))
+            if self.rule != name and given != type(given)()
+        ]

@@ -42,7 +42,7 @@ class DedupeConfig(Config):
         "write each kept document's MinHash as datasketch makes it, by `permutations` "
         "and `seed`, to the table signatures",
     )
-    seed: int = setting(13, "of the permutations", low=0)
+    seed: int = setting(13, "of the permutations", low=0, high=(1 << 32) - 1)
     prefer: tuple[str, ...] = setting(
         (SOURCE, LONGEST),
         "rules for the survivor of a cluster, most important first; ties go to the smallest doc_id",

@@ -37,14 +37,17 @@ class GuardConfig(Config):
     query_words: int = setting(12, "protected queries of at least so many words are looked for word for word", low=1)
     recall: float = setting(0.995, "probability with which a pair at the threshold is compared", low=0.5, high=0.999999)
     permutations: int = setting(128, "MinHash permutations, at most", low=1, high=4096)
-    seed: int = setting(13, "of the permutations", low=0)
+    seed: int = setting(13, "of the permutations", low=0, high=(1 << 32) - 1)
 
     def faults(self) -> list[str]:
-        """Require queries of at least one n-gram, and a banding for the threshold."""
-        found = []
-        if self.query_words < self.ngram:
-            found.append(rule("query_words", f"at least ngram ({self.ngram})", self.query_words))
-        return found + why_no_banding(self.threshold, self.recall, self.permutations)
+        """Require queries of at least one n-gram."""
+        if self.query_words >= self.ngram:
+            return []
+        return [rule("query_words", f"at least ngram ({self.ngram})", self.query_words)]
+
+    def faults_of_banding(self) -> list[str]:
+        """Require a banding for the threshold."""
+        return why_no_banding(self.threshold, self.recall, self.permutations)
 
     @property
     def signing(self) -> Signing:

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.ingest.config import SourceConfig, resolve_path
+from pipeline.locations import faults_of_name, faults_of_path
 from schemas.config import Config, setting
+from schemas.errors import rule
 
 AUTO, QUERIES, BOTH = PROTECT = ("auto", "queries", "both")
 
@@ -27,6 +29,16 @@ class HoldoutConfig(Config):
     max_words: int = setting(40, "words a query may have", low=1)
     protect_documents: bool = setting(True, "cut training documents that overlap with its documents")
 
+    def faults(self) -> list[str]:
+        """Require a name that can be a folder."""
+        return faults_of_name("name", self.name)
+
+    def faults_of_words(self) -> list[str]:
+        """Require lengths in order."""
+        if self.min_words <= self.max_words:
+            return []
+        return [rule("min_words", f"at most max_words ({self.max_words})", self.min_words)]
+
 
 class EvalSetConfig(Config):
     """An evaluation set from outside, as a BEIR folder."""
@@ -40,6 +52,18 @@ class EvalSetConfig(Config):
         "alone where the folder is also a source",
         choices=PROTECT,
     )
+
+    def faults(self) -> list[str]:
+        """Require a name that can be a folder."""
+        return faults_of_name("name", self.name)
+
+    def faults_of_split(self) -> list[str]:
+        """Require a split that names a file of the folder."""
+        return faults_of_name("split", self.split)
+
+    def faults_of_path(self) -> list[str]:
+        """Require a path that can be one."""
+        return faults_of_path("path", self.path) if self.path else [rule("path", "a BEIR folder", self.path)]
 
 
 def resolve_sets(sets: Sequence[EvalSetConfig], folder: Path) -> tuple[EvalSetConfig, ...]:

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.ingest.clean.rules import CleanConfig
-from pipeline.locations import is_uri
+from pipeline.locations import faults_of_domain, faults_of_name, faults_of_path, is_uri
 from pipeline.readers.config import ReaderConfig
 from pipeline.readers.registry import FORMATS
 from schemas.config import setting
+from schemas.errors import rule
 
 
 class SourceConfig(ReaderConfig):
@@ -31,16 +32,26 @@ class SourceConfig(ReaderConfig):
         return FORMATS[self.format].title_in_text if self.title_in_text is None else self.title_in_text
 
     def faults(self) -> list[str]:
-        """Path where the format needs one, what readers must know, limits in order."""
-        found = []
-        by_path = self.format not in FORMATS or FORMATS[self.format].list_files is None
-        if by_path != bool(self.path):
-            must = f"set for {self.format}" if by_path else f"left out for {self.format}; try packages"
-            found.append(f"path must be {must}, got {self.path!r}")
-        found += super().faults()
-        if self.min_chars > self.max_chars:
-            found.append(f"min_chars must be at most max_chars ({self.max_chars}), got {self.min_chars}")
-        return found
+        """Require a path where the format is read from one, and none where it is not."""
+        by_path = FORMATS[self.format].list_files is None
+        if by_path == bool(self.path):
+            return []
+        must = f"set for {self.format}" if by_path else f"left out for {self.format}"
+        return [rule("path", must, self.path, "" if by_path else "packages")]
+
+    def faults_of_path(self) -> list[str]:
+        """Require a path that can be one."""
+        return faults_of_path("path", self.path)
+
+    def faults_of_names(self) -> list[str]:
+        """Require a name that is a level of a domain, for it is one where nothing else says the domain."""
+        return faults_of_name("name", self.name) + (faults_of_domain("domain", self.domain) if self.domain else [])
+
+    def faults_of_chars(self) -> list[str]:
+        """Require limits in order."""
+        if self.min_chars <= self.max_chars:
+            return []
+        return [rule("min_chars", f"at most max_chars ({self.max_chars})", self.min_chars)]
 
 
 def resolve_sources(sources: Sequence[SourceConfig], folder: Path) -> tuple[SourceConfig, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from schemas.config import Config, setting
+from schemas.errors import rule
 from schemas.pairs import (
     LINKS,
     QRELS,
@@ -29,8 +30,11 @@ class PairConfig(Config):
     )
 
     def faults(self) -> list[str]:
-        """At least one rule; lengths in order."""
-        found = [] if self.rules else ["rules must be one or more of title, links, qrels, got none"]
-        if self.min_words > self.max_words:
-            found.append(f"min_words must be at most max_words ({self.max_words}), got {self.min_words}")
-        return found
+        """Require at least one rule."""
+        return [] if self.rules else [rule("rules", f"one or more of {', '.join(RULES)}", [])]
+
+    def faults_of_lengths(self) -> list[str]:
+        """Require lengths in order."""
+        if self.min_words <= self.max_words:
+            return []
+        return [rule("min_words", f"at most max_words ({self.max_words})", self.min_words)]

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import codecs
 
+from pipeline.locations import faults_of_name
 from schemas.config import Config, setting
+from schemas.errors import rule
+from schemas.nearest import find_nearest
 
 FIELDS = ("id", "title", "text", "domain", "license", "links", "family")
 
@@ -36,20 +39,41 @@ class ReaderConfig(Config):
     )
     max_seconds: float = setting(30.0, "a page, PDF page or row that takes longer is rejected: too_slow", low=0.1)
 
-    def faults(self) -> list[str]:
-        """Return what is wrong with the fields, the delimiter, the columns and the encoding."""
-        found = [
-            f"fields.{key} must be one of {', '.join(FIELDS)} on the left, your name on the right, got {key}: {value!r}"
-            for key, value in self.fields.items()
-            if key not in FIELDS or not isinstance(value, str) or not value
-        ]
-        if len(self.delimiter) != 1 or not self.delimiter.isascii() or self.delimiter in '"\r\n':
-            found.append(f"delimiter must be one ASCII character but no quote, got {self.delimiter!r}")
-        if len(set(self.columns)) < len(self.columns):
-            found.append(f"columns must have names of their own, got {', '.join(self.columns)}")
-        if not _extends_ascii(self.encoding):
-            found.append(f"encoding must be known and extend ASCII, got {self.encoding!r}; try converting to utf-8")
+    def faults_of_fields(self) -> list[str]:
+        """Require our names on the left, theirs on the right; what is meant is asked where the two are swapped."""
+        found = []
+        for key, value in self.fields.items():
+            if key not in FIELDS or not value:
+                must_be = f"one of {', '.join(FIELDS)} on the left, your name on the right"
+                swapped = f"{value}: {key}" if value in FIELDS else None
+                found.append(rule(f"fields.{key}", must_be, f"{key}: {value}", meant=swapped or _meant_field(key)))
         return found
+
+    def faults_of_delimiter(self) -> list[str]:
+        """Require one character that no quoted cell can begin with."""
+        if len(self.delimiter) == 1 and self.delimiter.isascii() and self.delimiter not in '"\r\n\0':
+            return []
+        return [rule("delimiter", "one ASCII character but no quote", self.delimiter, '";", "|", or "\\t" for a tab')]
+
+    def faults_of_columns(self) -> list[str]:
+        """Require columns that can be told apart."""
+        if len(set(self.columns)) == len(self.columns):
+            return []
+        return [f"columns must have names of their own, got {', '.join(self.columns)}"]
+
+    def faults_of_encoding(self) -> list[str]:
+        """Require an encoding that keeps line breaks."""
+        if _extends_ascii(self.encoding):
+            return []
+        return [rule("encoding", "known and extend ASCII", self.encoding, "converting to utf-8")]
+
+    def faults_of_split(self) -> list[str]:
+        """Require a split that names a file of its folder."""
+        return [] if self.split is None else faults_of_name("split", self.split)
+
+
+def _meant_field(key: str) -> str | None:
+    return None if key in FIELDS else find_nearest(key, FIELDS)
 
 
 def _extends_ascii(encoding: str) -> bool:

@@ -58,27 +58,33 @@ class SynthesiseConfig(Config):
     round_trip_depth: int = setting(1, "BM25 hits of a query that its document must be among; 0 = not asked", low=0)
 
     def faults(self) -> list[str]:
-        """Ranges are not empty, a server of one's own has a name, and the longest prompt fits the context."""
-        found = []
-        for kind in ("query", "negative"):
-            low, high = (getattr(self, f"{side}_{kind}_words") for side in ("min", "max"))
-            if low > high:
-                found.append(rule(f"min_{kind}_words", f"at most max_{kind}_words ({high})", low))
-        if self.url is not None and not self.url.startswith(("http://", "https://")):
-            found.append(rule("url", "an http or https URL", self.url, "http://localhost:8000/v1"))
-        if (self.url is None) != (self.model_name is None):
-            found.append(rule("model_name", "set exactly when url is", self.model_name))
+        """Require a context that the longest prompt fits."""
         longest = self.longest_prompt()
-        if longest > self.context_tokens:
-            found.append(
-                rule(
-                    "context_tokens",
-                    f"at least {longest}, what the longest prompt and its reply may take",
-                    self.context_tokens,
-                    "fewer shots or smaller document_tokens",
-                )
-            )
-        return found
+        must_be = f"at least {longest}, what the longest prompt and its reply may take"
+        way_out = "fewer shots or smaller document_tokens"
+        return [rule("context_tokens", must_be, self.context_tokens, way_out)] * (longest > self.context_tokens)
+
+    def faults_of_query_words(self) -> list[str]:
+        """Require lengths in order."""
+        must_be = f"at most max_query_words ({self.max_query_words})"
+        return [rule("min_query_words", must_be, self.min_query_words)] * (self.min_query_words > self.max_query_words)
+
+    def faults_of_negative_words(self) -> list[str]:
+        """Require lengths in order."""
+        low, high = self.min_negative_words, self.max_negative_words
+        return [rule("min_negative_words", f"at most max_negative_words ({high})", low)] * (low > high)
+
+    def faults_of_url(self) -> list[str]:
+        """Require a URL of the web."""
+        if self.url is None or self.url.startswith(("http://", "https://")):
+            return []
+        return [rule("url", "an http or https URL", self.url, "http://localhost:8000/v1")]
+
+    def faults_of_model_name(self) -> list[str]:
+        """Require a name of the model where a server of one's own is asked."""
+        if (self.url is None) == (self.model_name is None):
+            return []
+        return [rule("model_name", "set exactly when url is", self.model_name)]
 
     def longest_prompt(self) -> int:
         """Return how many estimated tokens the longest prompt and its reply take; 32 a part for labels and query."""

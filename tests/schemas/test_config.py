@@ -60,7 +60,10 @@ def test_every_fault_is_named_at_once_with_its_place() -> None:
         ({"name": "x", "inner": []}, "inner must be a mapping, got []"),
         ({"name": "x", "many": "ab"}, "many must be a list, got 'ab'"),
         ({"name": "x", "many": {}}, "many must be a list, got {}"),
-        ({"name": "x", "words": ["x", 1, False]}, "words[1] must be of type string, got 1; words[2] must be"),
+        (
+            {"name": "x", "words": ["x", 1, False]},
+            "words[1] must be of type string, got 1; try quotes around it; words[2]",
+        ),
         ({"name": "x", "words": ["x", "z"]}, "words must be one of x, y, got 'z'"),
         ({"name": "x", "shares": {"a": "1"}}, "shares.a must be of type number, got '1'"),
         ({"name": "x", "inner": {"rate": float("inf")}}, "rate must be between 0.0 and 1.0, got inf"),
@@ -96,9 +99,9 @@ def test_a_rule_over_settings_is_asked_when_what_it_reads_is_sound_whatever_else
     with pytest.raises(RecipeError) as caught:
         Outer.from_mapping({"name": 1, "size": 1, "inner": {"rate": 1.0, "kind": "z"}, "many": [{"odd": 1}, {}]})
     assert caught.value.faults == [
-        "name must be of type string, got 1",
+        "name must be of type string, got 1; try quotes around it",
         "inner.kind must be one of a, b, got 'z'",
-        "many[0].odd must be one of the known settings (rate, kind), got 'odd'; try removing it",
+        "many[0].odd must be one of the known settings (rate, kind), got 'odd'; try leaving it out",
         "size must be above the rate, got 1",
         "many must differ in rate",
     ]

@@ -13,6 +13,7 @@ from collections import Counter
 from pipeline.text import words
 from schemas.config import Config, setting
 from schemas.documents import BOILERPLATE, ODD_WORDS, REPEATED_LINES, REPEATED_NGRAMS, TOO_MANY_SYMBOLS
+from schemas.errors import rule
 
 PII_MODES = OFF, TAG, REDACT = ("off", "tag", "redact")
 _FEWEST_WORDS = 50
@@ -43,17 +44,18 @@ class CleanConfig(Config):
     max_boilerplate: float = setting(0.4, "share of characters in lines on cookies, rights, terms", low=0.0, high=1.0)
 
     def faults(self) -> list[str]:
-        """Word lengths in order; languages by their two letters."""
-        found = [
-            f"languages must be ISO 639-1 codes such as en or zh, got {code!r}"
+        """Require languages by their two letters."""
+        return [
+            rule("languages", "ISO 639-1 codes such as en or zh", code)
             for code in self.languages
             if not re.fullmatch("[a-z]{2}", code)
         ]
-        if self.min_word_length > self.max_word_length:
-            found.append(
-                f"min_word_length must be at most max_word_length ({self.max_word_length}), got {self.min_word_length}"
-            )
-        return found
+
+    def faults_of_words(self) -> list[str]:
+        """Require lengths in order."""
+        if self.min_word_length <= self.max_word_length:
+            return []
+        return [rule("min_word_length", f"at most max_word_length ({self.max_word_length})", self.min_word_length)]
 
     @property
     def annotates(self) -> bool:

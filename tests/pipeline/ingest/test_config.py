@@ -16,4 +16,9 @@ def test_every_fault_of_a_source_is_told_at_once():
     with pytest.raises(RecipeError) as caught:
         SourceConfig(name="s", format="jsonl", fields={"titel": "x"}, encoding="utf-16", min_chars=50, max_chars=10)
 
-    assert [fault.split(" ")[0] for fault in caught.value.faults] == ["path", "fields.titel", "encoding", "min_chars"]
+    assert [fault.split(" ")[0] for fault in caught.value.faults] == [
+        "path",
+        "min_chars",
+        "fields.titel",
+        "encoding",
+    ]
