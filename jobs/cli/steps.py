@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
-import yaml
 
 from jobs.runtime.step import Step
 from pipeline.ingest.files import formats_in
+from pipeline.locations import name_folder
 from pipeline.readers.registry import FORMATS
 from pipeline.recipe import Recipe, resolve_recipe
+from pipeline.strict_yaml import parse_yaml, read_yaml
 from schemas.documents import (
     ANNOTATIONS,
     DOCUMENTS,
@@ -101,17 +102,17 @@ def read_settings(step: Step, config: Path | None, given: Sequence[str]) -> dict
     faults = []
     if config is not None:
         try:
-            held = yaml.safe_load(config.read_text(encoding="utf-8")) or {}
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise RecipeError(f"--config {config} must be YAML in UTF-8: {' '.join(str(error).split())}") from error
+            held = read_yaml(config) or {}
+        except OSError as error:
+            raise RecipeError(f"--config {config} cannot be read: {error.strerror}") from error
         if not isinstance(held, dict):
             raise RecipeError(rule("--config", "a mapping of sections", held))
         _merge(found, held)
     for each in given:
         key, equals, value = each.partition("=")
         try:
-            nested: Any = yaml.safe_load(value)
-        except yaml.YAMLError:
+            nested: Any = parse_yaml(value, "--set")
+        except RecipeError:
             nested = value
         if not equals or not key:
             faults.append(f"--set must be KEY=VALUE, got {each!r}; try --set {step.sections[0]}.NAME=VALUE")
@@ -159,7 +160,7 @@ def make_recipe(
     if "clean" in settings:
         source["clean"] = settings.pop("clean")
     sources = [{**each, **source} for each in ([_STAND_IN] if table else _sources_of(path, format))]
-    evaluation = [{"name": Path(each).resolve().name, "path": each, "split": split} for each in against]
+    evaluation = [{"name": name_folder(Path(each).resolve().name), "path": each, "split": split} for each in against]
     whole = {**settings, "name": name, "sources": sources, "evaluation": evaluation}
     return resolve_recipe(Recipe.from_mapping(whole), Path.cwd()), table
 
@@ -171,7 +172,7 @@ def _sources_of(path: str, wanted: str | None) -> list[dict[str, Any]]:
     if wanted and FORMATS[wanted].list_files:
         return [{"name": wanted, "format": wanted, "packages": path.split(",")}]
     formats = [wanted] if wanted else formats_in(path)
-    stem = Path(path).resolve().name.partition(".")[0].strip("*?[]") or "documents"
+    stem = name_folder(Path(path).resolve().name.partition(".")[0].strip("*?[]") or "documents")
     return [
         {
             "name": stem if len(formats) == 1 else f"{stem}-{each}",

@@ -245,7 +245,10 @@ def test_an_out_that_exists_is_replaced_only_when_forced_and_only_if_ours(run, f
 @pytest.mark.parametrize(
     ("argv", "complaint"),
     [
-        (["dedupe", "{folder}", "--set", "dedupe.thresold=1"], "dedupe.thresold must be one of the known settings"),
+        (
+            ["dedupe", "{folder}", "--set", "dedupe.thresold=1"],
+            "dedupe.thresold must be a known setting, got 'thresold'; did you mean threshold?",
+        ),
         (
             ["dedupe", "{folder}", "--set", "guard.ngram=1"],
             "--set must be a setting of dedupe, source, encoder, models, seed, got 'guard'",
