@@ -137,13 +137,24 @@ def load_recipe(path: Path) -> Recipe:
 
     Raises: RecipeError with every fault at once.
     """
+    recipe, faults = read_recipe(path)
+    if faults:
+        raise RecipeError(faults)
+    return resolve_recipe(recipe, path.resolve().parent)
+
+
+def read_recipe(path: Path) -> tuple[Recipe, list[str]]:
+    """Return what is sound in a recipe, its paths as they stand there, and every fault.
+
+    Raises: RecipeError for a file that cannot be a recipe.
+    """
     try:
         given = read_yaml(path)
     except OSError as error:
         raise RecipeError(f"recipe {path} cannot be read: {error.strerror}; try one of jobs/recipes/") from error
     if given is not None and not isinstance(given, dict):
         raise RecipeError(rule(f"recipe {path}", "a mapping of settings", given, "name: ... and sources: ..."))
-    return resolve_recipe(Recipe.from_mapping(given), path.resolve().parent)
+    return Recipe.gather(given)
 
 
 def resolve_recipe(recipe: Recipe, folder: Path) -> Recipe:

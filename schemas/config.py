@@ -87,12 +87,17 @@ class Config(BaseModel):
 
         Raises: RecipeError with every unknown key, missing key and broken rule.
         """
-        made = cls.model_validate({} if given is None else given, context={"outermost": cls})
-        if found := made.__dict__.get(_FOUND):
-            raise RecipeError(
-                [join_place(where or (cls.__name__ if fault.startswith(" ") else ""), fault) for fault in found]
-            )
+        made, found = cls.gather(given)
+        if found:
+            where = where or (cls.__name__ if found[0].startswith(" ") else "")
+            raise RecipeError([join_place(where, fault) for fault in found])
         return made
+
+    @classmethod
+    def gather(cls, given: Mapping[str, Any] | None) -> tuple[Self, list[str]]:
+        """Return a config of what is sound in plain data, and every fault; what is at fault is for ask_each alone."""
+        made = cls.model_validate({} if given is None else given, context={"outermost": cls})
+        return made, made.__dict__.get(_FOUND, [])
 
     def to_mapping(self) -> dict[str, Any]:
         """Return plain data that ``from_mapping`` takes back: what fingerprints and manifests hold."""

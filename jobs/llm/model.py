@@ -13,7 +13,9 @@ OFF = "off"  # no model: the digest of a build in which nothing is written
 
 def why_no_model(cfg: SynthesiseConfig) -> str | None:
     """Return in one line why there is no model that could write here, None when there is."""
-    return why_no_vllm() if cfg.url is None else None
+    if cfg.url is not None:
+        return None
+    return why_no_vllm() if cfg.model else "no language model is named; try synthesise.model, or synthesise.url"
 
 
 def model_digest(recipe: Recipe) -> str:

@@ -10,7 +10,11 @@ class SynthesiseConfig(Config):
     """What is written by the language model, by which one, and what is believed of it."""
 
     enabled: bool = setting(True, "whether anything is written at all")
-    model: str = setting("gemma-3-270m", "directory of the model that vLLM serves, or a name under the models folder")
+    model: str = setting(
+        "",
+        "directory of the model that vLLM serves, or a name under the models folder; empty, and no url: nothing is "
+        "written, for what a model that nobody chose writes is not worth training on",
+    )
     url: str | None = setting(None, "OpenAI-compatible server, e.g. http://host:8000/v1; null = start vLLM")
     model_name: str | None = setting(None, "name of the model on that server; needed with url")
     api_key_env: str | None = setting(None, "environment variable that holds that server's key; null = no key")
