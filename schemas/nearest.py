@@ -114,17 +114,23 @@ _ELSEWHERE = {
 
 def find_nearest(word: object, known: Iterable[str]) -> str | None:
     """Return the known word that was meant by another one; None when no word is near."""
-    names = list(known)
-    plain = str(word).strip().lower().replace("-", "_").replace(" ", "_").lstrip("._")[:64]
-    if not plain:
-        return None
+    names, plain = list(known), _plain(word)
+    same = find_synonym(word, names)
+    if same or not plain:
+        return same
     by_plain = {name.lower(): name for name in reversed(names)}
-    others = {word: next((name for name in called if name in names), None) for word, called in _ELSEWHERE.items()}
-    if plain in by_plain or others.get(plain):
-        return by_plain.get(plain) or others[plain]
-    spellings = by_plain | {
-        word: name for word, name in others.items() if name and len(word) > 4 and word not in by_plain
-    }
-    near = difflib.get_close_matches(plain, spellings, n=1, cutoff=_NEAR)
+    others = {other: found for other in _ELSEWHERE if len(other) > 4 and (found := find_synonym(other, names))}
+    near = difflib.get_close_matches(plain, others | by_plain, n=1, cutoff=_NEAR)
     begun = [name for name in by_plain if len(plain) > 2 and name.startswith(plain)]
-    return spellings[near[0]] if near else by_plain[begun[0]] if len(begun) == 1 else None
+    return (others | by_plain)[near[0]] if near else by_plain[begun[0]] if len(begun) == 1 else None
+
+
+def find_synonym(word: object, known: Iterable[str]) -> str | None:
+    """Return the known word itself in other letters, or what another tool's word is called here."""
+    names, plain = list(known), _plain(word)
+    same = next((name for name in names if name.lower() == plain), None)
+    return same or next((name for name in _ELSEWHERE.get(plain, ()) if name in names), None)
+
+
+def _plain(word: object) -> str:
+    return str(word).strip().lower().replace("-", "_").replace(" ", "_").lstrip("._")[:64]

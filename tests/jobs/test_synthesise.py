@@ -306,10 +306,10 @@ def test_a_server_that_refuses_everything_ends_the_stage(place, tmp_path, server
         answered(place(tmp_path, **at))
 
 
-@pytest.mark.parametrize("why", ["off in the recipe", "vLLM cannot be had"])
+@pytest.mark.parametrize("why", ["off in the recipe", "vLLM cannot be had", "no language model is named"])
 def test_without_a_model_the_gold_goes_on_alone_and_one_line_says_why(place, tmp_path, monkeypatch, why):
     monkeypatch.setattr("jobs.llm.model.why_no_vllm", lambda: "vLLM cannot be had")
-    run = place(tmp_path, enabled="off" not in why)
+    run = place(tmp_path, enabled="off" not in why, model="" if "named" in why else "small")
     stage.run(run)
     assert why in run.notes["headline"]
     assert "\n" not in run.notes["headline"]
