@@ -216,7 +216,9 @@ def recipe(
     recipe: Annotated[
         Path | None, typer.Argument(metavar="RECIPE", help="recipe file (YAML)", show_default=False)
     ] = None,
-    check: Annotated[bool, typer.Option("--check", help="check it and say so in one line")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="check it, and the files, models and server that it names")
+    ] = False,
     schema: Annotated[bool, typer.Option("--schema", help="print the JSON schema of recipes")] = False,
     stages: Annotated[
         bool, typer.Option("--stages", help="print the stages of a build, in its order, one a line")
@@ -229,7 +231,26 @@ def recipe(
         print("\n".join(registry.STAGES))
     elif recipe is None:
         raise typer.BadParameter("recipe needs a file, --schema or --stages")
+    elif check:
+        from jobs.cli.check import print_check
+
+        return print_check(recipe)
     else:
-        found = load_recipe(recipe)
-        print(f"{recipe}: recipe {found.name} is sound" if check else json.dumps(found.to_mapping(), indent=2))
+        print(json.dumps(load_recipe(recipe).to_mapping(), indent=2))
     return 0
+
+
+def init(
+    paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="files, folders or globs", show_default=False)],
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="the recipe to write (default: NAME.yaml)", show_default=False)
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="name of the dataset (default: that of the first path)", show_default=False)
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="replace the recipe if it is there")] = False,
+) -> int:
+    """Look at files, show their first rows as documents, and write a commented recipe for them."""
+    from jobs.cli.init import init_recipe
+
+    return init_recipe(paths, out, name, force=force)

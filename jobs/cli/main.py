@@ -29,6 +29,7 @@ COMMANDS: tuple[tuple[Callable[..., int], str], ...] = (
     (commands.report, "pairwright report my.yaml"),
     (commands.doctor, "pairwright doctor"),
     (commands.recipe, "pairwright recipe my.yaml --check"),
+    (commands.init, "pairwright init faq.csv handbook/ --out support.yaml"),
 )
 
 _EXAMPLES = """\b
@@ -38,6 +39,7 @@ examples:
   pairwright stage dedupe my.yaml                  one stage; its inputs must be built
   pairwright dedupe crawl/ --out deduped           one step alone, over files of any format
   pairwright explain scipy.linalg.lu_factor        the story of a document, by symbol or by id
+  pairwright init faq.csv handbook/                a commented recipe for your own files
   pairwright recipe my.yaml --check                every fault of a recipe at once
   pairwright doctor                                what this machine has and lacks
 """
