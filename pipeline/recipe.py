@@ -28,6 +28,7 @@ from pipeline.strict_yaml import read_yaml
 from pipeline.synthesise.config import SynthesiseConfig
 from schemas.config import Config, ask_each, setting
 from schemas.errors import RecipeError, rule, show
+from schemas.nearest import find_nearest
 from schemas.training import EvaluateConfig, TrainConfig
 
 MODELS = "PAIRWRIGHT_MODELS"
@@ -85,6 +86,13 @@ class Recipe(Config):
         names = [name for name in ask_each(self.evaluation, lambda each: each.name) if _plain_name(name) == own]
         must_be = "names other than that of the set held out (holdout.name)"
         return [rule("evaluation", must_be, name, "another holdout.name, or holdout.fraction: 0") for name in names]
+
+    def faults_of_preferred(self) -> list[str]:
+        """Require that the sources which dedupe prefers are there."""
+        known = [source.name for source in self.sources]
+        odd = [name for name in self.dedupe.sources if name not in known]
+        must_be = f"names of sources ({', '.join(known)})"
+        return [rule("dedupe.sources", must_be, name, meant=find_nearest(name, known)) for name in odd]
 
     def faults_of_passages(self) -> list[str]:
         """Refuse to cut what a source judges as a whole."""

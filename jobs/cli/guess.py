@@ -23,8 +23,9 @@ from schemas.nearest import find_synonym
 
 ROWS = 200
 _DELIMITERS = (",", ";", "\t", "|")
-_ENCODINGS = ("cp1252", "cp1251", "gb18030", "shift_jis", "euc_kr", "big5")
-_EVERYDAY = {"gb18030": 0xD7, "shift_jis": 0x97, "euc_kr": 0xC8, "big5": 0xC6}  # lead bytes of common characters
+_ENCODINGS = ("cp1252", "cp1251", "shift_jis", "euc_kr", "big5", "gb18030")
+# Lead bytes of the characters of everyday, which come first in the encodings of East Asia.
+_EVERYDAY = {"gb18030": (0xA1, 0xD7), "shift_jis": (0x81, 0x97), "euc_kr": (0xA1, 0xC8), "big5": (0xA1, 0xC6)}
 # Words of some languages beside those of other tools that schemas.nearest knows.
 _USUAL = {
     "text": ("antwort", "inhalt", "beschreibung", "volltext", "texte", "contenu", "reponse", "texto", "respuesta"),
@@ -68,9 +69,10 @@ def _oddness(data: bytes, encoding: str) -> float:
 
 
 def _is_rare(sign: str, encoding: str) -> bool:
-    """Return whether a character of an East Asian encoding lies beyond those of everyday: they come first there."""
-    highest = _EVERYDAY.get(encoding)
-    return highest is not None and (len(found := sign.encode(encoding, "replace")) != 2 or found[0] > highest)
+    """Return whether a character of an East Asian encoding lies beyond those of everyday."""
+    low, high = _EVERYDAY.get(encoding, (0, 255))
+    found = sign.encode(encoding, "replace")
+    return encoding in _EVERYDAY and (len(found) != 2 or not low <= found[0] <= high)
 
 
 def guess_delimiter(text: str) -> str:

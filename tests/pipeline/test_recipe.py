@@ -61,6 +61,11 @@ evaluation: [{name: heldout, path: beir}]
     assert told["sources[1].fields.Question"].endswith("did you mean title: Question?")
 
 
+def test_a_source_that_dedupe_prefers_must_be_there(tmp_path):
+    [fault] = faults_of(tmp_path, "name: a\ndedupe: {sources: [S1]}\n" + SOURCES.replace("name: s", "name: s1"))
+    assert fault == "dedupe.sources must be names of sources (s1), got 'S1'; did you mean s1?"
+
+
 def test_a_setting_in_the_wrong_place_is_told_its_place(tmp_path):
     [fault] = faults_of(tmp_path, "name: a\nmax_queries: 3\n" + SOURCES)
     assert fault.endswith("did you mean holdout.max_queries or mine.max_queries?")
