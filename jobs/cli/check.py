@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from jobs.cli.check_models import look_at_encoder, look_at_synthesis, look_at_teacher, look_at_trained
 from jobs.cli.findings import SECONDS, Finding, answer_within, find_missing
+from jobs.cli.guess import guess_delimiter
 from pipeline.holdout.config import EvalSetConfig, source_of_set
 from pipeline.ingest.config import SourceConfig, resolve_path
 from pipeline.ingest.erase import read_erased
@@ -130,6 +131,8 @@ def _look_at_fields(source: SourceConfig, where: str) -> Iterator[Finding]:
         names = has.group(1).split(", ") if has else []
         usual = (name for name in names if find_nearest(name, FIELDS) == field)
         meant = find_nearest(column, names) if column else next(usual, None)
+        if len(names) == 1 and source.format == "csv" and (delimiter := guess_delimiter(names[0])) != source.delimiter:
+            meant = f"sources.{source.name}.delimiter: {delimiter!r}"
         must_be = f"a field of {files[0].path} ({', '.join(names)})"
         fault = rule(f"{where}.fields.{field}", must_be, column, meant=meant)
         yield Finding(fault, is_warning=not has_header and field != "text")

@@ -43,7 +43,7 @@ def _look_at_model(
     if not home.is_dir():
         way_out = "" if os.sep in name else "; or make setup, for the demo's"
         missing = find_missing(field, str(home))
-        yield Finding(f"{missing.text}{way_out}", is_warning=True)
+        yield Finding(f"{missing.text}{way_out}" if missing.is_warning else missing.text, missing.is_warning)
         return
     try:
         encoding = read_encoding(home, field=section)
@@ -66,8 +66,10 @@ def look_at_synthesis(recipe: Recipe, folder: Path) -> Iterator[Finding]:
             yield Finding(rule("synthesise.model", must_be, "", "a model, or a url"), is_warning=True)
     elif cfg.enabled and (cfg.queries or cfg.negatives):
         home = _model_home(recipe, folder, cfg.model)
-        if not (home / "config.json").is_file():
-            yield Finding(find_missing("synthesise.model", str(home)).text, is_warning=True)
+        if not home.is_dir():
+            yield find_missing("synthesise.model", str(home))
+        elif not (home / "config.json").is_file():
+            yield Finding(rule("synthesise.model", "a model directory with a config.json", str(home)))
 
 
 def _look_at_server(url: str, model: str, key_variable: str | None) -> Iterator[Finding]:

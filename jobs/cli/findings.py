@@ -28,8 +28,10 @@ class Finding:
 
 
 def find_missing(field: str, path: str) -> Finding:
-    """Return the warning that nothing is there, with the nearest name that is."""
+    """Return the warning that nothing is there, with the nearest name that is; a file there is no folder."""
     at = Path(path)
+    if at.exists():
+        return Finding(rule(field, "a folder", path))
     while not at.parent.is_dir() and at.parent != at:
         at = at.parent
     entries = at.parent.iterdir() if at.parent.is_dir() else ()

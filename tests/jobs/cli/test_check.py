@@ -79,6 +79,17 @@ def test_columns_that_a_file_has_not_are_told_with_the_nearest(check, tmp_path):
     ]
 
 
+def test_a_header_of_one_column_is_told_its_delimiter(check, tmp_path):
+    (tmp_path / "faq.csv").write_text("Nr;Frage;Antwort\n1;a;b\n")
+    [said] = check("", "[{name: s, format: csv, path: faq.csv, fields: {text: Antwort}}]")
+    assert said.endswith("did you mean sources.s.delimiter: ';'?")
+
+
+def test_a_file_in_place_of_a_folder_is_a_fault(check, tmp_path):
+    found = check("models: docs.csv\nevaluation: [{name: b, path: docs.csv}]\nlabel: {base: './docs.csv'}")
+    assert "evaluation.b.path must be a folder, got " in "\n".join(found)
+
+
 def test_a_file_without_the_default_name_is_told_the_usual_one(check, tmp_path):
     (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(b'{"key": 1, "body": "a text"}\n'))
     [said] = check("", "[{name: s, format: jsonl, path: a.jsonl.gz}]")
