@@ -95,7 +95,7 @@ def _look_at_source(source: SourceConfig, folder: Path) -> Iterator[Finding]:
         yield Finding(f"{where}.path cannot be looked at now: {error}", is_warning=True)
         return
     if not is_uri(path) and not form.list_files:
-        yield from _look_at_rows(where, read_first(source, files, _ROWS), but=MISSING_FIELD)
+        yield from _look_at_rows(where, read_first(source, files, _ROWS), len(files), MISSING_FIELD)
         yield from _look_at_fields(source, where)
 
 
@@ -107,15 +107,19 @@ def _resolve(source: SourceConfig, path: str) -> SourceConfig | None:
         return None
 
 
-def _look_at_rows(where: str, records: list[Record], *, but: str = "") -> Iterator[Finding]:
-    """Say so when of the first rows of a file none can be read, for another reason than the one told elsewhere."""
+def _look_at_rows(where: str, records: list[Record], files: int, but: str = "") -> Iterator[Finding]:
+    """Say so when of a file's first rows none can be read, for another reason than the one told elsewhere.
+
+    It is a fault where there is nothing else; a build gets over one broken file among others.
+    """
+    is_all = all(record.kind == REJECT for record in records) and files <= len({record.path for record in records})
     for path in dict.fromkeys(record.path for record in records):
         of_file = [record for record in records if record.path == path]
-        wrong = [record for record in of_file if record.kind == REJECT]
-        if wrong and len(wrong) == len(of_file) and wrong[0].reason != but:
-            first = wrong[0]
+        first = of_file[0]
+        if first.reason != but and all(record.kind == REJECT for record in of_file):
             place = f"{first.path}:{first.line}" if first.line else first.path
-            yield Finding(f"{where} must give rows that can be read, got {place} {first.reason}: {first.detail}")
+            fault = f"{where} must give rows that can be read, got {place} {first.reason}: {first.detail}"
+            yield Finding(fault, is_warning=not is_all)
 
 
 def _look_at_fields(source: SourceConfig, where: str) -> Iterator[Finding]:
@@ -153,7 +157,8 @@ def _look_at_set(evaluation: EvalSetConfig, folder: Path) -> Iterator[Finding]:
         fault = str(error).replace(f"sources.{evaluation.name}", where)
         yield Finding(f"{fault}{_splits_in(path, FORMATS['beir'].layout['qrels'])}")
         return
-    yield from _look_at_rows(where, read_first(source, files, _ROWS))
+    for file in files:
+        yield from _look_at_rows(where, read_first(source, [file], _ROWS), 1)
 
 
 def _splits_in(path: str, pattern: str) -> str:

@@ -88,7 +88,7 @@ def write_lines(name: str, sketches: Sequence[Sketch], folder: Path) -> Iterator
     yield f"name: {_word(name)}"
     yield "sources:"
     for sketch in sketches:
-        yield from _source_lines(sketch, folder)
+        yield from _source_lines(sketch, folder, is_only=not any(each.documents for each in sketches))
     yield from _set_lines([each for sketch in sketches for each in sketch.sets], folder)
     language = _language_of(sketches)
     if language != _ENGLISH:
@@ -102,13 +102,14 @@ def write_lines(name: str, sketches: Sequence[Sketch], folder: Path) -> Iterator
     yield "# train: {stage1: {max_steps: 80}, stage2: {max_steps: 32}}   # a short training to try it all out"
 
 
-def _source_lines(sketch: Sketch, folder: Path) -> Iterator[str]:
-    mark = "  - "
+def _source_lines(sketch: Sketch, folder: Path, *, is_only: bool) -> Iterator[str]:
     for remark in sketch.remarks:
         yield f"  # {remark}"
-    for key, value in sketch.settings.items():
-        yield f"{mark}{key}: {_inline(_relative(value, folder) if key == 'path' else value)}"
-        mark = "    "
+    out = "" if sketch.documents or is_only else "# "
+    if out:
+        yield "  # Of this one nothing could be read, so that it is left out:"
+    for place, (key, value) in enumerate(sketch.settings.items()):
+        yield f"  {out}{'  ' if place else '- '}{key}: {_inline(_relative(value, folder) if key == 'path' else value)}"
     if not sketch.settings.get("fields") and sketch.settings["format"] in ("csv", "tsv", "jsonl", "json", "parquet"):
         yield "    # fields: {id: ..., title: ..., text: ...}   # your names of them; these are called so already"
 

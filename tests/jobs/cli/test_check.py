@@ -79,6 +79,16 @@ def test_columns_that_a_file_has_not_are_told_with_the_nearest(check, tmp_path):
     ]
 
 
+def test_one_broken_file_among_others_is_a_warning_and_alone_a_fault(check, tmp_path):
+    (tmp_path / "pages").mkdir()
+    (tmp_path / "pages" / "a.json").write_text("not json")
+    [said] = check("", "[{name: s, format: json, path: pages}]")
+    assert said.startswith("sources.s must give rows that can be read, got a.json")
+    (tmp_path / "pages" / "b.json").write_text('[{"text": "a text"}]')
+    [said] = check("", "[{name: s, format: json, path: pages}]")
+    assert said.startswith("warning: sources.s must give rows that can be read, got a.json")
+
+
 def test_a_header_of_one_column_is_told_its_delimiter(check, tmp_path):
     (tmp_path / "faq.csv").write_text("Nr;Frage;Antwort\n1;a;b\n")
     [said] = check("", "[{name: s, format: csv, path: faq.csv, fields: {text: Antwort}}]")

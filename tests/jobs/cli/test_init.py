@@ -90,6 +90,13 @@ def test_a_recipe_that_is_there_is_kept_unless_told_otherwise(files, tmp_path):
     assert load_recipe(out).sources
 
 
+def test_what_cannot_be_read_is_left_out_with_a_word(files, tmp_path):
+    (tmp_path / "broken.pdf").write_bytes(b"%PDF-1.4 broken")
+    init_recipe([files[0], str(tmp_path / "broken.pdf")], tmp_path / "r.yaml", None, force=False)
+    assert [source.format for source in load_recipe(tmp_path / "r.yaml").sources] == ["csv"]
+    assert "  # - name: broken" in (tmp_path / "r.yaml").read_text()
+
+
 def test_names_that_yaml_reads_otherwise_are_written_in_quotes(tmp_path):
     text = "a text of some words that is long enough to be taken for one"
     for name in ("no.csv", "2024-01-01.csv", "1e5.csv", "ö: [x] #1.csv"):
