@@ -46,7 +46,8 @@ def _look_at_model(
         yield Finding(f"{missing.text}{way_out}" if missing.is_warning else missing.text, missing.is_warning)
         return
     try:
-        encoding = read_encoding(home, field=section)
+        encoder = recipe.encoder
+        encoding = read_encoding(home, encoder.query_prefix, encoder.doc_prefix, field=section)
     except RecipeError as error:
         yield from (Finding(fault.replace(f"{section}.model", field)) for fault in error.faults)
         return
