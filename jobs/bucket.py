@@ -62,7 +62,7 @@ def _cluster(run: Run, documents: DataFrame) -> tuple[DataFrame, str]:
     cfg, encoder = run.recipe.bucket, open_encoder(run.recipe)
     memory = VectorCache(run.spark, run.cache_dir, encoder)
     texts = kept(documents)
-    vectors = encode_texts(texts, "doc_id", "text", encoder, run.recipe.encoder.doc_prefix, memory)
+    vectors = encode_texts(texts, "doc_id", "text", encoder, encoder.config.doc_prefix or "", memory)
     find = FindCentres(cfg.cluster.rounds, cfg.cluster.seed)
     lessons = draw_vectors(documents, vectors, cfg.cluster).toArrow()
     clusters = count_clusters(texts.count(), cfg)

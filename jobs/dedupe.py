@@ -61,7 +61,7 @@ def _with_alike(run: Run, documents: DataFrame, duplicates: DataFrame) -> DataFr
     encoder = open_encoder(run.recipe)
     memory = VectorCache(run.spark, run.cache_dir, encoder)
     place = run.scratch / EMBEDDINGS.name
-    embed_documents(left, encoder, run.recipe.encoder, memory).write.parquet(str(place))
+    embed_documents(left, encoder, encoder.config, memory).write.parquet(str(place))
     run.add_seconds("encoder", memory.seconds)
     run.note(vectors=memory.counts())
     memory.compact()

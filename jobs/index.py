@@ -25,7 +25,7 @@ def run(run: Run) -> None:
     lucene_seconds = time.monotonic() - started
     run.progress(indexed, indexed, "documents indexed")
     memory = VectorCache(run.spark, run.cache_dir, encoder)
-    run.write(embed_documents(documents, encoder, run.recipe.encoder, memory), EMBEDDINGS)
+    run.write(embed_documents(documents, encoder, encoder.config, memory), EMBEDDINGS)
     run.add_seconds("encoder", memory.seconds)
     memory.compact()
     run.note(

@@ -33,6 +33,8 @@ from pipeline.label.teacher import (
 )
 from pipeline.recipe import Recipe
 from schemas.documents import DOCUMENTS
+from schemas.encoding import read_encoding
+from schemas.errors import RecipeError
 from schemas.mining import CANDIDATES, EMBEDDINGS, SCORES, TEXT_EMBEDDINGS
 from schemas.pairs import POSITIVES, SYNTHETICS
 
@@ -110,8 +112,16 @@ def _measure_teacher(run: Run) -> dict[str, Any]:
 
 
 def digest_base(recipe: Recipe) -> Mapping[str, str]:
-    """Return the digest of the model that the teacher starts from."""
-    return {"base": directory_digest(recipe.model_path(recipe.label.base))} if recipe.label.enabled else {}
+    """Return the digest of the model that the teacher starts from.
+
+    Raises: RecipeError where there is none, or where it reads fewer tokens than the teacher is to read.
+    """
+    if not recipe.label.enabled:
+        return {}
+    base = read_encoding(recipe.model_path(recipe.label.base), field="label", name="base")
+    if faults := base.length_faults(recipe.label.max_length, "label"):
+        raise RecipeError(faults)
+    return {"base": directory_digest(base.model)}
 
 
 STAGE = Stage(

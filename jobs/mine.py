@@ -27,7 +27,7 @@ def run(run: Run) -> None:
     texts = negatives.groupBy("text_id").agg({"text": "min"}).toDF("text_id", "text")
     encoder = open_encoder(run.recipe)
     memory = VectorCache(run.spark, run.cache_dir, encoder)
-    run.write(embed_texts(queries, texts, encoder, run.recipe.encoder, memory), TEXT_EMBEDDINGS)
+    run.write(embed_texts(queries, texts, encoder, encoder.config, memory), TEXT_EMBEDDINGS)
     run.add_seconds("encoder", memory.seconds)
     memory.compact()
     run.note(vectors=memory.counts())

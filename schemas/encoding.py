@@ -88,13 +88,19 @@ class Encoding:
         if self.pooling is None:
             must_be = "a model that says how it pools (modules.json)"
             found.append(rule(f"{field}.model", must_be, str(self.model), _HOW_TO_POOL))
-        if max_length is not None and self.limit is not None and max_length > self.limit:
-            found.append(rule(f"{field}.{length}", f"at most {self.limit}, what {self.model.name} reads", max_length))
+        if max_length is not None:
+            found += self.length_faults(max_length, field, length)
         if not self.pools_prompt and (self.query_prefix or self.doc_prefix):
             must_be = "empty for a model that leaves its prompt out of the pooling"
             prefixes = f"{self.query_prefix}|{self.doc_prefix}"
             found.append(rule(f"{field}.query_prefix and doc_prefix", must_be, prefixes, "another model"))
         return found
+
+    def length_faults(self, max_length: int, field: str = "encoder", length: str = "max_length") -> list[str]:
+        """Return why the body cannot read so many tokens, whatever becomes of what it reads."""
+        if self.limit is None or max_length <= self.limit:
+            return []
+        return [rule(f"{field}.{length}", f"at most {self.limit}, what {self.model.name} reads", max_length)]
 
     def check(self, max_length: int | None = None, field: str = "encoder", length: str = "max_length") -> None:
         """Raise every fault that :meth:`faults` finds as a RecipeError."""
@@ -103,18 +109,24 @@ class Encoding:
 
 
 def read_encoding(
-    model: str | Path, query_prefix: str | None = None, doc_prefix: str | None = None, field: str = "encoder"
+    model: str | Path,
+    query_prefix: str | None = None,
+    doc_prefix: str | None = None,
+    field: str = "encoder",
+    name: str = "model",
 ) -> Encoding:
     """Return how a model reads texts; prefixes that are given stand in place of the model's own prompts.
+
+    ``field`` is the recipe's section that names the model, ``name`` the setting.
 
     Cost:   a few small files; nothing is loaded.
     Raises: RecipeError when it is no model directory, or when one of its files is no JSON object.
     """
-    home = Path(model)
+    home, field = Path(model), f"{field}.{name}"
     modules = _modules(home, field)
     body = home / str(modules[0].get("path", "")) if modules else home
     if not (body / "config.json").is_file():
-        fault = rule(f"{field}.model", "a model directory with a config.json", str(home), "make setup, or a full path")
+        fault = rule(field, "a model directory with a config.json", str(home), "make setup, or a full path")
         raise RecipeError(fault)
     config = _read(body / "config.json", field)
     prompts = _read(home / "config_sentence_transformers.json", field).get("prompts")
@@ -143,7 +155,7 @@ def _modules(home: Path, field: str) -> list[dict[str, Any]] | None:
         return None
     found = _load(path, field)
     if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
-        raise RecipeError(rule(f"{field}.model", "a model whose modules.json is a list of modules", str(home)))
+        raise RecipeError(rule(field, "a model whose modules.json is a list of modules", str(home)))
     return found
 
 
@@ -182,7 +194,7 @@ def _read(path: Path, field: str) -> Mapping[str, Any]:
         return {}
     found = _load(path, field)
     if not isinstance(found, dict):
-        raise RecipeError(rule(f"{field}.model", "a model whose files are JSON objects", str(path)))
+        raise RecipeError(rule(field, "a model whose files are JSON objects", str(path)))
     return found
 
 
@@ -191,4 +203,4 @@ def _load(path: Path, field: str) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         said = " ".join(str(error).split())[:100]
-        raise RecipeError(rule(f"{field}.model", f"a model whose files are JSON ({said})", str(path))) from error
+        raise RecipeError(rule(field, f"a model whose files are JSON ({said})", str(path))) from error

@@ -26,7 +26,8 @@ from jobs.store.files import digest_of, directory_digest, directory_stamp
 from pipeline.index.config import EncoderConfig
 from pipeline.ports import FloatMatrix
 from pipeline.recipe import Recipe
-from schemas.errors import EngineError, RecipeError, rule
+from schemas.encoding import Encoding, read_encoding
+from schemas.errors import EngineError
 
 LENGTHS = (16, 32, 48, 64, 96, 128, 192, 256, 384, 512, 1024, 2048, 4096, 8192)
 CPU_TOKENS, GPU_TOKENS = 1024, 65_536  # of a forward pass: what fits a core's cache, and what fills a GPU
@@ -56,14 +57,29 @@ class OpenEncoder:
 
 
 def open_encoder(recipe: Recipe) -> OpenEncoder:
-    """Return the factory of the recipe's encoder. Raises: RecipeError when its model is not there."""
-    path = recipe.model_path(recipe.encoder.model)
-    return OpenEncoder(str(path), recipe.encoder, directory_digest(path))
+    """Return the factory of the recipe's encoder; its ``config`` has the prefixes that are put before texts.
+
+    Raises: RecipeError when its model is not there, or cannot make vectors as the recipe wants them.
+    """
+    encoding = _read_recipe(recipe)
+    prefixes = {"query_prefix": encoding.query_prefix, "doc_prefix": encoding.doc_prefix}
+    config = recipe.encoder.model_copy(update=prefixes)
+    return OpenEncoder(str(encoding.model), config, directory_digest(encoding.model))
 
 
 def encoder_files(recipe: Recipe) -> Mapping[str, str]:
-    """Return the digest of the encoder's files: other weights are another build."""
-    return {"encoder": directory_digest(recipe.model_path(recipe.encoder.model))}
+    """Return the digest of the encoder's files: other weights are another build.
+
+    Raises: RecipeError as :func:`open_encoder` does, before Spark has started.
+    """
+    return {"encoder": directory_digest(_read_recipe(recipe).model)}
+
+
+def _read_recipe(recipe: Recipe) -> Encoding:
+    cfg = recipe.encoder
+    encoding = read_encoding(recipe.model_path(cfg.model), cfg.query_prefix, cfg.doc_prefix)
+    encoding.check(cfg.max_length)
+    return encoding
 
 
 @functools.lru_cache(maxsize=MOST_DEVICES)
@@ -78,7 +94,7 @@ class SentenceEncoder:
     def __init__(self, path: Path, config: EncoderConfig, device: str | None = None) -> None:
         """Load the model onto the device; by default the GPU that Spark assigned, else any, else the CPU.
 
-        Raises: RecipeError when there is no such model, or when it reads fewer tokens than max_length.
+        Raises: RecipeError when there is no such model, it does not say how it pools, or reads less than max_length.
                 EngineError when it does not load.
         """
         import torch
@@ -90,12 +106,11 @@ class SentenceEncoder:
         self._path, self._config, self.files = path, config, directory_digest(path)
         if self.device == "cpu":
             torch.set_num_threads(1)
+        encoding = read_encoding(path, config.query_prefix, config.doc_prefix)
         self._model = _load(path, self.device, config.max_length)
+        encoding.check(config.max_length)
         self._model[0].to(getattr(torch, self.dtype))
         self._tokenizer = self._model.tokenizer
-        limit = _positions(self._model)
-        if limit and config.max_length > limit:
-            raise RecipeError(rule("encoder.max_length", f"at most {limit}, what {path.name} reads", config.max_length))
 
     @functools.cached_property
     def digest(self) -> str:
@@ -191,9 +206,6 @@ def _shapes(ids: Sequence[Sequence[int]], max_length: int, tokens: int) -> Itera
 
 
 def _load(path: Path, device: str, max_length: int) -> Any:
-    if not (path / "config.json").is_file():
-        fault = rule("encoder.model", "a model directory with a config.json", str(path), "make setup, or a full path")
-        raise RecipeError(fault)
     quiet_libraries()
     from sentence_transformers import SentenceTransformer
 
@@ -209,15 +221,6 @@ def _load(path: Path, device: str, max_length: int) -> Any:
     return model.eval()
 
 
-def _positions(model: Any) -> int | None:
-    """Return how many tokens the model can tell apart by position; None = it does not say."""
-    config: Any = getattr(getattr(model[0], "auto_model", None) or getattr(model[0], "model", None), "config", None)
-    found = getattr(config, "max_position_embeddings", None)
-    # RoBERTa counts positions from the padding index on.
-    offset = int(config.pad_token_id) + 1 if "roberta" in str(getattr(config, "model_type", "")) else 0
-    return int(found) - offset if found else None
-
-
 def _dtype(wanted: str, device: str) -> str:
     """Resolve ``auto``: bfloat16 where the hardware multiplies it, three times as fast and as good for ranking."""
     if wanted != "auto":
@@ -230,6 +233,6 @@ def multiplies_bfloat16(device: str) -> bool:
     import torch
 
     if device != "cpu":
-        return bool(torch.cuda.is_bf16_supported())
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     asked = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # torch has no public question for it
     return any(getattr(torch.cpu, name, lambda: False)() for name in asked)

@@ -41,6 +41,7 @@ def write_card(path: Path, manifest: Mapping[str, Any]) -> None:
             judged=_describe_verdicts(manifest["funnel"]),
             domains=_lay_out_domains(rows),
             models=", ".join(_list_models(manifest["models"])),
+            prompts=_describe_prompts(manifest.get("prompts", {})),
             recipe=json.dumps(manifest["recipe"], indent=1, sort_keys=True),
         ),
         encoding="utf-8",
@@ -118,6 +119,12 @@ def _lay_out_domains(rows: Sequence[Mapping[str, Any]]) -> str:
     if rest := largest[_DOMAINS:]:
         lines.append([f"{len(rest)} more", *(f"{sum(counts[i] for _, counts in rest):,}" for i in (0, 1))])
     return _lay_out(["domain", "examples in stage 1", "in stage 2"], lines)
+
+
+def _describe_prompts(prompts: Mapping[str, str]) -> str:
+    """Return what the encoder put before texts; a model trained on these expects the same."""
+    given = [f"`{json.dumps(text, ensure_ascii=False)}` before a {role}" for role, text in prompts.items() if text]
+    return f"The encoder put {' and '.join(given)}." if given else "The encoder put no prompt before texts."
 
 
 def _list_models(models: Mapping[str, Any]) -> Iterable[str]:

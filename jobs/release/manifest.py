@@ -18,7 +18,9 @@ from jobs.store.tables import Store
 from pipeline.compare.drift import describe_examples, describe_verdicts, statistics
 from pipeline.contract import kept
 from pipeline.locations import is_uri
+from pipeline.recipe import Recipe
 from schemas.documents import DOCUMENTS
+from schemas.encoding import read_encoding
 from schemas.mining import VERDICTS
 from schemas.pairs import REPLIES
 
@@ -56,6 +58,7 @@ def describe_version(
         "sources": _sources(run.read(DOCUMENTS)),
         "funnel": _funnel(run),
         "models": _models(run),
+        "prompts": _prompts(recipe),
         "statistics": _statistics(run, examples),
     }
     return {**body, "version": digest_of(body)[:_VERSION_DIGITS]}
@@ -122,6 +125,13 @@ def _models(run: Run) -> dict[str, Any]:
         "teacher": _distinct(run.source_of(VERDICTS), "teacher_model"),
         "writer": _distinct(run.source_of(REPLIES), "model"),
     }
+
+
+def _prompts(recipe: Recipe) -> dict[str, str]:
+    """Return what the encoder put before a query and a document: the recipe's words, else its model's own."""
+    cfg = recipe.encoder
+    encoding = read_encoding(recipe.model_path(cfg.model), cfg.query_prefix, cfg.doc_prefix)
+    return {"query": encoding.query_prefix, "document": encoding.doc_prefix}
 
 
 def _distinct(path: Path, column: str) -> list[str]:

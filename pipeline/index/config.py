@@ -18,8 +18,8 @@ class EncoderConfig(Config):
         "precision of the model's body; auto = bfloat16 where the hardware multiplies it",
         choices=("auto", "float32", "bfloat16"),
     )
-    query_prefix: str = setting("", "put before every query")
-    doc_prefix: str = setting("", "put before every document")
+    query_prefix: str | None = setting(None, "put before every query; where it is not given, the model's own prompt")
+    doc_prefix: str | None = setting(None, "put before every document; where it is not given, the model's own prompt")
 
 
 LANGUAGES = (

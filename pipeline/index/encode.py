@@ -57,7 +57,7 @@ def embed_documents(
     In:   DOCUMENTS, kept rows.
     Out:  EMBEDDINGS, one row per document.
     """
-    return conform(encode_texts(documents, "doc_id", "text", factory, cfg.doc_prefix, memory), EMBEDDINGS)
+    return conform(encode_texts(documents, "doc_id", "text", factory, cfg.doc_prefix or "", memory), EMBEDDINGS)
 
 
 def embed_texts(
@@ -75,7 +75,7 @@ def embed_texts(
     asked = queries.select(F.col("query_id").alias("text_id"), F.col("query").alias("text"))
     encoded = [
         encode_texts(frame.select("text_id", "text"), "text_id", "text", factory, prefix, memory)
-        for frame, prefix in ((asked, cfg.query_prefix), (negatives, cfg.doc_prefix))
+        for frame, prefix in ((asked, cfg.query_prefix or ""), (negatives, cfg.doc_prefix or ""))
     ]
     return conform(encoded[0].unionByName(encoded[1]), TEXT_EMBEDDINGS)
 

@@ -104,6 +104,14 @@ def test_the_body_may_lie_in_the_folder_of_its_module(tmp_path):
     assert (read_encoding(home).limit, read_encoding(home).pooling) == (512, "")
 
 
+def test_a_fault_names_the_setting_that_named_the_model(tmp_path):
+    with pytest.raises(RecipeError, match=r"^label\.base must be a model directory"):
+        read_encoding(tmp_path / "none", field="label", name="base")
+    found = read_encoding(model_of(tmp_path / "plain", modules=None), field="label", name="base")
+    assert found.length_faults(512, "label") == []  # a body for a cross-encoder pools nothing
+    assert found.length_faults(513, "label") == ["label.max_length must be at most 512, what plain reads, got 513"]
+
+
 def test_what_is_no_model_directory_is_said_in_one_line(tmp_path):
     for config in (None, "{", "[]", '{"a": "\\ud800"}' + "["):
         home = model_of(tmp_path, config=config)

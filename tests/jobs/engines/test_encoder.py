@@ -7,12 +7,14 @@ import random
 import shutil
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from sentence_transformers import SentenceTransformer
 
 from jobs.engines import encoder as module
-from jobs.engines.encoder import OpenEncoder, SentenceEncoder
+from jobs.engines.encoder import OpenEncoder, SentenceEncoder, encoder_files, open_encoder
 from jobs.store.files import directory_digest
 from pipeline.index.config import EncoderConfig
 from pipeline.index.encode import encode_texts
@@ -110,6 +112,61 @@ def test_a_model_that_does_not_load_is_an_engine_error(tmp_path):
 def test_more_tokens_than_the_model_reads_are_refused(minilm):
     with pytest.raises(RecipeError, match=r"encoder.max_length must be at most 512, .* got 1024"):
         SentenceEncoder(minilm, EncoderConfig(max_length=1024))
+
+
+@pytest.fixture
+def recipe_of(minilm, tmp_path):
+    """A recipe over a copy of the model, with other words in one of its small files."""
+
+    def make(encoder=None, **files):
+        home = tmp_path / "model"
+        shutil.copytree(minilm, home, dirs_exist_ok=True)
+        for name, value in files.items():
+            path = home / f"{name}.json"
+            path.unlink(missing_ok=True)
+            if value is not None:
+                path.write_text(json.dumps(value))
+        config = EncoderConfig(model=str(home), max_length=64, dtype="float32", **(encoder or {}))
+        return SimpleNamespace(encoder=config, model_path=lambda name: home)
+
+    return make
+
+
+PROMPTS = {"prompts": {"query": "query: ", "document": "passage: "}}
+
+
+@pytest.mark.parametrize(
+    ("given", "query", "document"),
+    [
+        ({}, "query: ", "passage: "),
+        ({"query_prefix": "ask: "}, "ask: ", "passage: "),
+        ({"doc_prefix": ""}, "query: ", ""),
+    ],
+)
+def test_texts_are_read_as_the_model_itself_reads_them_unless_the_recipe_says_otherwise(
+    recipe_of, given, query, document
+):
+    recipe = recipe_of(given, config_sentence_transformers=PROMPTS)
+    opener = open_encoder(recipe)
+    assert (opener.config.query_prefix, opener.config.doc_prefix) == (query, document)
+    if not given:
+        own = SentenceTransformer(str(recipe.encoder.model), device="cpu", local_files_only=True)
+        own.max_seq_length = 64
+        text = "The ferry leaves the north pier every weekday at eight."
+        for prefix, wanted in ((query, own.encode_query(text)), (document, own.encode_document(text))):
+            assert float(opener().encode([prefix + text])[0] @ wanted) == pytest.approx(1.0, abs=1e-4)
+
+
+def test_a_model_that_does_not_say_how_it_pools_is_refused_before_anything_is_started(recipe_of):
+    for ask in (open_encoder, encoder_files):
+        with pytest.raises(RecipeError, match=r"encoder.model must be a model that says how it pools"):
+            ask(recipe_of(modules=None))
+
+
+def test_positions_that_a_roberta_does_not_use_are_no_room(recipe_of):
+    config = {"model_type": "roberta", "max_position_embeddings": 65, "pad_token_id": 1}
+    with pytest.raises(RecipeError, match=r"encoder.max_length must be at most 63, .* got 64"):
+        encoder_files(recipe_of(config=config))
 
 
 def test_spark_gives_the_same_vectors_on_any_partitioning(spark, minilm):

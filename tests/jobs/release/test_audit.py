@@ -103,6 +103,7 @@ def night(spark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[l
     """Run ``pairwright nightly`` from the command line with these examples; return the exit status."""
     (tmp_path / "models" / "all-MiniLM-L6-v2").mkdir(parents=True)
     (tmp_path / "models" / "all-MiniLM-L6-v2" / "config.json").write_text("{}")
+    (tmp_path / "models" / "all-MiniLM-L6-v2" / "modules.json").write_text("[]")
     (tmp_path / "docs.jsonl").write_text("{}")
     (tmp_path / "r.yaml").write_text(
         "name: r\nmodels: models\naudit: {min_rows: 1}\nsources:\n  - {name: s, format: jsonl, path: docs.jsonl}\n"
