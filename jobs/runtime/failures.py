@@ -17,6 +17,10 @@ def explain_failure(error: Exception, stage: str, logs: Path) -> PairwrightError
     log, text = _keep_traceback(error, stage, logs), str(error)
     for sign, line in (
         ("No space left on device", "the disk is full; try freeing space or another --workspace"),
+        (
+            "unmappable characters",
+            "Java cannot name files beyond ASCII in this locale; try LANG=C.UTF-8, also for Spark",
+        ),
         ("OutOfMemoryError", "Java ran out of memory; try a larger spark.driver.memory in spark-conf"),
     ):
         if sign in text:

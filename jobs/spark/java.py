@@ -9,8 +9,10 @@ launcher of ours (``java_wheel``): Lucene then computes without SIMD, with the s
 from __future__ import annotations
 
 import functools
+import locale
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,9 +45,15 @@ def find_java() -> JavaHome:
 
 
 def use_java() -> JavaHome:
-    """Find Java and make it the one that Spark starts; worker processes inherit the choice."""
+    """Find Java and make it the one that Spark starts; worker processes inherit the choice.
+
+    Under cron no locale is set. Python then takes names of files for UTF-8, and Java for ASCII, whatever its options
+    say: so the locale that Java is started with says UTF-8 too.
+    """
     java = find_java()
     os.environ["JAVA_HOME"] = str(java.home)
+    if sys.getfilesystemencoding() == "utf-8" and locale.getencoding().lower() not in ("utf-8", "utf8"):
+        os.environ["LC_ALL"] = "C.UTF-8"
     return java
 
 

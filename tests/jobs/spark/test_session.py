@@ -8,6 +8,7 @@ from jobs.spark.session import CONF_HOME, read_conf
 FAMILIES = (
     "spark.executorEnv.",
     "spark.yarn.appMasterEnv.",
+    "spark.kubernetes.driverEnv.",
     "spark.executor.resource.",
     "spark.kubernetes.driver.volumes.",
     "spark.kubernetes.executor.volumes.",
