@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -22,7 +23,17 @@ def run(run: Run) -> None:
     calibration = calibrate(_trials(run), cfg)
     scores, positives, duplicates = run.read(SCORES), run.read(POSITIVES), run.read(DUPLICATES)
     run.write(judge_candidates(scores, positives, duplicates, calibration, cfg), VERDICTS)
-    run.note(calibration=calibration.figures, starvation=_starvation(run))
+    remarks = describe_vote(calibration.figures.get("teacher", {})) if run.recipe.label.enabled else []
+    run.note(calibration=calibration.figures, starvation=_starvation(run), remarks=remarks)
+
+
+def describe_vote(teacher: Mapping[str, Any]) -> list[str]:
+    """Return what became of the teacher's vote; nothing where there was no teacher to speak of."""
+    if not teacher:
+        return []
+    if teacher.get("earned"):
+        return ["the teacher votes: it tells answers better than the other signals alone"]
+    return [f"the teacher has no vote: {teacher.get('why', 'it does not tell answers better than the other signals')}"]
 
 
 def _trials(run: Run) -> pd.DataFrame:

@@ -48,7 +48,8 @@ def run(run: Run) -> None:
     signals = _measure_signals(run)
     lessons = _collect_lessons(run, signals) if cfg.enabled else []
     if not lessons:
-        run.note(teacher={"why": "no gold to learn from" if cfg.enabled else "label.enabled is false"})
+        why = "no gold to learn from" if cfg.enabled else "label.enabled is false"
+        run.note(teacher={"why": why}, remarks=[f"no teacher: {why}"])
         run.write(signals, SCORES)
         return
     with run.time_engine("cross_encoder"):
@@ -59,7 +60,13 @@ def run(run: Run) -> None:
     run.write(attach_teacher(signals, score_pairs(pairs, opener, memory)), SCORES)
     run.add_seconds("cross_encoder", memory.seconds)
     memory.compact()
-    run.note(teacher=figures, scores=memory.counts(), measured=_measure_teacher(run))
+    known = f", {memory.asked - memory.computed:,} of them before" if memory.asked > memory.computed else ""
+    run.note(
+        teacher=figures,
+        scores=memory.counts(),
+        measured=_measure_teacher(run),
+        remarks=[f"the teacher scored {memory.asked:,} pairs{known}"],
+    )
 
 
 def _teach(run: Run, lessons: list[Lesson], path: Path) -> dict[str, float]:

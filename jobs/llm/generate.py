@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from jobs.cache.replies import Journal, Written, reply_key
-from jobs.engines.vllm.client import Endpoint, OpenAiGenerator
+from jobs.engines.vllm.client import CHAT, COMPLETIONS, Endpoint, OpenAiGenerator
 from jobs.engines.vllm.server import VllmServer
 from jobs.llm.model import LOG, server_settings
 from jobs.llm.prompts_on_disk import StoredRequests, read_prompts
@@ -52,6 +52,8 @@ def fetch_replies(asked: Path, run: Run, model: str) -> dict[str, Written]:
                     refused = _ask(asked, list(missing.values()), keys, generators, journal, run)
                 paths = {each.endpoint.path for each in generators.values() if isinstance(each, OpenAiGenerator)}
                 run.note(endpoint=", ".join(f"/{path}" for path in sorted(paths)))
+                if CHAT in paths:
+                    run.note(remarks=[f"the server was asked at /{CHAT}: it has no /{COMPLETIONS}"])
         _check_refused(refused, keys, journal)
         run.note(asked=len(missing), remembered=len(keys) - len(missing), refused=len(refused))
         return {request: journal.get(key) or Written("", "error") for request, key in sorted(keys.items())}

@@ -13,7 +13,7 @@ SPACE = "\u00a0"  # where a line is not folded: it is printed as a space
 
 
 def stage_line(name: str, manifest: Mapping[str, Any], built: bool, says_none: Sequence[Table] = ()) -> str:
-    """Return the line of a finished stage.
+    """Return the line of a finished stage: its headline, else its tables, and what it remarks besides.
 
     ``says_none``: tables that are named also when they are empty.
     """
@@ -21,7 +21,8 @@ def stage_line(name: str, manifest: Mapping[str, Any], built: bool, says_none: S
     named = {table: facts for table, facts in outputs.items() if facts.get("rows") or table in always}
     parts = [_rows_text(table, facts) for table, facts in named.items() if "rows" in facts]
     headline = manifest["notes"].get("headline")
-    text = str(headline) if headline else "; ".join(parts) or "done"
+    said = [str(headline)] if headline else parts or ["done"]
+    text = "; ".join([*said, *manifest["notes"].get("remarks", ())])
     if not built:
         return f"{name:<{NAME_WIDTH}} {text}  {_unfolded('(kept from an earlier build)')}"
     seconds = manifest["seconds"]

@@ -27,5 +27,12 @@ def test_a_headline_stands_for_the_counts_and_what_is_kept_says_so():
     assert line({"model": {}}, headline="12 steps", built=False) == "pair        12 steps  (kept from an earlier build)"
 
 
+def test_what_a_stage_remarks_follows_its_headline_or_its_counts():
+    assert "2 scores; the teacher scored 1 pairs  4.0 s" in line(
+        {"scores": {"rows": 2}}, remarks=["the teacher scored 1 pairs"]
+    )
+    assert "12 steps; no teacher  4.0 s" in line({"model": {}}, headline="12 steps", remarks=["no teacher"])
+
+
 def test_a_rate_says_something_below_one_too():
     assert [rate_text(each, "rows") for each in (1234.5, 3.21, 0.25)] == ["1,234 rows/s", "3.2 rows/s", "0.25 rows/s"]
