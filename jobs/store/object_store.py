@@ -13,6 +13,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+from platformdirs import user_cache_path
+
 from jobs.store.files import file_sha256
 from pipeline.locations import open_file_system, told
 from schemas.errors import EngineError
@@ -134,8 +136,7 @@ class Remote:
 
 def mirror_folder(uri: str) -> Path:
     """Return the folder of this machine that stands for a URI: below $PAIRWRIGHT_MIRRORS, or the user's cache."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    home = Path(os.environ.get(MIRRORS) or cache / "pairwright" / "mirrors")
+    home = Path(os.environ.get(MIRRORS) or user_cache_path("pairwright") / "mirrors")
     return home / f"{uri.rstrip('/').rpartition('/')[2]}-{hashlib.sha256(uri.rstrip('/').encode()).hexdigest()[:12]}"
 
 
