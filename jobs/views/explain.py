@@ -104,7 +104,8 @@ def _documents_at(ledger: Ledger, what: str) -> list[Row]:
             longest = {path for path in ends if sought.endswith(f"/{path}")}
             chosen = {max(longest, key=len)} if longest else ends
             here = pc.field("path").isin(sorted(chosen))
-            return _documents(ledger, here if line is None else here & (pc.field("line") == line))
+            found = _documents(ledger, here if line is None else here & (pc.field("line") == line))
+            return sorted(found, key=lambda row: (row["path"], row["line"], row["doc_id"]))
     return []
 
 
