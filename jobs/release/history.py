@@ -17,7 +17,9 @@ from typing import Any
 
 from jobs.store.files import write_json
 from jobs.store.layout import CURRENT, HISTORY
+from jobs.store.manifest import POINTER_BYTES, read_small
 from schemas.errors import ShardError
+from schemas.names import is_plain_name
 
 
 @dataclass(frozen=True)
@@ -31,25 +33,39 @@ class Publication:
 
 
 def current_version(home: Path) -> str | None:
-    """Return the version that ``CURRENT`` names, None before the first."""
-    try:
-        return (home / CURRENT).read_text(encoding="utf-8").strip()
-    except FileNotFoundError:
-        return None
+    """Return the version that ``CURRENT`` names, None before the first. Raises: ShardError when it names none."""
+    found = read_small(home / CURRENT, POINTER_BYTES)
+    version = None if found is None else found.decode("utf-8", "replace").strip()
+    if version is not None and not is_plain_name(version):
+        raise ShardError(
+            f"{home / CURRENT} must name a version, got {version[:80]!r}; try deleting it, then pairwright build RECIPE"
+        )
+    return version
 
 
 def read_history(home: Path) -> list[Publication]:
     """Return the publications, oldest first. Raises: ShardError when the file is damaged."""
     try:
-        found: list[dict[str, Any]] = json.loads((home / HISTORY).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        found = []
-    except (OSError, ValueError) as error:
+        content = read_small(home / HISTORY)
+        found = [] if content is None else [_parse_publication(entry) for entry in json.loads(content)]
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise ShardError(f"{home / HISTORY} is damaged ({error}); try deleting it, it forgets old versions") from error
     here = current_version(home)
-    if here and here not in [entry["version"] for entry in found]:  # published before there was a history
-        found.append({"version": here, "stages": {}, "at": ""})
-    return [Publication(**entry) for entry in found]
+    if here and here not in [entry.version for entry in found]:  # published before there was a history
+        found.append(Publication(here, {}, ""))
+    return found
+
+
+def _parse_publication(entry: Mapping[str, Any]) -> Publication:
+    """Return an entry of the history; what it names becomes folders. Raises: ValueError, TypeError, KeyError."""
+    found = Publication(entry["version"], entry["stages"], entry["at"], entry.get("withdrawn", False))
+    names = [found.version, *found.stages.keys(), *found.stages.values()]
+    for name in names:
+        if not isinstance(name, str) or not is_plain_name(name):
+            raise ValueError(f"{name!r} is no name of a version or of a stage output")
+    if not isinstance(found.at, str) or not isinstance(found.withdrawn, bool):
+        raise TypeError("at must be a text and withdrawn true or false")
+    return found
 
 
 def write_history(home: Path, entries: Sequence[Publication]) -> None:

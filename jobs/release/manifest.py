@@ -11,9 +11,10 @@ import pyarrow.dataset as ds
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from jobs.release.versions import name_version
 from jobs.runtime.registry import stages_until
 from jobs.runtime.stage import Run
-from jobs.store.files import digest_of, directory_digest
+from jobs.store.files import directory_digest
 from jobs.store.tables import Store
 from pipeline.compare.drift import describe_examples, describe_verdicts, statistics
 from pipeline.contract import kept
@@ -40,7 +41,6 @@ SECTIONS = (
     "assemble",
 )
 _LICENCES = 100  # rows of the table of sources and licences
-_VERSION_DIGITS = 16
 
 
 def describe_version(
@@ -61,7 +61,7 @@ def describe_version(
         "prompts": _prompts(recipe),
         "statistics": _statistics(run, examples),
     }
-    return {**body, "version": digest_of(body)[:_VERSION_DIGITS]}
+    return {**body, "version": name_version(body)}
 
 
 def _without_places(value: Any) -> Any:

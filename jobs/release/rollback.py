@@ -6,16 +6,19 @@ from dataclasses import replace
 from pathlib import Path
 
 from jobs.release.history import current_version, read_history, write_history
-from jobs.release.versions import swap
+from jobs.release.versions import check_version, swap
 from jobs.store.layout import VERSION_MANIFEST
+from jobs.store.tables import Backing
 from schemas.errors import RecipeError
 
 
-def roll_back(home: Path, to: str | None = None) -> tuple[str, str]:
+def roll_back(home: Path, to: str | None = None, mirror: Backing | None = None) -> tuple[str, str]:
     """Point ``CURRENT`` at the version published before, or at ``to``; what came after it is withdrawn.
 
+    Every file of that version is read before, of a mirror's after it has come to this machine.
+
     Out:  the version that was current, and the one that is.
-    Raises: RecipeError when there is no such version.
+    Raises: RecipeError when there is no such version; ShardError when it is damaged: CURRENT stays where it is then.
     """
     here = current_version(home)
     there = [entry for entry in read_history(home) if (home / entry.version / VERSION_MANIFEST).is_file()]
@@ -28,6 +31,9 @@ def roll_back(home: Path, to: str | None = None) -> tuple[str, str]:
     target = to or earlier[-1]
     if target not in names:
         raise RecipeError(f"--to must be one of {', '.join(names)}, got {target!r}")
+    if mirror is not None:
+        mirror.pull_version(home / target)
+    check_version(home / target)
     place = names.index(target)
     # The history first: a crash before the swap leaves a rollback to be repeated, not one that a nightly undoes.
     write_history(

@@ -6,19 +6,25 @@ atomically. Whatever fails on the way leaves ``CURRENT`` and every version as th
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from jobs.release.history import Publication, current_version, is_withdrawn, read_history, write_history
 from jobs.runtime.stage import Run
 from jobs.runtime.workspace import Workspace
-from jobs.store.files import file_sha256, sync, write_atomic
+from jobs.store.files import digest_of, file_sha256, list_files, sync, write_atomic
 from jobs.store.layout import CARD, CROISSANT, CURRENT, DATASET, POINTER, VERSION_MANIFEST, dataset_folder
+from jobs.store.manifest import POINTER_BYTES, parse_names, parse_version_manifest, read_small
+from jobs.store.tables import Backing
 from schemas.errors import EngineError, ShardError
+
+_VERSION_DIGITS = 16
+_READ = ("stage", "eval/")  # folders in which readers open whatever is there
+_WAY_OUT = "try another version, or pairwright build RECIPE, which publishes the latest again"
 
 
 def publish_version(partial: Path, home: Path, version: str, stages: Mapping[str, str]) -> Path:
@@ -48,14 +54,65 @@ def publish_version(partial: Path, home: Path, version: str, stages: Mapping[str
     return target
 
 
-def is_sound(version: Path) -> bool:
-    """Return whether every file of a published version is as its manifest says."""
+def check_version(version: Path, deep: bool = True, mirror: Backing | None = None) -> None:
+    """Hold a published version against its manifest: every file there, of its size and, with ``deep``, its SHA-256.
+
+    Where shards and evaluation sets lie, a file that the manifest does not name is refused: readers open whatever is
+    there. With a mirror the files may all be on the other side: there their sizes are looked at.
+    Raises: ShardError that names the first file which is not as it should be.
+    """
+    manifest = read_manifest(version)
+    there = _list_sizes(version) if mirror is None else mirror.list_sizes(version)
+    wanted = {file["path"]: file["bytes"] for file in manifest["files"]}
+    odd = [
+        *(
+            f"{name} of {there.get(name, 'no')} bytes, not {size}"
+            for name, size in wanted.items()
+            if there.get(name) != size
+        ),
+        *(f"{name}, which it does not name" for name in there if name not in wanted and name.startswith(_READ)),
+    ]
+    if deep and not odd:
+        odd = [
+            f"other bytes in {file['path']}"
+            for file in manifest["files"]
+            if (path := version / file["path"]).is_file() and file_sha256(path) != file["sha256"]
+        ]
+    if odd:
+        raise ShardError(f"{version} must match its {VERSION_MANIFEST}, got {odd[0]}; {_WAY_OUT}")
+
+
+def read_manifest(version: Path) -> dict[str, Any]:
+    """Return the manifest of a published version. Raises: ShardError when it is not there, or not as it was written."""
+    path = version / VERSION_MANIFEST
     try:
-        files = json.loads((version / VERSION_MANIFEST).read_text(encoding="utf-8"))["files"]
-        described = all((version / name).is_file() for name in (CARD, CROISSANT))
-        return described and all(file_sha256(version / file["path"]) == file["sha256"] for file in files)
-    except (OSError, ValueError, KeyError):
+        content = read_small(path)
+    except OSError as error:
+        raise ShardError(f"{path} cannot be read ({error.strerror}); {_WAY_OUT}") from error
+    if content is None:
+        raise ShardError(f"{path} is missing; {_WAY_OUT}")
+    manifest = parse_version_manifest(content, path)
+    if name_version(manifest) != version.name:
+        raise ShardError(f"{path} must be as it was published: its digest is not {version.name}; {_WAY_OUT}")
+    return manifest
+
+
+def name_version(manifest: Mapping[str, Any]) -> str:
+    """Return the name of a version: the digest of what its manifest says besides."""
+    return digest_of({key: value for key, value in manifest.items() if key != "version"})[:_VERSION_DIGITS]
+
+
+def _list_sizes(version: Path) -> dict[str, int]:
+    return {path.relative_to(version).as_posix(): path.stat().st_size for path in list_files(version)}
+
+
+def is_sound(version: Path) -> bool:
+    """Return whether a published version has its descriptions and every file as its manifest says."""
+    try:
+        check_version(version)
+    except (OSError, ShardError):
         return False
+    return all((version / name).is_file() for name in (CARD, CROISSANT))
 
 
 def make_current(home: Path, version: str, stages: Mapping[str, str]) -> None:
@@ -87,15 +144,36 @@ def find_published(workspace: Workspace) -> Path:
 
 
 def point_current(workspace: Workspace) -> Path:
-    """Point ``CURRENT`` at the version that this build published, withdrawn or not, and return its directory."""
+    """Point ``CURRENT`` at the version that this build published, withdrawn or not, and return its directory.
+
+    Raises: ShardError when CURRENT would move to a version that is damaged.
+    """
     version = find_published(workspace)
+    if current_version(version.parent) != version.name:
+        check_version(version, mirror=workspace.store.mirror)
     make_current(version.parent, version.name, workspace.fingerprints("publish"))
     return version
 
 
+def find_version(workspace: Path, artefact: Path) -> Path | None:
+    """Return the directory of the version that an output of publish names, there or not; None where it names none.
+
+    Raises: ShardError when it names no place below the datasets.
+    """
+    content = read_small(artefact / POINTER, POINTER_BYTES)
+    if content is None:
+        return None
+    pointer = parse_names(content, artefact / POINTER)
+    try:
+        return dataset_folder(workspace, pointer["name"]) / pointer["version"]
+    except KeyError as error:
+        raise ShardError(f"{artefact / POINTER} must have {error}, got none; try deleting {artefact.parent}") from error
+
+
 def _version_at(workspace: Path, artefact: Path) -> Path:
-    pointer = json.loads((artefact / POINTER).read_text(encoding="utf-8"))
-    version = dataset_folder(workspace, str(pointer["name"])) / str(pointer["version"])
-    if not (version / VERSION_MANIFEST).is_file():
-        raise ShardError(f"{version} is missing; try deleting {artefact.parent} and building again")
+    version = find_version(workspace, artefact)
+    if version is None or not (version / VERSION_MANIFEST).is_file():
+        raise ShardError(
+            f"{version or artefact / POINTER} is missing; try deleting {artefact.parent} and building again"
+        )
     return version

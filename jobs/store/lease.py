@@ -33,6 +33,7 @@ from schemas.errors import EngineError
 
 BEAT, EXPIRES = 5.0, 60.0  # seconds, of a workspace on a file system
 REMOTE_BEAT, REMOTE_EXPIRES = 15.0, 90.0  # of one on an object store, where every beat is a request that is paid for
+LEASE_BYTES = 1 << 16  # what is longer is no lease of ours
 _POLL = 0.2
 _STOP = signal.SIGUSR1  # not SIGINT: a shell has the jobs that a script starts with ``&`` ignore that one
 
@@ -190,7 +191,8 @@ class _Folder:
 
     def read(self) -> bytes | None:
         try:
-            return self._path.read_bytes()
+            with self._path.open("rb") as handle:
+                return handle.read(LEASE_BYTES)
         except FileNotFoundError:
             return None
 
@@ -235,12 +237,15 @@ def process_start(pid: int) -> str | None:
 
 
 def _facts_of(found: bytes) -> dict[str, Any]:
-    """Return what a lease says; nothing where a crash of the machine left it unreadable."""
+    """Return what a lease says; nothing where a crash of the machine, or a stranger, left it unreadable."""
     try:
         facts = json.loads(found)
-    except ValueError:
+    except (ValueError, RecursionError):
         facts = None
-    return {"machine": None, **facts} if isinstance(facts, dict) else {"machine": None}
+    told = {name: value for name, value in facts.items() if type(value) in (str, int)} if type(facts) is dict else {}
+    if type(told.get("pid")) is not int:
+        told.pop("pid", None)
+    return {"machine": None, **told}
 
 
 def _token_of(found: bytes | None) -> str | None:
@@ -252,5 +257,6 @@ def _thief_of(found: bytes | None) -> str:
 
 
 def _describe(holder: dict[str, Any]) -> str:
-    facts = {name: holder.get(name, "unknown") for name in ("host", "pid", "command", "since")}
+    names = ("host", "pid", "command", "since")
+    facts = {name: "".join(filter(str.isprintable, str(holder.get(name, "unknown"))))[:80] for name in names}
     return f"{facts['host']}, process {facts['pid']} ({facts['command']}), since {facts['since']}"

@@ -31,6 +31,8 @@ from typing import Any
 from jobs.store.files import write_atomic, write_json
 from jobs.store.layout import (
     CACHE_FILE,
+    CARD,
+    CROISSANT,
     MANIFEST,
     MIRROR_LOCK,
     OUTPUT,
@@ -50,9 +52,11 @@ from jobs.store.layout import (
     runs_folder,
 )
 from jobs.store.lease import REMOTE_BEAT, REMOTE_EXPIRES, Lease
+from jobs.store.manifest import SMALL_BYTES, parse_manifest, parse_version_manifest, resolve_below
 from jobs.store.object_store import Remote
 from jobs.store.remote_lease import RemoteSlot
-from schemas.errors import EngineError
+from schemas.errors import EngineError, ShardError
+from schemas.names import is_plain_name
 
 
 class Mirror:
@@ -109,9 +113,27 @@ class Mirror:
     # --- from the remote --------------------------------------------------------------------------------------------
 
     def refresh(self) -> None:
-        """Make the folder a part of the remote: drop what is gone there, read the small files."""
+        """Make the folder a part of the remote: drop what is gone there, read the small files.
+
+        Raises: EngineError when either side cannot be read or written; ShardError when the remote holds what is no
+            part of a workspace.
+        """
+        try:
+            self._refresh()
+        except OSError as error:  # a name too long, a file where a folder should be
+            raise EngineError(
+                f"{self.path} cannot mirror {self.uri} ({error.strerror}: {error.filename}); try deleting that folder"
+            ) from error
+
+    def _refresh(self) -> None:
         self._there = self.remote.list()
-        self._said = self.remote.read([name for name in self._there if SMALL.fullmatch(name)])
+        small = {name: size for name, size in self._there.items() if SMALL.fullmatch(name)}
+        for name, size in small.items():
+            if size > SMALL_BYTES:
+                raise ShardError(
+                    f"{self.uri}/{name} must be at most {SMALL_BYTES:,} bytes, got {size:,}; try deleting it"
+                )
+        self._said = self.remote.read(list(small))
         versions = [home for dataset in list_datasets(self.path) for home in sorted(dataset.glob("*/"))]
         for homes, name in ((list_outputs(self.path), MANIFEST), (versions, VERSION_MANIFEST)):
             for home in homes:
@@ -128,7 +150,7 @@ class Mirror:
                 path.unlink()
         for name, content in self._said.items():
             if _bytes(self.path / name) != content:
-                path = self.path / name
+                path = resolve_below(self.path, name)
                 path.parent.mkdir(parents=True, exist_ok=True)
                 write_atomic(path, content)
         for folder in list_caches(self.path):
@@ -147,16 +169,19 @@ class Mirror:
 
     def pull_output(self, home: Path, name: str) -> None:
         """Read the files of one complete output. Raises: EngineError when one is damaged or gone."""
-        manifest = json.loads((home / MANIFEST).read_text(encoding="utf-8"))
+        manifest = parse_manifest((home / MANIFEST).read_bytes(), f"{self.uri}/{self._name(home)}/{MANIFEST}")
         self._pull(home / name, manifest["outputs"].get(name, {"files": []})["files"])
 
     def pull_version(self, home: Path) -> None:
         """Read the files of a published version. Raises: EngineError when one is damaged or gone."""
-        prefix = f"{self._name(home)}/"
-        others = [name for name in self._there if name.startswith(prefix) and not (self.path / name).is_file()]
-        listed = json.loads((home / VERSION_MANIFEST).read_text(encoding="utf-8"))["files"]
-        self._pull(home, listed)
-        self.remote.get({name: None for name in others if not (self.path / name).is_file()}, self.path)
+        prefix = self._name(home)
+        manifest = parse_version_manifest(
+            (home / VERSION_MANIFEST).read_bytes(), f"{self.uri}/{prefix}/{VERSION_MANIFEST}"
+        )
+        self._pull(home, manifest["files"])
+        others = [f"{prefix}/{name}" for name in (CARD, CROISSANT)]  # its manifest follows from the files alone
+        wanted = [name for name in others if name in self._there and not (self.path / name).is_file()]
+        self.remote.get(dict.fromkeys(wanted), self.path)
 
     def _pull(self, home: Path, files: Collection[Mapping[str, Any]]) -> None:
         wanted = {
@@ -193,7 +218,7 @@ class Mirror:
     def push_output(self, home: Path) -> None:
         """Write a stage output that is complete here, its manifest last; before it what it stands on."""
         self.push()
-        manifest = json.loads((home / PUSHING).read_text(encoding="utf-8"))
+        manifest = parse_manifest((home / PUSHING).read_bytes(), home / PUSHING)
         files = {
             f"{self._name(home / output)}/{file['path']}": home / output / file["path"]
             for output, facts in manifest["outputs"].items()
@@ -227,15 +252,20 @@ class Mirror:
 
     def measure(self, home: Path) -> tuple[int, int]:
         """Return files and bytes of a directory on the remote."""
-        sizes = [size for name, size in self._there.items() if name.startswith(f"{self._name(home)}/")]
-        return len(sizes), sum(sizes)
+        sizes = self.list_sizes(home)
+        return len(sizes), sum(sizes.values())
+
+    def list_sizes(self, home: Path) -> dict[str, int]:
+        """Return the bytes of every file of a directory on the remote, by names relative to it."""
+        prefix = f"{self._name(home)}/"
+        return {name.removeprefix(prefix): size for name, size in self._there.items() if name.startswith(prefix)}
 
     def _push_version(self, home: Path) -> None:
         """Write a version that is not there, or not as its manifest says; the manifest last."""
         content = _bytes(home / VERSION_MANIFEST)
         if content is None:
             return
-        prefix, listed = self._name(home), json.loads(content)["files"]
+        prefix, listed = self._name(home), parse_version_manifest(content, home / VERSION_MANIFEST)["files"]
         is_whole = all(self._there.get(f"{prefix}/{file['path']}") == file["bytes"] for file in listed)
         is_here = all((home / file["path"]).is_file() for file in listed)  # of most versions only the manifest is
         if not is_here or (self._said.get(f"{prefix}/{VERSION_MANIFEST}") == content and is_whole):
@@ -325,10 +355,11 @@ def _bytes(path: Path) -> bytes | None:
 def _read_synced(folder: Path) -> dict[str, int]:
     """Return the sizes of the files that both sides had, when they last met; nothing where the list is torn."""
     try:
-        found: dict[str, int] = json.loads((folder / SYNCED).read_text(encoding="utf-8"))
+        found = json.loads((folder / SYNCED).read_bytes())
     except (OSError, ValueError):
         return {}
-    return found
+    told = found.items() if isinstance(found, dict) else ()
+    return {name: size for name, size in told if is_plain_name(name) and type(size) is int}
 
 
 def _note(folder: Path, sizes: Mapping[str, int]) -> None:

@@ -16,8 +16,10 @@ from typing import Any
 from platformdirs import user_cache_path
 
 from jobs.store.files import file_sha256
+from jobs.store.manifest import resolve_below
 from pipeline.locations import open_file_system, told
 from schemas.errors import EngineError
+from schemas.names import is_plain_path
 
 MIRRORS = "PAIRWRIGHT_MIRRORS"
 _WHOLE = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "memory"})  # a write is seen whole or not at all
@@ -35,7 +37,7 @@ class Remote:
         self._whole = bool(names & _WHOLE)
 
     def list(self) -> dict[str, int]:
-        """Return the bytes of every file."""
+        """Return the bytes of every file that has a plain path below the URI; others are not looked at."""
         with self._tell("read"):
             self._fs.invalidate_cache()
             try:
@@ -44,7 +46,7 @@ class Remote:
                 return {}
             # An object store may hold a marker for a folder: a name that ends in a slash, or the root itself.
             sizes = {name[len(self._root) :].lstrip("/"): int(facts["size"] or 0) for name, facts in found.items()}
-            return {name: size for name, size in sizes.items() if name and not name.endswith("/")}
+            return {name: size for name, size in sizes.items() if is_plain_path(name)}
 
     def read(self, names: Sequence[str]) -> dict[str, bytes]:
         """Return the content of small files."""
@@ -55,12 +57,13 @@ class Remote:
             found = self._fs.cat(paths)
             return {name: found[path] for name, path in zip(names, paths, strict=True)}
 
-    def look(self, name: str) -> bytes | None:
-        """Return the content of one file as it is now, None where there is none."""
+    def look(self, name: str, most: int) -> bytes | None:
+        """Return the content of one file as it is now, None where there is none; at most the first ``most`` bytes."""
         with self._tell("read"):
             self._fs.invalidate_cache(self._at(name))
             try:
-                return bytes(self._fs.cat_file(self._at(name)))
+                with self._fs.open(self._at(name), "rb") as handle:
+                    return bytes(handle.read(most))
             except FileNotFoundError:
                 return None
 
@@ -97,9 +100,9 @@ class Remote:
     def get(self, files: Mapping[str, str | None], folder: Path) -> None:
         """Read files into a folder, each whole or not at all; ``files`` are SHA-256 by name where that is known.
 
-        Raises: EngineError where a file is not what it should be.
+        Raises: EngineError where a file is not what it should be; ShardError where a name leads out of the folder.
         """
-        partial = {name: _partial(folder / name) for name in files}
+        partial = {name: _partial(resolve_below(folder, name)) for name in files}
         try:
             if files:
                 for path in partial.values():

@@ -9,6 +9,7 @@ from contextlib import nullcontext
 from typing import Any
 
 from jobs.store.layout import LEASE
+from jobs.store.lease import LEASE_BYTES
 from jobs.store.object_store import Remote
 
 SETTLE = 1.0  # seconds
@@ -27,7 +28,7 @@ class RemoteSlot:
 
     def read(self) -> bytes | None:
         """Return what stands there, None for nothing."""
-        return self._remote.look(LEASE)
+        return self._remote.look(LEASE, LEASE_BYTES)
 
     def take(self, facts: Mapping[str, Any], found: bytes | None) -> bool:
         """Write the lease where ``found`` was read; return whether it is ours, a moment later."""

@@ -8,15 +8,15 @@ A stage that breaks half-way leaves a directory without a manifest: no reader se
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
-from jobs.store.files import describe_files, file_sha256, write_json
+from jobs.store.files import describe_files, file_sha256, list_files, write_json
 from jobs.store.layout import MANIFEST, PUSHING, output_folder
+from jobs.store.manifest import parse_manifest, read_small
 from schemas.errors import EngineError, ShardError
 
 
@@ -64,6 +64,10 @@ class Backing(Protocol):
         """Return files and bytes of a directory there."""
         ...
 
+    def list_sizes(self, home: Path) -> dict[str, int]:
+        """Return the bytes of every file of a directory there, by names relative to it."""
+        ...
+
 
 class Store:
     """The tables of one workspace, on a local or mounted file system; with a mirror, that of a remote one."""
@@ -80,16 +84,14 @@ class Store:
     def manifest(self, stage: str, fingerprint: str) -> dict[str, Any] | None:
         """Return the manifest, or None when the output is not complete.
 
-        Raises: ShardError when the manifest cannot be read.
+        Raises: ShardError when the manifest cannot be read, or names what is no part of the output.
         """
         path = self.home(stage, fingerprint) / MANIFEST
         try:
-            found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError) as error:
+            content = read_small(path)
+        except OSError as error:
             raise ShardError(f"{path} is damaged ({error}); try deleting that directory and building again") from error
-        return found
+        return None if content is None else parse_manifest(content, path)
 
     def begin(self, stage: str, fingerprint: str) -> Path:
         """Return an empty directory for the outputs; what a broken run left there is cleared."""
@@ -144,7 +146,7 @@ class Store:
     def open(self, stage: str, fingerprint: str, name: str) -> Path:
         """Return the directory of one complete output, its files checked against the manifest once per process.
 
-        Raises: ShardError when it is missing, incomplete or damaged.
+        Raises: ShardError when it is missing, incomplete or damaged, or holds a file that is no part of it.
         """
         manifest = self.manifest(stage, fingerprint)
         home = self.home(stage, fingerprint) / name
@@ -152,9 +154,20 @@ class Store:
             raise ShardError(f"{name} of stage {stage} is not built; try: pairwright build")
         if home not in self._verified:
             self.fetch(stage, fingerprint, name)
-            for file in manifest["outputs"][name]["files"]:
-                path = home / file["path"]
-                if not path.is_file() or path.stat().st_size != file["bytes"] or file_sha256(path) != file["sha256"]:
-                    raise ShardError(f"{path} is damaged or missing; try deleting {home.parent} and building again")
+            self._verify(home, manifest["outputs"][name]["files"])
             self._verified.add(home)
         return home
+
+    def _verify(self, home: Path, files: Sequence[Mapping[str, Any]]) -> None:
+        """Look at every file: readers open whatever lies in a folder, so what is no part of the output is refused."""
+        named = {file["path"] for file in files}
+        for found in list_files(home):
+            if found.relative_to(home).as_posix() not in named:
+                raise ShardError(
+                    f"{home} must hold the files that {MANIFEST} names and no others, got "
+                    f"{found.relative_to(home)}; try moving that file elsewhere"
+                )
+        for file in files:
+            path = home / file["path"]
+            if not path.is_file() or path.stat().st_size != file["bytes"] or file_sha256(path) != file["sha256"]:
+                raise ShardError(f"{path} is damaged or missing; try deleting {home.parent} and building again")
