@@ -160,7 +160,7 @@ def rollback(
 
     workspace = open_given(recipe, root, spark_conf, conf)
     with workspace.hold_lease(f"pairwright rollback {workspace.recipe.name}"):
-        before, now = roll_back(dataset_folder(workspace.path, workspace.recipe.name), to)
+        before, now = roll_back(dataset_folder(workspace.path, workspace.recipe.name), to, workspace.store.mirror)
     print(f"{workspace.recipe.name}: CURRENT was {before}, is {now}")
     return 0
 

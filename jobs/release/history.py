@@ -58,9 +58,10 @@ def read_history(home: Path) -> list[Publication]:
 
 def _parse_publication(entry: Mapping[str, Any]) -> Publication:
     """Return an entry of the history; what it names becomes folders. Raises: ValueError, TypeError, KeyError."""
-    found = Publication(entry["version"], entry["stages"], entry["at"], entry.get("withdrawn", False))
-    names = [found.version, *found.stages.keys(), *found.stages.values()]
-    for name in names:
+    if not isinstance(entry, dict) or not isinstance(entry["stages"], dict):
+        raise TypeError("an entry is a JSON object with its stages by name")
+    found = Publication(entry["version"], dict(entry["stages"]), entry["at"], entry.get("withdrawn", False))
+    for name in (found.version, *found.stages.keys(), *found.stages.values()):
         if not isinstance(name, str) or not is_plain_name(name):
             raise ValueError(f"{name!r} is no name of a version or of a stage output")
     if not isinstance(found.at, str) or not isinstance(found.withdrawn, bool):

@@ -45,8 +45,8 @@ class Remote:
             except FileNotFoundError:
                 return {}
             # An object store may hold a marker for a folder: a name that ends in a slash, or the root itself.
-            sizes = {name[len(self._root) :].lstrip("/"): int(facts["size"] or 0) for name, facts in found.items()}
-            return {name: size for name, size in sizes.items() if is_plain_path(name)}
+            named = {path[len(self._root) :].removeprefix("/"): facts for path, facts in found.items()}
+            return {name: int(facts["size"] or 0) for name, facts in named.items() if is_plain_path(name)}
 
     def read(self, names: Sequence[str]) -> dict[str, bytes]:
         """Return the content of small files."""

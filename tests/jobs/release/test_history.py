@@ -16,7 +16,7 @@ from schemas.errors import RecipeError, ShardError
 def publish(home: Path, *versions: str) -> None:
     for version in versions:
         (home / version).mkdir(parents=True, exist_ok=True)
-        (home / version / "manifest.json").write_text("{}")
+        (home / version / "manifest.json").write_text('{"files": []}')
         make_current(home, version, {"publish": f"of-{version}"})
 
 

@@ -25,6 +25,16 @@ with Lease(Path(sys.argv[1]), "pairwright build nightly", beat=0.05):
     time.sleep(60)
 """
 
+LEFT = [
+    b'{"machine": "far boot", "pid": 1, "token": "t", "beat": 3}',
+    b"\0\0\0",
+    b"[]",
+    b'{"machine": ["far"], "pid": {"a": 1}, "token": [], "host": {}, "command": null}',
+    b'{"machine": "%s", "pid": "one", "started": 7}' % str(machine()).encode(),
+    b"[" * 100_000,
+    b"x" * (1 << 20),
+]
+
 
 @contextmanager
 def holder(workspace: Path) -> Iterator[subprocess.Popen[str]]:
@@ -65,7 +75,7 @@ def test_a_process_with_the_number_of_a_dead_holder_holds_nothing(tmp_path: Path
         pass
 
 
-@pytest.mark.parametrize("left", [b'{"machine": "far boot", "pid": 1, "token": "t", "beat": 3}', b"\0\0\0", b"[]"])
+@pytest.mark.parametrize("left", LEFT)
 def test_a_holder_elsewhere_that_shows_no_sign_of_life_loses_it_after_the_lease_time(
     tmp_path: Path, left: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -157,3 +167,16 @@ def test_every_command_that_writes_asks_for_it(tmp_path: Path, command: list[str
         f"pairwright: workspace {place} must be free, got one held by"
     )
     assert not (place / "tables").exists()
+
+
+def test_what_a_strangers_lease_says_reaches_the_terminal_printable_and_short(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    facts = {"machine": "far", "host": "a\x1b[2Jb\nc", "pid": 1, "command": "y" * 5000}
+    (tmp_path / "lease.json").write_text(json.dumps(facts))
+    with Lease(tmp_path, "second", **QUICK):
+        pass
+    told = capsys.readouterr().err
+    assert "\x1b" not in told
+    assert told.count("\n") == 1
+    assert len(told) < 400 + len(str(tmp_path))

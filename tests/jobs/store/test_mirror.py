@@ -28,7 +28,7 @@ from jobs.store.open import open_store
 from jobs.store.remote_lease import RemoteSlot
 from jobs.views import report
 from pipeline.recipe import load_recipe
-from schemas.errors import EngineError, RecipeError
+from schemas.errors import EngineError, RecipeError, ShardError
 from schemas.table import Table
 
 
@@ -392,7 +392,7 @@ def test_trouble_with_the_remote_is_one_line(
     def fail(*_: object, **__: object) -> None:
         raise raised
 
-    monkeypatch.setattr(type(fsspec.filesystem("memory")), "cat_file", fail)
+    monkeypatch.setattr(type(fsspec.filesystem("memory")), "open", fail)
     assert house.build() == 1
     (line,) = [line for line in capfd.readouterr().err.splitlines() if line]
     assert f"pairwright: {house.uri} {said}" in line
@@ -410,3 +410,50 @@ def test_executors_that_cannot_see_the_mirror_are_refused(house: House, monkeypa
 def test_a_local_workspace_has_no_mirror(tmp_path: Path) -> None:
     assert open_store(tmp_path / "w").mirror is None
     assert open_store(f"file://{tmp_path}/w").workspace == tmp_path / "w"
+
+
+def test_a_manifest_on_the_remote_that_names_a_file_above_its_folder_fetches_nothing(house: House) -> None:
+    assert house.build() == 0
+    (name,) = [name for name in house.there if name.startswith("tables/ingest/") and name.endswith(MANIFEST)]
+    fs = fsspec.filesystem("memory")
+    fs.pipe_file(f"{house.uri}/secret", b"out")
+    manifest = json.loads(house.there[name])
+    manifest["outputs"]["texts"]["files"][0] |= {"path": "../../../../../secret", "bytes": 3}
+    fs.pipe_file(f"{house.uri}/{name}", json.dumps(manifest).encode())
+    house.at("second")
+    store = open_store(house.uri)
+    store.mirror.look()
+    before = set(house.folder.rglob("*"))
+    with pytest.raises(ShardError, match=r"memory://\S+/_manifest\.json must name files by plain paths") as told:
+        store.fetch("ingest", name.split("/")[2], "texts")
+    assert "\n" not in str(told.value)
+    assert set(house.folder.rglob("*")) == before
+
+
+def test_a_remote_that_is_no_workspace_is_one_line(house: House) -> None:
+    fs = fsspec.filesystem("memory")
+    fs.pipe_file(f"{house.uri}/runs/r/stages.json", b"{}")
+    fs.pipe_file(f"{house.uri}/datasets/d/CURRENT", b"../../elsewhere")
+    (house.path / "runs").mkdir(parents=True)
+    (house.path / "runs" / "r").write_text("a file where a folder should be")
+    with pytest.raises(EngineError, match="cannot mirror memory://") as told:
+        open_store(house.uri).mirror.look()
+    assert "\n" not in str(told.value)
+
+
+def test_a_rollback_looks_at_the_files_of_the_remote(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    for text in ("one", "two"):
+        house.night(text)
+        assert house.build() == 0
+    old, new = [path.name for path in sorted(house.path.glob("datasets/r/*/"), key=lambda path: path.stat().st_mtime)]
+    assert house.there["datasets/r/CURRENT"].decode().strip() == new
+    rows, fs = f"datasets/r/{old}/stage1/rows", fsspec.filesystem("memory")
+    good = house.there[rows]
+    fs.pipe_file(f"{house.uri}/{rows}", bytes(len(good)))
+    house.at("second")
+    assert house.call("rollback") == 1
+    assert "is damaged" in capsys.readouterr().err
+    assert house.there["datasets/r/CURRENT"].decode().strip() == new
+    fs.pipe_file(f"{house.uri}/{rows}", good)
+    assert house.call("rollback") == 0
+    assert house.there["datasets/r/CURRENT"].decode().strip() == old

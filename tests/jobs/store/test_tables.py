@@ -1,5 +1,6 @@
 """The store: an output exists when its manifest does, and a damaged file is never read."""
 
+import shutil
 from pathlib import Path
 
 import pyarrow as pa
@@ -72,3 +73,36 @@ def test_a_workspace_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "tables").write_text("a file where a folder should be")
     with pytest.raises(EngineError, match="try another --workspace"):
         Store(tmp_path).begin("s", "f")
+
+
+@pytest.mark.parametrize("name", ["part-1.parquet", "more/part-0.parquet", "notes.txt"])
+def test_a_file_that_the_manifest_does_not_name_is_told_with_the_way_out(store: Store, name: str) -> None:
+    home = store.begin("s", "f")
+    write_table(home)
+    store.commit("s", "f", {"t": {}}, {})
+    foreign = home / "t" / name
+    foreign.parent.mkdir(exist_ok=True)
+    shutil.copy(home / "t" / "part-0.parquet", foreign)
+    with pytest.raises(ShardError, match=rf"and no others, got {name}; try moving that file elsewhere"):
+        store.open("s", "f", "t")
+    foreign.unlink()
+    assert store.open("s", "f", "t") == home / "t"
+
+
+def test_what_spark_and_editors_leave_beside_a_table_is_no_foreign_file(store: Store) -> None:
+    home = store.begin("s", "f")
+    write_table(home)
+    store.commit("s", "f", {"t": {}}, {})
+    for name in ("_SUCCESS", "._SUCCESS.crc", ".part-0.parquet.crc", ".DS_Store"):
+        (home / "t" / name).write_text("")
+    assert store.open("s", "f", "t") == home / "t"
+
+
+def test_a_manifest_that_names_a_file_above_its_folder_is_refused(store: Store) -> None:
+    home = store.begin("s", "f")
+    write_table(home)
+    store.commit("s", "f", {"t": {}}, {})
+    text = (home / "_manifest.json").read_text()
+    (home / "_manifest.json").write_text(text.replace('"part-0.parquet"', '"../../../../secret"'))
+    with pytest.raises(ShardError, match=r"_manifest\.json must name files by plain paths"):
+        store.open("s", "f", "t")

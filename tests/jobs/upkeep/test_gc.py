@@ -44,7 +44,7 @@ def build(root: Path, name: str, fingerprint: str, version: str) -> None:
     store.commit("publish", fingerprint, {"dataset": {}}, {"inputs": {}})
     home = root / "datasets" / name / version
     home.mkdir(parents=True, exist_ok=True)
-    (home / "manifest.json").write_text("{}")
+    (home / "manifest.json").write_text('{"files": []}')
     make_current(home.parent, version, {"ingest": fingerprint, "publish": fingerprint})
     (root / "runs" / name).mkdir(parents=True, exist_ok=True)
     write_json(root / "runs" / name / "stages.json", {"ingest": fingerprint, "publish": fingerprint})
