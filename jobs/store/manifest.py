@@ -76,6 +76,15 @@ def parse_names(content: bytes, where: object) -> dict[str, str]:
     return found
 
 
+def read_names(path: Path) -> dict[str, str]:
+    """Return what a small file of plain names holds, as :func:`parse_names`. Raises: ShardError."""
+    try:
+        content = read_small(path)
+    except OSError as error:
+        raise ShardError(f"{path} cannot be read ({error.strerror}); try building again") from error
+    return parse_names(b"" if content is None else content, path)
+
+
 def check_files(files: object, where: object) -> None:
     """Look whether a list of files names plain paths below its folder, with bytes and SHA-256. Raises: ShardError."""
     if not isinstance(files, list):

@@ -13,20 +13,19 @@ A stage output loses its manifest before its files, a version is renamed before 
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from jobs.release.history import current_version, read_history, write_history
+from jobs.release.versions import check_version, find_version
 from jobs.runtime.workspace import Workspace
 from jobs.store.layout import (
     DATASET,
     JOURNALS,
     LEFT_BY_PUBLISH,
     MANIFEST,
-    POINTER,
     SCORES,
     SHOTS,
     TEACHERS,
@@ -44,9 +43,10 @@ from jobs.store.layout import (
     runs_folder,
     scratch_folder,
 )
+from jobs.store.manifest import read_names
 from jobs.store.tables import Backing
 from jobs.upkeep.prune_caches import prune_caches
-from schemas.errors import EngineError, RecipeError, rule
+from schemas.errors import EngineError, RecipeError, ShardError, rule
 
 KEEP = 7
 VERSION, OUTPUT, LEFTOVER = "versions", "stage outputs", "leftovers"
@@ -70,11 +70,15 @@ def find_garbage(workspaces: Sequence[Workspace], keep: int = KEEP) -> list[Garb
     if keep < 1:
         raise RecipeError(rule("--keep", "at least 1", keep))
     root, mirror = workspaces[0].path, workspaces[0].store.mirror
-    builds = [*_read_latest_builds(root), *(place.fingerprints("evaluate") for place in workspaces)]
-    needed = {version for build in builds if (version := _find_version(root, build))}
+    builds: list[Mapping[str, str]] = [
+        *map(read_names, list_builds(root)),
+        *(place.fingerprints("evaluate") for place in workspaces),
+    ]
+    artefacts = [output_folder(root, "publish", build.get("publish", "none")) / DATASET for build in builds]
+    needed = {version for artefact in artefacts if (version := find_version(root, artefact))}
     old: set[Path] = set()
     for place in workspaces:
-        old |= set(_find_old_versions(dataset_folder(root, place.recipe.name), keep)) - needed
+        old |= set(_find_old_versions(dataset_folder(root, place.recipe.name), keep, mirror)[0]) - needed
     for home in list_datasets(root):
         builds += [entry.stages for entry in read_history(home) if home / entry.version not in old]
     kept = {(stage, fingerprint) for build in builds for stage, fingerprint in build.items()}
@@ -121,33 +125,31 @@ def size_text(size: float) -> str:
     return f"{size:,.1f} TB"
 
 
-def _read_latest_builds(root: Path) -> Iterator[Mapping[str, str]]:
-    for path in list_builds(root):
-        try:
-            yield json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise EngineError(f"{path} is damaged ({error}); try building that recipe again, or deleting it") from error
+def _find_old_versions(home: Path, keep: int, mirror: Backing | None) -> tuple[list[Path], list[str]]:
+    """Return the versions beyond the ``keep`` latest, never CURRENT, and what is wrong with those that stay.
 
-
-def _find_version(root: Path, build: Mapping[str, str]) -> Path | None:
-    """Return the directory of the version that a build made, None when it made none."""
-    pointer = output_folder(root, "publish", build.get("publish", "none")) / DATASET / POINTER
-    if not pointer.is_file():
-        return None
-    found = json.loads(pointer.read_text(encoding="utf-8"))
-    return dataset_folder(root, str(found["name"])) / str(found["version"])
-
-
-def _find_old_versions(home: Path, keep: int) -> list[Path]:
-    """Return the versions beyond the ``keep`` latest, never CURRENT; one of no history is older than those in it."""
+    One of no history is older than those in it. A version that is damaged stays, and does not count: what could take
+    its place must not go meanwhile.
+    """
     order = [entry.version for entry in read_history(home)]
     there = [path for path in list_versions(home) if (path / VERSION_MANIFEST).is_file()]
-    latest_first = sorted(
-        there, key=lambda path: (order.index(path.name) if path.name in order else -1, path.name), reverse=True
-    )
     current = current_version(home)
-    others = [path for path in latest_first if path.name != current]
-    return others[keep - (len(others) < len(there)) :]
+    latest_first = sorted(
+        there,
+        key=lambda path: (path.name == current, order.index(path.name) if path.name in order else -1, path.name),
+        reverse=True,
+    )
+    whole, old, faults = 0, [], []
+    for path in latest_first:
+        if whole >= keep and path.name != current:
+            old.append(path)
+            continue
+        try:
+            check_version(path, deep=False, mirror=mirror)
+            whole += 1
+        except ShardError as error:
+            faults.append(f"{error}; it does not count among the {keep} to keep")
+    return old, faults
 
 
 def _find_leftovers(root: Path, kept: set[tuple[str, str]]) -> list[Path]:
@@ -202,7 +204,9 @@ def run_gc(workspaces: Sequence[Workspace], keep: int, dry: bool) -> list[str]:
     found, root = find_garbage(workspaces, keep), workspaces[0].path
     if not dry:
         remove_garbage(found, workspaces[0].store.mirror)
+    homes = [dataset_folder(root, place.recipe.name) for place in workspaces]
     return [
+        *(fault for home in homes for fault in _find_old_versions(home, keep, workspaces[0].store.mirror)[1]),
         *_prune(workspaces, {each.path for each in found}, dry),
         *describe_garbage(found, root, dry),
     ]

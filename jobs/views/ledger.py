@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from jobs.store.layout import list_builds
+from jobs.store.manifest import read_names
 from jobs.store.open import open_store
 from schemas.errors import RecipeError
 from schemas.table import Table
@@ -28,7 +28,7 @@ class Ledger:
         found = sorted(list_builds(self.store.workspace, recipe_name or "*"), key=lambda path: path.stat().st_mtime)
         if not found:
             raise RecipeError(f"{workspace} must hold a build, got none; try: pairwright build RECIPE, or --workspace")
-        self.stages: dict[str, str] = json.loads(found[-1].read_text(encoding="utf-8"))
+        self.stages = read_names(found[-1])
         self.recipe = found[-1].parent.name
 
     def has(self, stage: str, table: Table) -> bool:

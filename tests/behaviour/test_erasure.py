@@ -137,7 +137,7 @@ def fill(spark, rows, root, fingerprint, *texts):
                 journal.append(text[-1], Written(f"reply to {text}", "stop"))
     version = root / "datasets" / "r" / fingerprint
     version.mkdir(parents=True)
-    write_json(version / "manifest.json", {"texts": texts})
+    write_json(version / "manifest.json", {"texts": texts, "files": []})
     make_current(version.parent, fingerprint, dict.fromkeys(("guard", "synthesise", "publish"), fingerprint))
 
 

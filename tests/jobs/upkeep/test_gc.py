@@ -12,9 +12,9 @@ from jobs.release.versions import make_current
 from jobs.runtime.workspace import Workspace
 from jobs.store.files import write_json
 from jobs.store.tables import Store
-from jobs.upkeep.gc import describe_garbage, find_garbage, remove_garbage, size_text
+from jobs.upkeep.gc import describe_garbage, find_garbage, remove_garbage, run_gc, size_text
 from pipeline.recipe import load_recipe
-from schemas.errors import RecipeError
+from schemas.errors import RecipeError, ShardError
 
 
 @pytest.fixture
@@ -86,6 +86,31 @@ def test_current_stays_however_old_it_is(place: Workspace) -> None:
     assert {path.parent.name for path in home.glob("*/manifest.json")} == {"v0"}
     assert current_version(home) == "v0"
     assert (place.path / "tables" / "ingest" / "f0").is_dir()
+
+
+def test_a_damaged_version_stays_is_told_and_takes_the_place_of_none(place: Workspace) -> None:
+    for number in range(3):
+        build(place.path, "r", f"f{number}", f"v{number}")
+    home = place.path / "datasets" / "r"
+    (home / "v2" / "manifest.json").write_text('{"files": [{"path": "stage1/a", "bytes": 3, "sha256": "0"}]}')
+
+    (told,) = [line for line in run_gc([place], 1, False) if "v2" in line and "match" in line]
+
+    assert "got stage1/a of no bytes, not 3" in told
+    assert {path.parent.name for path in home.glob("*/manifest.json")} == {"v1", "v2"}
+    (home / "v2" / "manifest.json").write_text('{"files": []}')
+    assert not [line for line in run_gc([place], 1, False) if "match" in line]
+    assert {path.parent.name for path in home.glob("*/manifest.json")} == {"v2"}
+
+
+@pytest.mark.parametrize("file", ["runs/r/stages.json", "tables/publish/f/dataset/dataset.json"])
+def test_what_names_a_place_outside_is_an_error_and_nothing_is_deleted(place: Workspace, file: str) -> None:
+    build(place.path, "r", "f", "v")
+    before = paths(place.path)
+    write_json(place.path / file, {"publish": "f", "name": "..", "version": "../../.."})
+    with pytest.raises(ShardError, match=r"must name plain names alone"):
+        find_garbage([place], keep=1)
+    assert paths(place.path) == before
 
 
 def test_the_version_of_the_latest_build_stays_though_it_was_withdrawn(place: Workspace) -> None:
