@@ -23,7 +23,8 @@ from jobs.runtime.terminal import Terminal
 from jobs.runtime.workspace import Workspace
 from jobs.store.files import count_rows, describe_files, write_json
 from jobs.store.layout import MANIFEST, runs_folder
-from jobs.store.tables import Store
+from jobs.store.manifest import parse_manifest, read_small
+from jobs.store.tables import Store, refuse_foreign
 from pipeline.bucket.taxonomy import lay_out_domains
 from pipeline.contract import frame_of, spark_schema
 from pipeline.ingest.passages.passages import list_passages, put_passages
@@ -141,9 +142,19 @@ def _settings(job: Job) -> dict[str, Any]:
 
 
 def _find_tables(folder: Path) -> dict[str, Path]:
-    """Return the tables that lie at an earlier step's documents and that later stages read."""
-    found = {table.name: folder.parent / table.name for table in (DUPLICATES,)}
-    return {DOCUMENTS.name: folder, **{name: path for name, path in found.items() if path.is_dir()}}
+    """Return the tables that lie at an earlier step's documents and that later stages read.
+
+    Raises: ShardError when one holds a file that the step did not write.
+    """
+    beside = {table.name: folder.parent / table.name for table in (DUPLICATES,)}
+    found = {DOCUMENTS.name: folder, **{name: path for name, path in beside.items() if path.is_dir()}}
+    told = read_small(folder.parent / MANIFEST)
+    if told is not None:
+        outputs = parse_manifest(told, folder.parent / MANIFEST)["outputs"]
+        for path in found.values():
+            if path.name in outputs:
+                refuse_foreign(path, outputs[path.name]["files"])
+    return found
 
 
 def _cut_again(run: StepRun, step: Step) -> None:

@@ -137,10 +137,15 @@ class Store:
             (home / PUSHING).replace(home / MANIFEST)
 
     def fetch(self, stage: str, fingerprint: str, name: str) -> Path:
-        """Return the directory of an output, its files on this machine: a remote workspace's come when asked for."""
-        home = self.home(stage, fingerprint)
-        if self.mirror and (home / MANIFEST).is_file():
-            self.mirror.pull_output(home, name)
+        """Return the directory of an output, its files on this machine: a remote workspace's come when asked for.
+
+        Raises: ShardError when the directory of a complete output holds a file that is no part of it.
+        """
+        home, manifest = self.home(stage, fingerprint), self.manifest(stage, fingerprint)
+        if manifest and name in manifest["outputs"]:
+            if self.mirror:
+                self.mirror.pull_output(home, name)
+            refuse_foreign(home / name, manifest["outputs"][name]["files"])
         return home / name
 
     def open(self, stage: str, fingerprint: str, name: str) -> Path:
@@ -154,20 +159,23 @@ class Store:
             raise ShardError(f"{name} of stage {stage} is not built; try: pairwright build")
         if home not in self._verified:
             self.fetch(stage, fingerprint, name)
-            self._verify(home, manifest["outputs"][name]["files"])
+            for file in manifest["outputs"][name]["files"]:
+                path = home / file["path"]
+                if not path.is_file() or path.stat().st_size != file["bytes"] or file_sha256(path) != file["sha256"]:
+                    raise ShardError(f"{path} is damaged or missing; try deleting {home.parent} and building again")
             self._verified.add(home)
         return home
 
-    def _verify(self, home: Path, files: Sequence[Mapping[str, Any]]) -> None:
-        """Look at every file: readers open whatever lies in a folder, so what is no part of the output is refused."""
-        named = {file["path"] for file in files}
-        for found in list_files(home):
-            if found.relative_to(home).as_posix() not in named:
-                raise ShardError(
-                    f"{home} must hold the files that {MANIFEST} names and no others, got "
-                    f"{found.relative_to(home)}; try moving that file elsewhere"
-                )
-        for file in files:
-            path = home / file["path"]
-            if not path.is_file() or path.stat().st_size != file["bytes"] or file_sha256(path) != file["sha256"]:
-                raise ShardError(f"{path} is damaged or missing; try deleting {home.parent} and building again")
+
+def refuse_foreign(home: Path, files: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse a directory that holds what its manifest does not name: readers open whatever lies there.
+
+    Raises: ShardError that names the file.
+    """
+    named = {file["path"] for file in files}
+    for found in list_files(home):
+        if found.relative_to(home).as_posix() not in named:
+            raise ShardError(
+                f"{home} must hold the files that {MANIFEST} names and no others, got {found.relative_to(home)}; "
+                "try moving that file elsewhere"
+            )

@@ -154,6 +154,12 @@ def test_steps_follow_each_other_and_what_was_dropped_stays_dropped(run, folder,
     assert (len(kept), len(dropped)) == (19, 4)
     assert {row["doc_id"] for row in rows_of(tmp_path / "d" / "domains")} == {row["doc_id"] for row in kept}
 
+    part = next((tmp_path / "a" / "documents").glob("part-*.parquet"))
+    part.with_name("part-again.parquet").write_bytes(part.read_bytes())  # every row would count twice
+    status, _, complaint = run("dedupe", tmp_path / "a", "--out", tmp_path / "e")
+    assert (status, (tmp_path / "e").exists()) == (1, False)
+    assert "no others, got part-again.parquet; try moving that file elsewhere" in complaint
+
 
 def test_clean_marks_and_annotates(run, tmp_path):
     (tmp_path / "in").mkdir()
