@@ -14,7 +14,7 @@ A stage output loses its manifest before its files, a version is renamed before 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 

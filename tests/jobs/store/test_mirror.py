@@ -424,7 +424,7 @@ def test_a_manifest_on_the_remote_that_names_a_file_above_its_folder_fetches_not
     store = open_store(house.uri)
     store.mirror.look()
     before = set(house.folder.rglob("*"))
-    with pytest.raises(ShardError, match=r"memory://\S+/_manifest\.json must name files by plain paths") as told:
+    with pytest.raises(ShardError, match=r"/_manifest\.json must name files by plain paths") as told:
         store.fetch("ingest", name.split("/")[2], "texts")
     assert "\n" not in str(told.value)
     assert set(house.folder.rglob("*")) == before
