@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -134,8 +134,9 @@ class Workspace:
     def stop_spark(self) -> None:
         """Stop Spark, so that its memory is free for a trainer or a server."""
         if self._spark is not None:
-            stop_session(self._spark)
-            self._spark = None
+            session, self._spark = self._spark, None
+            with suppress(Exception):  # a JVM that is gone has stopped, and that decides no status
+                stop_session(session)
 
     def stop_server(self) -> None:
         """Stop the language model's server, where one was started ahead."""
