@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 from pyspark.storagelevel import StorageLevel
 
 from jobs.runtime.entry import main
 from jobs.runtime.stage import Run, Stage
 from pipeline.holdout.config import protects_documents, source_of_set
 from pipeline.holdout.families import held_out_corpus, held_out_queries, hold_out, split_queries
-from pipeline.holdout.outside import outside_corpus, outside_queries
+from pipeline.holdout.outside import leave_out_erased, outside_corpus, outside_queries
+from pipeline.ingest.erase import id_frame, match_lines, names_of_documents, read_erased
 from pipeline.ingest.files import digest_source
 from pipeline.ingest.tables import read_records
 from pipeline.ingest.units import plan_units, unit_frame
@@ -29,7 +31,7 @@ def run(run: Run) -> None:
     documents = run.read_back(DOCUMENTS)
     corpus, judged = held_out_corpus(documents, cfg), held_out_queries(documents, cfg, seed)
     if run.recipe.evaluation:
-        records = _read_sets(run)
+        records = _without_erased(run, _read_sets(run))
         protect = {each.name: protects_documents(each, run.recipe.sources) for each in run.recipe.evaluation}
         corpus = corpus.unionByName(outside_corpus(records, protect))
         judged = judged.unionByName(outside_queries(records))
@@ -38,6 +40,39 @@ def run(run: Run) -> None:
     run.write(queries, EVAL_QUERIES)
     run.write(qrels, EVAL_QRELS)
     _check(run)
+
+
+def _without_erased(run: Run, records: DataFrame) -> DataFrame:
+    """Return the records of the sets without what the recipe's ``erase`` names, by its id or by the text it has.
+
+    The texts are read once more: what ingest wrote of them is blank.
+    """
+    lines = read_erased(run.recipe.erase)
+    if not lines:
+        return records
+    sources = run.recipe.sources
+    read = read_records(unit_frame(run.spark, plan_units(sources)), sources).where(F.col("kind") == DOCUMENT)
+    both = read.select("doc_id", "native_id").unionByName(
+        records.select(F.col("native_id").alias("doc_id"), F.lit(None).cast("string").alias("native_id"))
+    )
+    found = match_lines(run.spark, lines, names_of_documents(both))
+    ids = id_frame(run.spark, sorted({row["id"] for row in found.collect()}))
+    named = F.array_contains(F.array("doc_id", "native_id"), F.col("id"))
+    erased = read.join(F.broadcast(ids), named, how="left_semi")
+    body = F.when(F.startswith("text", "title"), F.ltrim(F.substr("text", F.length("title") + 1))).otherwise(
+        F.col("text")
+    )
+    texts = erased.select("text").unionByName(erased.select(body.alias("text")))
+    left = leave_out_erased(records, ids, texts).persist(StorageLevel.DISK_ONLY)
+    gone = (
+        records.groupBy("source", "kind")
+        .count()
+        .join(left.groupBy("source", "kind").agg(F.count("*").alias("left")), ["source", "kind"], how="left")
+    )
+    for row in gone.where(F.col("kind").isin(DOCUMENT, QUERY)).orderBy("source", "kind").collect():
+        if count := row["count"] - (row["left"] or 0):
+            run.remark(f"evaluation set {row['source']} is without {count} erased {row['kind']}{'s'[: count != 1]}")
+    return left
 
 
 def _read_sets(run: Run) -> DataFrame:

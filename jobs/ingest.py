@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +21,15 @@ from jobs.runtime.stage import Run, Stage
 from jobs.store.files import digest_of
 from pipeline.contract import local_frame
 from pipeline.ingest.config import SourceConfig
-from pipeline.ingest.erase import erase_documents, erase_judgements, id_frame, name_relatives, read_erased
+from pipeline.ingest.erase import (
+    erase_documents,
+    erase_judgements,
+    id_frame,
+    match_lines,
+    name_relatives,
+    names_of_documents,
+    read_erased,
+)
 from pipeline.ingest.files import digest_source
 from pipeline.ingest.passages.contexts import CONTEXT_RULES, judge_contexts, plan_contexts, put_contexts
 from pipeline.ingest.passages.passages import cut_documents, list_passages, put_passages
@@ -34,11 +43,15 @@ from pipeline.ingest.tables import (
 )
 from pipeline.ingest.units import plan_units, unit_frame
 from pipeline.ingest.yields import check_yields, count_yields
+from pipeline.readers.formats.csv_tsv import CSV, told_delimiter
 from pipeline.readers.registry import FORMATS
 from pipeline.readers.unit import Unit
 from pipeline.recipe import Recipe
 from schemas.documents import ANNOTATIONS, DOCUMENTS, JUDGEMENTS, PASSAGES, REJECTS
 from schemas.pairs import CONTEXTS
+
+_SHOWN = 3  # ids in a line
+_LOOKED_AT = 20  # CSV files of a source
 
 
 class Reading(NamedTuple):
@@ -63,7 +76,7 @@ def run(run: Run) -> None:
             run.write(list_passages(cut), PASSAGES)
             documents = put_passages(documents, cut)
         if erased:
-            ids = id_frame(run.spark, erased)
+            ids = _named(run, documents, erased)
             documents = _without(documents, None if cut is None else run.read_back(PASSAGES), ids)
             judgements = erase_judgements(judgements, ids)
         run.write(documents, DOCUMENTS)
@@ -72,6 +85,8 @@ def run(run: Run) -> None:
         run.write(select_rejects(read.records), REJECTS)
     yields = count_yields(run.read_back(DOCUMENTS), run.read_back(REJECTS), run.read_back(JUDGEMENTS), sources)
     check_yields(yields, sources)
+    for remark in _delimiters(run.recipe.sources, units):
+        run.remark(remark)
     run.note(files=_files(sources, [unit.source for unit in units]), sources=[each.to_mapping() for each in yields])
 
 
@@ -108,7 +123,7 @@ def tell_contexts(run: Run, units: Sequence[Unit], erased: list[str]) -> dict[st
         assert read.cut is not None  # the recipe's faults say so
         passages, documents = list_passages(read.cut), put_passages(read.documents, read.cut)
         if erased:
-            documents = _without(documents, passages, id_frame(run.spark, erased))
+            documents = _without(documents, passages, _named(run, documents, erased))
         asked = store_prompts(plan_contexts(documents, passages, run.recipe.passages.context_tokens), run)
     return fetch_replies(asked, run, model_digest(run.recipe))
 
@@ -125,6 +140,16 @@ def put_told(run: Run, read: Reading, told: Mapping[str, Written]) -> DataFrame:
     return put_contexts(read.cut, run.read_back(CONTEXTS), counter)
 
 
+def _named(run: Run, documents: DataFrame, lines: list[str]) -> DataFrame:
+    """Return the ids that the lines name, and note the lines that name no document."""
+    found = {row["line"]: row["id"] for row in match_lines(run.spark, lines, names_of_documents(documents)).collect()}
+    unknown = [line for line in lines if line not in found]
+    if unknown:
+        shown = ", ".join(unknown[:_SHOWN]) + (", ..." if len(unknown) > _SHOWN else "")
+        run.remark(f"erase names {len(unknown)} id{'s'[: len(unknown) != 1]} that no document has: {shown}")
+    return id_frame(run.spark, sorted(set(found.values())))
+
+
 def _without(documents: DataFrame, passages: DataFrame | None, ids: DataFrame) -> DataFrame:
     """Return the documents, the named ones blank, and where they were cut all that is of the same document."""
     return erase_documents(documents, ids if passages is None else name_relatives(documents, passages, ids))
@@ -138,6 +163,16 @@ def cut_passages(documents: DataFrame, recipe: Recipe) -> DataFrame:
 
 def _counted_model(recipe: Recipe) -> Path:
     return recipe.model_path(recipe.passages.tokenizer or recipe.train.model)
+
+
+def _delimiters(sources: Sequence[SourceConfig], units: Sequence[Unit]) -> Iterator[str]:
+    """Say of CSV files what was found to part their columns, where that is no comma."""
+    for source in sources:
+        if source.format == CSV and source.delimiter is None:
+            looked = [unit for unit in units if unit.source == source.name][:_LOOKED_AT]
+            found = sorted({told for unit in looked if (told := told_delimiter(unit, source)) not in (",", None)})
+            for delimiter in found:
+                yield f"sources.{source.name}.delimiter: {json.dumps(delimiter)} was found"
 
 
 def _files(sources: Sequence[SourceConfig], owners: Sequence[str]) -> dict[str, int]:

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, cast
+from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from schemas.errors import EngineError, PairwrightError, RecipeError, rule
 
@@ -34,6 +35,7 @@ _PACKAGES = {
     "abfss": "adlfs",
     "az": "adlfs",
 }
+_BYTES = "bytes:"  # before the location of a file whose name is no UTF-8; other locations begin with / or a scheme
 _DENIED = ("credential", "denied", "forbidden", "unauthorized", "signature", "401", "403")
 
 
@@ -100,6 +102,27 @@ def is_uri(place: str) -> bool:
     return "://" in place
 
 
+def location_of(path: Path) -> str:
+    """Return the location of a local file, as text that tables can hold whatever bytes are in its name."""
+    name = str(path.resolve())
+    return name if _is_utf8(name) else _BYTES + quote_from_bytes(os.fsencode(name))
+
+
+def local_path(location: str) -> str:
+    """Return what the system opens of the location of a local file."""
+    if location.startswith(_BYTES):
+        return os.fsdecode(unquote_to_bytes(location.removeprefix(_BYTES)))
+    return location
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def open_file_system(uri: str) -> tuple[Any, str]:
     """Return the fsspec file system of a URI and the path in it. Raises: RecipeError, EngineError."""
     import fsspec  # here, so that local files do not wait for it
@@ -150,12 +173,12 @@ def open_location(location: str) -> IO[bytes]:
     """
     if is_uri(location):
         return cast("IO[bytes]", io.BufferedReader(_RemoteFile(location), _BUFFER))
-    return open(location, "rb")  # noqa: PTH123 -- Path.open costs as much as reading a small file
+    return open(local_path(location), "rb")  # noqa: PTH123 -- Path.open costs as much as reading a small file
 
 
 def parquet_place(location: str) -> str | IO[bytes]:
     """Return what pyarrow opens: a local path as it is, which it reads by itself."""
-    return open_location(location) if is_uri(location) else location
+    return open_location(location) if is_uri(location) or location.startswith(_BYTES) else location
 
 
 class _RemoteFile(io.RawIOBase):

@@ -111,17 +111,23 @@ REJECTS = Table(
     ),
 )
 
+UNKNOWN_QUERY = "unknown_query"  # the source has no query of that id
+UNKNOWN_DOCUMENT = "unknown_document"  # the source has no document of that id
+NOT_RELEVANT = "not_relevant"  # a grade of 0 or below: judged, and found no answer
+
 JUDGEMENTS = Table(
     "judgements",
-    1,
+    2,
     key=("source", "query_native_id", "doc_native_id"),
     columns=(
         Column("source", "string", "name of the source in the recipe"),
         Column("query_native_id", "string", "id that the source gives the query"),
-        Column("query", "string", "text of the query"),
+        Column("query", "string", "text of the query; empty where it is unknown"),
         Column("doc_native_id", "string", "id that the source gives the document"),
-        Column("grade", "double", "relevance, above 0", low=0),
+        Column("grade", "double", "relevance; 0 and below: not relevant"),
+        DROP_REASON,
     ),
+    reasons=(UNKNOWN_QUERY, UNKNOWN_DOCUMENT, NOT_RELEVANT),
 )
 
 EXACT, NEAR, CONTAINED, SEMANTIC = "exact", "near", "contained", "semantic"

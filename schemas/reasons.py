@@ -68,6 +68,9 @@ NO_SETTING: dict[str, str] = {
     "unparsable": "the reply holds no text of the form that was asked for",
     "duplicate_text": "the text is one that was known or written before",
     "ungrounded": "most of its words are in nothing that the model was shown",
+    "unknown_query": "the source judges by a query that it does not have",
+    "unknown_document": "the source judges a document that it does not have",
+    "not_relevant": "a grade of 0 or below says that the document is no answer",
     "positive": "a known positive of the query is no negative",
 }
 

@@ -60,6 +60,9 @@ class Run(Protocol):
     def note(self, **figures: Any) -> None:
         """Keep JSON-able figures in the stage's manifest, for the report and for later stages."""
 
+    def remark(self, text: str) -> None:
+        """Keep a sentence for the stage's line."""
+
     def time_engine(self, engine: str) -> AbstractContextManager[None]:
         """Note the seconds of a block under the costly engine that works in it: encoder, cross_encoder or llm."""
 

@@ -83,6 +83,12 @@ class StageRun:
         """Keep JSON-able figures in the stage's manifest, for the report and for later stages."""
         self.notes.update(figures)
 
+    def remark(self, text: str) -> None:
+        """Keep a sentence for the stage's line."""
+        said = self.notes.setdefault("remarks", [])
+        if text not in said:
+            said.append(text)
+
     @contextmanager
     def time_engine(self, engine: str) -> Iterator[None]:
         """Note the seconds of a block under the costly engine that works in it: encoder, cross_encoder or llm."""

@@ -32,7 +32,7 @@ def outside_queries(records: DataFrame) -> DataFrame:
     named = records.drop("doc_id").withColumnsRenamed({"source": "eval_name", "native_id": "query_id"})
     queries = named.where(F.col("kind") == QUERY).groupBy("eval_name", "query_id")
     texts = queries.agg(F.min_by("text", "line").alias("query"))
-    qrels = named.where(F.col("kind") == QREL).select(
+    qrels = named.where((F.col("kind") == QREL) & (F.col("grade") > 0)).select(
         "eval_name",
         "query_id",
         F.element_at("links", 1).alias("doc_id"),
@@ -40,3 +40,16 @@ def outside_queries(records: DataFrame) -> DataFrame:
     )
     best = qrels.groupBy("eval_name", "query_id", "doc_id").agg(F.max("relevance").alias("relevance"))
     return best.join(texts, ["eval_name", "query_id"], how="inner").withColumn("domain", F.col("eval_name"))
+
+
+def leave_out_erased(records: DataFrame, ids: DataFrame, texts: DataFrame) -> DataFrame:
+    """Return the records of evaluation sets from outside without what was erased on request.
+
+    In:   RECORDS of their folders; (id) each once, of documents and queries to erase; (text) of erased documents.
+    Out:  RECORDS without the documents and queries of these ids, and without documents that hold such a text.
+    Cost: every document of a set is searched for every text.
+    """
+    named = records.join(F.broadcast(ids.withColumnRenamed("id", "native_id")), "native_id", how="left_anti")
+    held = texts.where(F.length("text") > 0).select(F.col("text").alias("_erased")).distinct()
+    is_copy = (F.col("kind") == DOCUMENT) & F.contains(F.col("text"), F.col("_erased"))
+    return named.join(F.broadcast(held), is_copy, how="left_anti").select(*records.columns)

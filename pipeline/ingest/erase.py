@@ -1,7 +1,9 @@
 """Erasure on request: a document that is named in a file keeps its row, and nothing of what it said.
 
-One id a line, a doc_id or the id that a source gives (then in every source); # starts a comment. An id that the source
-gives is the safer one: a doc_id hashes the text, so a document that is edited has another.
+One id a line, a doc_id or the id that a source gives (then in every source). A line that begins with "# " is a comment;
+what follows " # " is one where no document has the whole line as its id, for an id may hold that sign (a URL with a
+fragment). An id that the source gives is the safer one: a doc_id hashes the text, so a document that is edited has
+another. A line that names no document is told: it may be misspelt.
 Known weakness: a copy of the text under another id stays; what could not be read (rejects) is not searched.
 """
 
@@ -14,23 +16,45 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from pipeline.contract import conform, local_frame
+from pipeline.text import clean_text, one_line
 from schemas.documents import DOCUMENTS, ERASED, JUDGEMENTS
 from schemas.errors import RecipeError
 from schemas.pairs import SEE_ALSO_MARK
 
 
 def read_erased(path: str) -> list[str]:
-    """Return the ids in the file, sorted, each once; none for no file.
+    """Return the lines of the file that name something, sorted, each once; none for no file.
 
     Raises: RecipeError when it cannot be read.
     """
     if not path:
         return []
     try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
+        lines = Path(path).read_text(encoding="utf-8-sig").split("\n")  # returns became newlines
     except (OSError, UnicodeDecodeError) as error:
         raise RecipeError(f"erase must name a readable file of ids in UTF-8, got {path!r}: {error}") from error
-    return sorted({line.partition("#")[0].strip() for line in lines} - {""})
+    named = {one_line(clean_text(line)) for line in lines}  # as ids are cleaned
+    return sorted(line for line in named - {"", "#"} if not line.startswith("# "))
+
+
+def match_lines(spark: SparkSession, lines: list[str], names: DataFrame) -> DataFrame:
+    """Return which id each line names, of those that there are; lines that name none are left out.
+
+    In:   (id).
+    Out:  (line, id), one row a line: the whole line where that is an id, else what comes before its comment.
+    """
+    readings = [(line, rank, each) for line in lines for rank, each in enumerate((line, line.partition(" # ")[0]))]
+    asked = local_frame(spark, readings, "line string, rank integer, id string")
+    known = asked.join(names, "id", how="left_semi")
+    return known.groupBy("line").agg(F.min_by("id", "rank").alias("id"))
+
+
+def names_of_documents(documents: DataFrame) -> DataFrame:
+    """Return the ids that documents have, their own and those of their sources, as a frame (id).
+
+    In:  doc_id and native_id.
+    """
+    return documents.select(F.explode(F.array_compact(F.array("doc_id", "native_id"))).alias("id"))
 
 
 def id_frame(spark: SparkSession, ids: list[str]) -> DataFrame:

@@ -10,18 +10,21 @@ from __future__ import annotations
 import glob
 import hashlib
 import os
-from collections.abc import Sequence
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePath, PurePosixPath
 
 from pipeline.ingest.remote_files import RemoteFile, list_remote
-from pipeline.locations import is_uri
+from pipeline.locations import is_uri, local_path, location_of
 from pipeline.readers.compression import PACKED
 from pipeline.readers.config import ReaderConfig
-from pipeline.readers.markdown import MARKDOWN
+from pipeline.readers.formats.markdown import MARKDOWN
+from pipeline.readers.formats.text import TEXT
 from pipeline.readers.registry import FORMATS
-from pipeline.readers.text import TEXT
 from pipeline.readers.unit import DOCUMENTS, SourceFile
+from pipeline.text import one_line
 from schemas.errors import RecipeError
 
 
@@ -95,13 +98,15 @@ def _local_files(place: str, suffixes: tuple[str, ...]) -> tuple[list[SourceFile
         matches = [str(root)] if root.is_file() else sorted(glob.glob(place, recursive=True))  # noqa: PTH207
         found = [path for path in map(Path, matches) if path.is_file()]
         base = Path(os.path.commonpath([path.parent for path in found])) if found else root
-    return [_file(path.relative_to(base).as_posix(), path) for path in found], root.is_dir()
+    names = _printable_names([path.relative_to(base).as_posix() for path in found])
+    return [_file(name, path) for name, path in zip(names, found, strict=True)], root.is_dir()
 
 
 def _remote_files(uri: str, suffixes: tuple[str, ...]) -> tuple[list[SourceFile], bool]:
     found, is_folder = list_remote(uri)
     wanted = [file for file in found if not is_folder or _wanted(PurePosixPath(file.path), suffixes)]
-    return [_remote_file(file) for file in wanted], is_folder
+    names = _printable_names([file.path for file in wanted])
+    return [_remote_file(file, name) for file, name in zip(wanted, names, strict=True)], is_folder
 
 
 def _layout_files(source: ReaderConfig) -> list[SourceFile]:
@@ -117,7 +122,7 @@ def _layout_files(source: ReaderConfig) -> list[SourceFile]:
         if there is None:
             here = [_file(name, root / name, role) for name in names if (root / name).is_file()]
         else:
-            here = [_remote_file(there[name], role) for name in names if name in there]
+            here = [_remote_file(there[name], name, role) for name in names if name in there]
         found += here[:1]
         missing += [] if here else [plain]
     if missing:
@@ -145,7 +150,7 @@ def digest_files(files: Sequence[SourceFile]) -> str:
 
 def _digest_file(location: str) -> str:
     digest = hashlib.blake2b(digest_size=16)
-    with open(location, "rb", buffering=0) as handle:  # noqa: PTH123 -- Path.open costs as much as hashing a small file
+    with open(local_path(location), "rb", buffering=0) as handle:  # noqa: PTH123 -- Path.open costs as much as hashing a small file
         while chunk := handle.read(1 << 20):
             digest.update(chunk)
     return digest.hexdigest()
@@ -157,8 +162,36 @@ def _wanted(path: PurePath, suffixes: tuple[str, ...]) -> bool:
 
 
 def _file(path: str, location: Path, role: str = DOCUMENTS) -> SourceFile:
-    return SourceFile(path, str(location.resolve()), location.stat().st_size, role)
+    return SourceFile(path, location_of(location), location.stat().st_size, role)
 
 
-def _remote_file(file: RemoteFile, role: str = DOCUMENTS) -> SourceFile:
-    return SourceFile(file.path, file.location, file.size, role, identity=file.identity)
+def _remote_file(file: RemoteFile, path: str, role: str = DOCUMENTS) -> SourceFile:
+    return SourceFile(path, file.location, file.size, role, identity=file.identity)
+
+
+def _printable_names(names: Sequence[str]) -> list[str]:
+    """Return what tables and people see of file names: one line, printable, and two names stay two.
+
+    Bytes that are no UTF-8, control and invisible characters are escaped as Python writes them, and a backslash is
+    doubled. Spaces and accents are written in one way only (NFC), as everywhere, but where another file has that name.
+    """
+    plain = [_escape(name, lambda char: char == "\\" or not char.isprintable()) for name in names]
+    shown = [one_line(unicodedata.normalize("NFC", name)) for name in plain]
+    counts = Counter(shown)
+    return [
+        each if counts[each] == 1 or each == name else _escape(name, lambda char: char == " " or not char.isascii())
+        for name, each in zip(plain, shown, strict=True)
+    ]
+
+
+def _escape(name: str, is_odd: Callable[[str], bool]) -> str:
+    return "".join(_escaped(char) if is_odd(char) else char for char in name)
+
+
+def _escaped(char: str) -> str:
+    code = ord(char)
+    if 0xDC80 <= code <= 0xDCFF:  # what Python makes of a byte that is no UTF-8
+        return f"\\x{code - 0xDC00:02x}"
+    if char == "\\":
+        return "\\\\"
+    return f"\\x{code:02x}" if code < 0x80 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

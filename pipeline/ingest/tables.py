@@ -15,13 +15,22 @@ from pipeline.contract import conform, frame_of, spark_schema
 from pipeline.ids import hash_column, unit_column
 from pipeline.ingest.clean.record import Row, clean_record
 from pipeline.ingest.config import SourceConfig
+from pipeline.readers.formats.pydocs.links import resolve_links
 from pipeline.readers.isolated import TooSlowError
-from pipeline.readers.pydocs.links import resolve_links
 from pipeline.readers.records import DOCUMENT, QREL, QUERY, RECORDS, REJECT, SEE_ALSO, too_slow
 from pipeline.readers.registry import FORMATS
 from pipeline.readers.unit import Unit
 from pipeline.readers.watch import Watch
-from schemas.documents import ANNOTATIONS, DOCUMENTS, DUPLICATE_ID, JUDGEMENTS, REJECTS
+from schemas.documents import (
+    ANNOTATIONS,
+    DOCUMENTS,
+    DUPLICATE_ID,
+    JUDGEMENTS,
+    NOT_RELEVANT,
+    REJECTS,
+    UNKNOWN_DOCUMENT,
+    UNKNOWN_QUERY,
+)
 from schemas.pairs import SEE_ALSO_MARK
 
 _BATCH_ROWS = 512
@@ -157,7 +166,7 @@ def name_targets(records: DataFrame) -> DataFrame:
     """Return which symbol each name in a "See Also" means.
 
     In:   RECORDS.
-    Out:  (source, symbol, name, target); see pipeline.readers.pydocs.links.
+    Out:  (source, symbol, name, target); see pipeline.readers.formats.pydocs.links.
     """
     symbols = records.where((F.col("kind") == DOCUMENT) & F.col("package").isNotNull())
     names = symbols.select("source", "package", F.col("native_id").alias("symbol"), F.explode("links").alias("name"))
@@ -182,19 +191,35 @@ def select_judgements(records: DataFrame, targets: DataFrame | None) -> DataFram
 
     In:   RECORDS; what name_targets made of them, None where no source is of docstrings.
     Out:  JUDGEMENTS, once per query and document; those from "See Also" have " see also " in query_native_id.
-    Drops: qrels of unknown queries.
+    Drops: unknown_query, unknown_document, not_relevant; the first that applies.
     Ties: the highest grade and the smallest text win.
     """
     native = F.col("native_id").alias("query_native_id")
     queries = records.where(F.col("kind") == QUERY).groupBy("source", native).agg(F.min("text").alias("query"))
+    document = F.col("native_id").alias("doc_native_id")
+    documents = (
+        records.where((F.col("kind") == DOCUMENT) & F.col("native_id").isNotNull())
+        .select("source", document)
+        .distinct()
+    )
     qrels = records.where(F.col("kind") == QREL).select(
         "source", native, F.element_at("links", 1).alias("doc_native_id"), "grade"
     )
-    judged = qrels.join(queries, ["source", "query_native_id"], how="inner")
+    best = qrels.groupBy(*JUDGEMENTS.key).agg(F.max("grade").alias("grade"))
+    judged = best.join(queries, ["source", "query_native_id"], how="left").join(
+        documents.withColumn("_is_known", F.lit(True)), ["source", "doc_native_id"], how="left"
+    )
+    reason = (
+        F.when(F.col("query").isNull(), UNKNOWN_QUERY)
+        .when(F.col("_is_known").isNull(), UNKNOWN_DOCUMENT)
+        .when(F.col("grade") <= 0, NOT_RELEVANT)
+    )
+    found = judged.withColumns({"drop_reason": reason, "query": F.coalesce("query", F.lit(""))}).drop("_is_known")
     if targets is not None:
-        judged = judged.unionByName(_described(records, targets))
-    best = [F.min("query").alias("query"), F.max("grade").alias("grade")]
-    return conform(judged.groupBy(*JUDGEMENTS.key).agg(*best), JUDGEMENTS)
+        said = _described(records, targets).groupBy(*JUDGEMENTS.key)
+        told = said.agg(F.min("query").alias("query"), F.max("grade").alias("grade"))
+        found = found.unionByName(told.withColumn("drop_reason", F.lit(None).cast("string")))
+    return conform(found, JUDGEMENTS)
 
 
 def _described(records: DataFrame, targets: DataFrame) -> DataFrame:

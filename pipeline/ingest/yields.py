@@ -10,6 +10,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from pipeline.ingest.config import SourceConfig
+from pipeline.readers.records import NOT_A_QREL
 from pipeline.readers.registry import FORMATS
 from schemas.errors import RecipeError
 
@@ -22,6 +23,7 @@ class SourceYield:
     kept: int = 0
     titled: int = 0
     judgements: int = 0
+    judgements_dropped: dict[str, int] = field(default_factory=dict)
     dropped: dict[str, int] = field(default_factory=dict)
     rejected: dict[str, int] = field(default_factory=dict)
     first_reject: str | None = None
@@ -57,8 +59,12 @@ def count_yields(
         each.rejected[row["reason"]] = row["rows"]
         place = f"{row['first']['path']}:{row['first']['line']}" if row["first"]["line"] else row["first"]["path"]
         each.first_reject = each.first_reject or f"{place}: {row['reason']}: {row['first']['detail']}"
-    for row in judgements.groupBy("source").count().collect():
-        found[row["source"]].judgements = row["count"]
+    for row in judgements.groupBy("source", "drop_reason").count().collect():
+        each = found[row["source"]]
+        if row["drop_reason"] is None:
+            each.judgements = row["count"]
+        else:
+            each.judgements_dropped[row["drop_reason"]] = row["count"]
     return list(found.values())
 
 
@@ -78,9 +84,12 @@ def check_yields(yields: Sequence[SourceYield], sources: Sequence[SourceConfig])
             name = source.fields["title"]
             faults.append(f"{where}.fields.title must name a field of the rows, got {name!r}, which no row has")
         elif FORMATS[source.format].layout and source.split is not None and not each.judgements:
+            told = [f"{count} {reason}" for reason, count in sorted(each.judgements_dropped.items())]
+            told += [f"{count} {NOT_A_QREL}" for count in [each.rejected.get(NOT_A_QREL, 0)] if count]
+            example = f"; first: {each.first_reject}" if each.first_reject else ""
             faults.append(
-                f"{where}.split must name qrels above grade 0 whose queries are among the queries, "
-                f"got {source.split!r}; try another split, or null"
+                f"{where}.split must name qrels above grade 0 whose queries and documents are there, "
+                f"got {source.split!r} ({', '.join(told) or 'no judgement'}){example}; try another split, or null"
             )
     if faults:
         raise RecipeError(faults)

@@ -104,13 +104,13 @@ def _targets(documents: DataFrame, duplicates: DataFrame) -> DataFrame:
 
 def _judged(documents: DataFrame, duplicates: DataFrame, judgements: DataFrame) -> DataFrame:
     is_qrel = ~F.contains("query_native_id", F.lit(SEE_ALSO_MARK))
-    found = judgements.where(is_qrel).withColumnRenamed("doc_native_id", "native")
+    found = kept(judgements).where(is_qrel).withColumnRenamed("doc_native_id", "native")
     resolved = found.join(_targets(documents, duplicates), ["source", "native"], how="inner")
     return resolved.select(*_pair(F.col("query"), QRELS, counts=False, grade=F.col("grade")))
 
 
 def _described(documents: DataFrame, duplicates: DataFrame, judgements: DataFrame) -> DataFrame:
-    said = judgements.where(F.contains("query_native_id", F.lit(SEE_ALSO_MARK)))
+    said = kept(judgements).where(F.contains("query_native_id", F.lit(SEE_ALSO_MARK)))
     named = said.withColumnRenamed("doc_native_id", "native")
     resolved = named.join(_targets(documents, duplicates), ["source", "native"], how="inner")
     return resolved.select(*_pair(F.col("query"), LINKS, counts=True))

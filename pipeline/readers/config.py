@@ -30,7 +30,7 @@ class ReaderConfig(Config):
     )
     items: str = setting("", "json: where the array is in the object, as in response.docs; empty = the file is one")
     columns: tuple[str, ...] = setting((), "csv, tsv: names of the columns, for files without a header row")
-    delimiter: str = setting(",", "csv: what parts the columns")
+    delimiter: str | None = setting(None, "csv: what parts the columns; null = found in its first rows: , ; tab or |")
     encoding: str = setting("utf-8", "files of lines, json and text: their encoding; one that extends ASCII")
     split: str | None = setting("train", "beir, msmarco: the qrels that give the positives; null = none")
     max_bytes: int = setting(8 << 20, "larger lines and text files are rejected unread: too_large", low=1 << 10)
@@ -51,7 +51,8 @@ class ReaderConfig(Config):
 
     def faults_of_delimiter(self) -> list[str]:
         """Require one character that no quoted cell can begin with."""
-        if len(self.delimiter) == 1 and self.delimiter.isascii() and self.delimiter not in '"\r\n\0':
+        found = self.delimiter
+        if found is None or (len(found) == 1 and found.isascii() and found not in '"\r\n\0'):
             return []
         return [rule("delimiter", "one ASCII character but no quote", self.delimiter, '";", "|", or "\\t" for a tab')]
 

@@ -16,6 +16,8 @@ from pipeline.readers.records import (
     EMPTY_FILE,
     NUL_BYTES,
     RAW_LIMIT,
+    REJECT,
+    WRONG_ENCODING,
     Record,
     reject,
     too_large,
@@ -26,6 +28,7 @@ from pipeline.readers.unit import SourceFile, Unit
 
 SPAN = 16 << 20
 _BLOCK = 1 << 20
+ENDS_WITH_RETURN = "lines must end with a newline, not with a carriage return alone; try converting the file"
 
 # text, bytes, path, number of the line, source
 Parser = Callable[[str, bytes, str, int, ReaderConfig], Record | None]
@@ -105,6 +108,21 @@ def read_lines(
         yield unreadable(unit.path, number + 1, error)
 
 
+def first_line(unit: Unit, source: ReaderConfig) -> str:
+    """Return the first line of the unit's file, wherever the unit begins.
+
+    Raises: HeaderError when it is in another encoding; OSError, PackError when it cannot be read.
+    """
+    with open_unit(unit, source) as handle:
+        if unit.start:
+            handle.seek(0)
+        line = handle.readline(source.max_bytes)
+    try:
+        return line.decode(source.encoding).removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        raise HeaderError(WRONG_ENCODING, f"the first line is not {source.encoding}: {error.reason}") from error
+
+
 def _decoded(parse: Parser, line: bytes, path: str, number: int, source: ReaderConfig) -> Iterator[Record]:
     try:
         text = line.decode(source.encoding)
@@ -113,6 +131,8 @@ def _decoded(parse: Parser, line: bytes, path: str, number: int, source: ReaderC
         return
     record = parse(text.removeprefix("\ufeff") if number == 1 else text, line, path, number, source)
     if record is not None:
+        if record.kind == REJECT and b"\r" in line.rstrip(b"\r\n"):
+            record.detail = f"{record.detail}; {ENDS_WITH_RETURN}"
         yield record
 
 

@@ -1,8 +1,8 @@
 """The source formats.
 
-To add one: write ``pipeline/readers/NAME.py`` with a function that yields the records of a unit and a tuple FORMATS of
-:class:`~pipeline.readers.format.Format`, and put NAME into the list below. Recipes, folders, ``--format``, the JSON
-schema and the tests of every format know it from then on. A whole format of one JSON object a line:
+To add one: write ``pipeline/readers/formats/NAME.py`` with a function that yields the records of a unit and a tuple
+FORMATS of :class:`~pipeline.readers.format.Format`, and put NAME into the list below. Recipes, folders, ``--format``,
+the JSON schema and the tests of every format know it from then on. A whole format of one JSON object a line:
 
     def read_notes(unit: Unit, source: ReaderConfig) -> Iterator[Record]:
         return read_lines(unit, source, lambda unit, source: note_of)
@@ -34,7 +34,7 @@ _MODULES = (
 
 
 def _load() -> dict[str, Format]:
-    formats = [each for name in _MODULES for each in import_module(f"pipeline.readers.{name}").FORMATS]
+    formats = [each for name in _MODULES for each in import_module(f"pipeline.readers.formats.{name}").FORMATS]
     found = {each.name: each for each in formats}
     assert len(found) == len(formats), "two formats of one name"
     return found

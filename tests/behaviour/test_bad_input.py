@@ -29,7 +29,7 @@ from jobs.runtime.workspace import Workspace
 from pipeline.ingest.config import SourceConfig
 from pipeline.ingest.units import plan_units
 from pipeline.ports import GenerationRequest
-from pipeline.readers.jsonl import read_jsonl
+from pipeline.readers.formats.jsonl import read_jsonl
 from pipeline.readers.registry import FORMATS
 from pipeline.recipe import load_recipe
 from schemas.errors import EngineError, RecipeError

@@ -21,7 +21,7 @@ from jobs.runtime.workspace import Workspace
 from jobs.store.files import count_rows, write_json
 from jobs.store.tables import Store
 from pipeline.index.encode import encode_texts
-from pipeline.ingest.erase import erase_judgements, id_frame, read_erased
+from pipeline.ingest.erase import erase_judgements, id_frame, match_lines, read_erased
 from pipeline.label.config import LabelConfig
 from pipeline.label.teacher import add_texts, score_pairs
 from pipeline.recipe import load_recipe
@@ -59,6 +59,7 @@ def test_a_named_document_keeps_its_row_and_nothing_of_its_text(spark, tmp_path)
     place, by_name = ingest(spark, tmp_path, "mallory  # by mail", "unknown")
     other_place, by_id = ingest(spark, tmp_path, plain["mallory"]["doc_id"])
 
+    assert place.require("ingest")["notes"]["remarks"] == ["erase names 1 id that no document has: unknown"]
     assert SECRET in str(plain["mallory"])
     assert by_name == by_id
     assert SECRET not in str(by_name)
@@ -74,9 +75,9 @@ def test_a_named_document_keeps_its_row_and_nothing_of_its_text(spark, tmp_path)
 def test_what_an_erased_symbol_says_of_others_goes_too(spark, rows):
     judgements = rows(
         JUDGEMENTS,
-        ("s", "m.f see also g", SECRET, "m.g", 1.0),
-        ("s", "m.h see also f", "of f", "m.f", 1.0),
-        ("s", "m.f", "a query of that name", "m.g", 1.0),
+        ("s", "m.f see also g", SECRET, "m.g", 1.0, None),
+        ("s", "m.h see also f", "of f", "m.f", 1.0, None),
+        ("s", "m.f", "a query of that name", "m.g", 1.0, None),
     )
     left = erase_judgements(judgements, id_frame(spark, ["m.f"])).collect()
     assert sorted(row.query_native_id for row in left) == ["m.f", "m.h see also f"]
@@ -86,6 +87,26 @@ def test_a_file_that_cannot_be_read_is_the_recipe_s_fault(tmp_path):
     with pytest.raises(RecipeError, match="erase must name a readable file of ids"):
         read_erased(str(tmp_path / "none"))
     assert read_erased("") == []
+
+
+def test_a_line_names_what_it_says_and_an_id_may_hold_any_sign(spark, tmp_path):
+    lines = [
+        "\ufefffirst",
+        "http://e.org/p#part",
+        "Issue #12",
+        "known # asked for in May",
+        "C # basics",
+        "# a comment",
+        "#7",
+    ]
+    (tmp_path / "ids").write_text("\n".join([*lines, "caf\u0065\u0301", "no  such"]), encoding="utf-8")
+    others = ["http://e.org/p", "Issue", "C"]
+    ids = ["first", "http://e.org/p#part", "Issue #12", "known", "C # basics", "#7", "café", *others]
+
+    named = match_lines(spark, read_erased(str(tmp_path / "ids")), id_frame(spark, ids)).collect()
+
+    assert sorted(row.id for row in named) == sorted({*ids} - {*others})
+    assert "no such" not in {row.line for row in named}
 
 
 def model():

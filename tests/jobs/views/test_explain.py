@@ -30,7 +30,7 @@ def build(tmp_path_factory):
         document("c3", "notes.jsonl", 3, "77", "Short", TOO_SHORT, "notes"),
         *MANY,
     ]
-    place.build("ingest", [(DOCUMENTS, documents), (JUDGEMENTS, [("qa", "q-12", "how to begin", "intro", 1.0)])])
+    place.build("ingest", [(DOCUMENTS, documents), (JUDGEMENTS, [("qa", "q-12", "how to begin", "intro", 1.0, None)])])
     place.build(
         "holdout",
         [

@@ -1,11 +1,14 @@
 """Which files a source means, and when their digest changes."""
 
+import os
 import re
 
 import pytest
 
 from pipeline.ingest.config import SourceConfig
 from pipeline.ingest.files import digest_source, list_files
+from pipeline.ingest.units import plan_units
+from pipeline.readers.registry import FORMATS
 from schemas.errors import RecipeError
 
 
@@ -84,3 +87,35 @@ def test_the_digest_follows_contents_and_names_not_places_and_times(tmp_path):
     assert digest(one) == digest(write(tmp_path / "2", a_DOT_txt="same", b_DOT_txt="two"))
     assert digest(one) != digest(write(tmp_path / "3", a_DOT_txt="same", c_DOT_txt="two"))
     assert digest(one) != digest(write(tmp_path / "4", a_DOT_txt="same", b_DOT_txt="three"))
+
+
+def test_names_are_printable_and_two_names_stay_two(tmp_path):
+    names = [
+        "good.txt",
+        b"b\xff\xfe.txt",
+        "b\\xff\\xfe.txt",
+        "new\nline.txt",
+        "esc\x1b[31m.txt",
+        "zero\u200bwidth.txt",
+        "caf\u00e9.txt",
+        "cafe\u0301.txt",
+        "two  spaces.txt",
+        "two spaces.txt",
+        "alone\u0301.txt",
+        "l" * 250 + ".txt",
+    ]
+    for name in names:
+        (tmp_path / os.fsdecode(name)).write_text(f"A title\nand the text of {os.fsencode(name).hex()}")
+    source = SourceConfig(name="s", format="text", path=str(tmp_path))
+
+    units = plan_units([source])
+    found = [record for unit in units for record in FORMATS["text"].read(unit, source)]
+
+    shown = {unit.path for unit in units}
+    assert len(shown) == len(names)
+    assert all(path.isprintable() and path.encode() for path in shown)
+    assert {"good.txt", "b\\xff\\xfe.txt", "new\\x0aline.txt", "esc\\x1b[31m.txt", "caf\u00e9.txt"} <= shown
+    assert {record.kind for record in found} == {"document"}
+    assert len({record.text for record in found}) == len(names)
+    assert all(unit.location.encode() for unit in units)
+    assert len(digest_source(source)) == 32

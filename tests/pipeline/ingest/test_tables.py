@@ -17,7 +17,7 @@ from pipeline.ingest.tables import (
     select_rejects,
 )
 from pipeline.ingest.units import plan_units, unit_frame
-from pipeline.readers.pydocs.links import nearest
+from pipeline.readers.formats.pydocs.links import nearest
 
 PANDAS = [
     "pandas.core.frame.DataFrame.join",
@@ -160,9 +160,9 @@ def split(a):
 
     More about splitting things, at length. More about splitting things."""
 ''')
-    monkeypatch.setattr("pipeline.readers.pydocs.packages._installed", lambda: {"pkg": tmp_path})
+    monkeypatch.setattr("pipeline.readers.formats.pydocs.packages._installed", lambda: {"pkg": tmp_path})
     monkeypatch.setattr(
-        "pipeline.readers.pydocs.packages._walk_python",
+        "pipeline.readers.formats.pydocs.packages._walk_python",
         lambda *_: [("pkg/core.py", str(tmp_path / "core.py"), (tmp_path / "core.py").stat().st_size)],
     )
 
@@ -173,7 +173,7 @@ def split(a):
     links = {row.native_id: row.links for row in documents.collect()}
     assert links == {"pkg.core.join": ["pkg.core.merge", "pkg.core.split"], "pkg.core.merge": [], "pkg.core.split": []}
     assert [tuple(row) for row in judgements.collect()] == [
-        ("s", "pkg.core.join see also merge", "Merge things by their keys.", "pkg.core.merge", 1.0)
+        ("s", "pkg.core.join see also merge", "Merge things by their keys.", "pkg.core.merge", 1.0, None)
     ]
 
 
@@ -198,17 +198,25 @@ def test_a_name_means_the_nearest_symbol_that_fits(name, said_by, meant):
 
 
 @pytest.mark.parametrize("partitions", [1, 7])
-def test_qrels_meet_their_queries_once(spark, tmp_path, partitions):
+def test_qrels_meet_their_queries_and_documents_once_and_what_is_left_out_has_its_reason(spark, tmp_path, partitions):
     lines(tmp_path / "corpus.jsonl", {"_id": "d1", "title": "Tea", "text": "How to brew it."})
     lines(tmp_path / "queries.jsonl", {"_id": "q1", "text": "brewing  tea"}, {"_id": "q2", "text": "unused"})
     (tmp_path / "qrels").mkdir()
-    (tmp_path / "qrels" / "train.tsv").write_text("query-id\tcorpus-id\tscore\nq1\td1\t1\nq1\td1\t2\nq9\td1\t1\n")
+    (tmp_path / "qrels" / "train.tsv").write_text(
+        "query-id\tcorpus-id\tscore\nq1\td1\t1\nq1\td1\t2\nq9\td1\t1\nq1\td9\t1\nq2\td1\t0\nq9\td9\t-1\n"
+    )
 
     documents, judgements, _ = ingest(
         spark, SourceConfig(name="s", format="beir", path=str(tmp_path)), partitions=partitions
     )
 
-    assert [tuple(row) for row in judgements.collect()] == [("s", "q1", "brewing tea", "d1", 2.0)]
+    assert sorted(tuple(row) for row in judgements.collect()) == [
+        ("s", "q1", "brewing tea", "d1", 2.0, None),
+        ("s", "q1", "brewing tea", "d9", 1.0, "unknown_document"),
+        ("s", "q2", "unused", "d1", 0.0, "not_relevant"),
+        ("s", "q9", "", "d1", 1.0, "unknown_query"),
+        ("s", "q9", "", "d9", -1.0, "unknown_query"),
+    ]
     assert documents.select("title", "text").collect() == [("Tea", "Tea\nHow to brew it.")]
 
 

@@ -40,7 +40,7 @@ def pairs(rows):
         return pair_documents(
             documents,
             domains,
-            rows(JUDGEMENTS, *judgements),
+            rows(JUDGEMENTS, *((*each, None) for each in judgements)),
             rows(DUPLICATES, *duplicates),
             rows(EVAL_QUERIES, *[("e", str(n), text, "d") for n, text in enumerate(protected)]),
             cfg or PairConfig(),

@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.ingest.config import SourceConfig
 from pipeline.ingest.units import plan_units
-from pipeline.readers.jsonl import read_jsonl
+from pipeline.readers.formats.jsonl import read_jsonl
 from pipeline.readers.lines import line_spans
 
 

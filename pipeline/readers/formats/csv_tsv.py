@@ -2,7 +2,9 @@
 
 ``csv`` follows RFC 4180: quoted cells may hold delimiters, doubled quotes and line breaks. Of a row that breaks these
 rules the first line alone is rejected, and reading goes on with the next one: an opening quote that is never closed
-costs one line. ``tsv`` has one row a line and no quotes, so that large files can be cut into spans.
+costs one line. Lines end with a newline, a carriage return or both. What parts the columns is found in the first rows
+where the recipe does not say: a comma where it fits. ``tsv`` has one row a line and no quotes, so that large files can
+be cut into spans.
 """
 
 from __future__ import annotations
@@ -10,18 +12,19 @@ from __future__ import annotations
 import csv
 from collections import deque
 from collections.abc import Iterator
-from typing import IO
+from typing import IO, Any
 
 from pipeline.readers.compression import PackError, open_unit
 from pipeline.readers.config import ReaderConfig
 from pipeline.readers.fields import names_of, read_row
 from pipeline.readers.format import Format
-from pipeline.readers.lines import HeaderError, Parser, cut_lines, read_lines, split_lines
+from pipeline.readers.lines import ENDS_WITH_RETURN, HeaderError, Parser, cut_lines, first_line, read_lines
 from pipeline.readers.records import (
     EMPTY_FILE,
     MISSING_FIELD,
     NOT_CSV,
     NUL_BYTES,
+    RAW_LIMIT,
     WRONG_COLUMNS,
     WRONG_ENCODING,
     Record,
@@ -32,6 +35,10 @@ from pipeline.readers.records import (
 from pipeline.readers.unit import Unit
 
 _SHOWN = 20
+_LOOKED_AT = 50
+_ENOUGH = 1 << 20
+CSV = "csv"
+DELIMITERS = (",", ";", "\t", "|")
 
 
 def read_tsv(unit: Unit, source: ReaderConfig) -> Iterator[Record]:
@@ -56,15 +63,10 @@ def open_rows(unit: Unit, source: ReaderConfig, columns: tuple[str, ...] = ()) -
 
 
 def _header(unit: Unit, source: ReaderConfig) -> tuple[str, ...]:
-    """Return the cells of the file's first line, wherever the unit begins."""
-    with open_unit(unit, source) as handle:
-        if unit.start:
-            handle.seek(0)
-        line = handle.readline(source.max_bytes)
-    try:
-        return tuple(line.decode(source.encoding).removeprefix("\ufeff").rstrip("\r\n").split("\t"))
-    except UnicodeDecodeError as error:
-        raise HeaderError(WRONG_ENCODING, f"the header is not {source.encoding}: {error.reason}") from error
+    line = first_line(unit, source).rstrip("\r\n")
+    if "\r" in line:
+        raise HeaderError(NOT_CSV, ENDS_WITH_RETURN)
+    return tuple(line.split("\t"))
 
 
 def check_header(names: tuple[str, ...], source: ReaderConfig) -> None:
@@ -78,7 +80,7 @@ def check_header(names: tuple[str, ...], source: ReaderConfig) -> None:
         raise HeaderError(
             MISSING_FIELD,
             f"no column {names_of(source, 'text')[0]!r}; the header has: {has}; "
-            f"try {where}.fields.text, or {where}.columns for a file without a header",
+            f"try {where}.fields.text, {where}.delimiter, or {where}.columns for a file without a header",
         )
     if len(set(names)) < len(names):
         raise HeaderError(WRONG_COLUMNS, f"the header must name every column once, got {has}; try {where}.columns")
@@ -107,9 +109,10 @@ def read_csv(unit: Unit, source: ReaderConfig) -> Iterator[Record]:
     lines = None
     try:
         with open_unit(unit, source) as handle:
-            lines = _Lines(handle, unit, source)
+            lines = _Lines(handle, source)
             names: tuple[str, ...] = source.columns
-            for cells, number, raw in _rows(lines, unit.path, source):
+            delimiter = source.delimiter or find_delimiter(unit, source)
+            for cells, number, raw in _rows(lines, unit.path, source, delimiter):
                 if isinstance(cells, Record):
                     yield cells
                     if not names:
@@ -148,6 +151,64 @@ def _csv_record(
     return row_record(names, cells, source, path, number, raw)
 
 
+def find_delimiter(unit: Unit, source: ReaderConfig) -> str:
+    """Return what parts the columns of a CSV file: a comma where that gives the column of the text, else what does.
+
+    Where nothing does, it is what parts most of the first rows into as many cells as the header.
+    Raises: OSError, PackError when the file cannot be read.
+    """
+    held: list[str] = []
+    with open_unit(unit, source) as handle:
+        for number, line, size in _split_rows(handle, source.max_bytes):
+            held.append(line.decode(source.encoding, "replace").removeprefix("\ufeff" if number == 1 else ""))
+            if number >= _LOOKED_AT or size > source.max_bytes or sum(map(len, held)) > _ENOUGH:
+                break
+    texts = set(names_of(source, "text"))
+
+    def rank(delimiter: str) -> tuple[bool, float, int]:
+        try:
+            rows = [cells for cells in csv.reader(held, delimiter=delimiter) if any(cells)]
+        except csv.Error:
+            return False, 0.0, 0
+        width = len(source.columns or rows[0]) if rows else 0
+        fits = len(rows[0]) == width if source.columns and rows else bool(rows) and bool(texts & set(rows[0]))
+        return fits, sum(len(cells) == width for cells in rows[1:]) / len(rows) if width > 1 else 0.0, 0
+
+    csv.field_size_limit(source.max_bytes)
+    ranks = {delimiter: rank(delimiter) for delimiter in DELIMITERS}
+    return "," if ranks[","][0] else max(DELIMITERS, key=lambda each: ranks[each])  # of equals the first
+
+
+def told_delimiter(unit: Unit, source: ReaderConfig) -> str | None:
+    """Return what parts the columns of a CSV file, None of one that cannot be read: its reader says why."""
+    try:
+        return find_delimiter(unit, source)
+    except (OSError, PackError):
+        return None
+
+
+def _split_rows(handle: IO[bytes], limit: int) -> Iterator[tuple[int, bytes, int]]:
+    """Yield number, bytes and size of each line, however it ends; of a line over the limit the beginning."""
+    number, held, size, carry = 1, b"", 0, b""
+    while block := _read_some(handle):
+        data, carry = carry + block, b""
+        if data.endswith(b"\r"):  # a newline may follow
+            data, carry = data[:-1], b"\r"
+        for piece in data.splitlines(keepends=True):
+            held += piece[: limit + 1 - len(held)]
+            size += len(piece)
+            if piece.endswith((b"\n", b"\r")):
+                yield number, held if size <= limit else held[:RAW_LIMIT], size
+                number, held, size = number + 1, b"", 0
+    if held or carry:
+        yield number, held + carry if size <= limit else held[:RAW_LIMIT], size + len(carry)
+
+
+def _read_some(handle: Any) -> bytes:
+    data: bytes = handle.read1(1 << 16)  # read() would lose what comes before a break
+    return data
+
+
 class _TooLargeError(Exception):
     """A row beyond the limit, most likely because a quote is never closed."""
 
@@ -155,8 +216,8 @@ class _TooLargeError(Exception):
 class _Lines:
     """Decoded lines for csv.reader, which remembers those of the row under way and takes them back."""
 
-    def __init__(self, handle: IO[bytes], unit: Unit, source: ReaderConfig) -> None:
-        self._fresh = split_lines(handle, unit, source.max_bytes, None)
+    def __init__(self, handle: IO[bytes], source: ReaderConfig) -> None:
+        self._fresh = _split_rows(handle, source.max_bytes)
         self._back: deque[tuple[int, bytes, int]] = deque()
         self._row: list[tuple[int, bytes, int]] = []
         self._bytes = 0
@@ -190,11 +251,13 @@ class _Lines:
         return number, raw, size > self._limit
 
 
-def _rows(lines: _Lines, path: str, source: ReaderConfig) -> Iterator[tuple[list[str] | Record, int, bytes]]:
+def _rows(
+    lines: _Lines, path: str, source: ReaderConfig, delimiter: str
+) -> Iterator[tuple[list[str] | Record, int, bytes]]:
     """Yield cells, line and bytes of each row; a reject in place of the cells where a line had to be given up."""
     csv.field_size_limit(source.max_bytes)  # of the process; Python's own default is 128 KiB
     while True:
-        reader = csv.reader(lines, strict=True, delimiter=source.delimiter)
+        reader = csv.reader(lines, strict=True, delimiter=delimiter)
         try:
             for cells in reader:
                 number, raw = lines.take()
@@ -212,6 +275,6 @@ def _rows(lines: _Lines, path: str, source: ReaderConfig) -> Iterator[tuple[list
 
 
 FORMATS = (
-    Format("csv", read_csv, suffixes=(".csv",), says_domain=True),
+    Format(CSV, read_csv, suffixes=(".csv",), says_domain=True),
     Format("tsv", read_tsv, suffixes=(".tsv", ".tab"), cut=cut_lines, says_domain=True),
 )

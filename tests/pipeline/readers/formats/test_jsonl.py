@@ -44,3 +44,25 @@ def test_another_encoding_can_be_named(tmp_path):
     [found] = records("jsonl", tmp_path, encoding="latin-1")
 
     assert found.text == "Käse"
+
+
+def test_nan_is_a_missing_value_and_a_float_of_a_whole_number_an_id(tmp_path):
+    rows = [
+        '{"id": 1, "title": NaN, "text": "one", "license": NaN, "links": [2.0, NaN, "x"]}',
+        '{"id": 3.0, "text": "two", "domain": "NaN", "links": NaN}',
+        '{"id": NaN, "title": "NaN", "text": "three"}',
+        '{"id": 5, "text": NaN}',
+        '{"id": Infinity, "text": "four"}',
+        '{"id": 1.5, "text": "five"}',
+        '{"id": true, "text": "six"}',
+    ]
+    (tmp_path / "a.jsonl").write_text("\n".join(rows))
+
+    found = records("jsonl", tmp_path)
+
+    assert [(r.native_id, r.title, r.links, r.domain, r.license) for r in found[:3]] == [
+        ("1", "", ["2", "x"], None, None),
+        ("3", "", [], None, None),
+        (None, "NaN", [], None, None),
+    ]
+    assert [r.reason for r in found[3:]] == ["missing_field", "wrong_type", "wrong_type", "wrong_type"]

@@ -31,7 +31,7 @@ def test_an_array_is_read_whatever_falls_on_the_edge_of_the_window(tmp_path_fact
     path = tmp_path_factory.mktemp("json") / "a.json"
     path.write_text(json.dumps(rows, indent=indent, ensure_ascii=escape), encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pipeline.readers.json_arrays._CHUNK", chunk)
+        patch.setattr("pipeline.readers.formats.json_arrays._CHUNK", chunk)
         found = records("json", path)
 
     assert [(record.line, record.text) for record in found] == [(n, row["text"]) for n, row in enumerate(rows, 1)]

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from pipeline.readers.config import ReaderConfig
 from pipeline.readers.format import Format
+from pipeline.readers.formats.text import read_titled, without_closing_marks
 from pipeline.readers.records import Record
-from pipeline.readers.text import read_titled, without_closing_marks
 from pipeline.readers.unit import Unit
 
 MARKDOWN = "markdown"

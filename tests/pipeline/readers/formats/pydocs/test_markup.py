@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.readers.pydocs.markup import plain_text, see_also, split_summary
+from pipeline.readers.formats.pydocs.markup import plain_text, see_also, split_summary
 
 NUMPYDOC = """Join a sequence of arrays along an existing axis.
 

@@ -10,7 +10,7 @@ from warcio.warcwriter import WARCWriter
 
 from pipeline.ingest.config import SourceConfig
 from pipeline.ingest.units import plan_units
-from pipeline.readers.html_warc import decode_page, extract_page
+from pipeline.readers.formats.html_warc import decode_page, extract_page
 from pipeline.readers.registry import FORMATS
 
 PAGE = """<!DOCTYPE html><html><head><meta charset="{charset}"><title>{title} | The Tea Shop</title></head><body>

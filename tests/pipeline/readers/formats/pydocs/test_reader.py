@@ -5,7 +5,7 @@ import pydoc_data.topics
 import pytest
 
 from pipeline.ingest.config import SourceConfig
-from pipeline.readers.pydocs.reader import family_of, read_docstrings
+from pipeline.readers.formats.pydocs.reader import family_of, read_docstrings
 from pipeline.readers.unit import Unit
 
 SOURCE = SourceConfig(name="docs", format="pydocs", packages=("pkg",), min_docstring=40)

@@ -7,9 +7,10 @@ from typing import Any
 
 from pipeline.readers.config import ReaderConfig
 from pipeline.readers.format import Format
-from pipeline.readers.json_arrays import read_items
+from pipeline.readers.formats.json_arrays import read_items
 from pipeline.readers.records import DOCUMENT, NOT_SQUAD, QREL, QUERY, Record, reject
 from pipeline.readers.unit import Unit
+from schemas.beir import read_id
 
 
 def read_squad(unit: Unit, source: ReaderConfig) -> Iterator[Record]:
@@ -25,7 +26,7 @@ def read_squad(unit: Unit, source: ReaderConfig) -> Iterator[Record]:
             continue
         try:
             records = list(_article(item.value, unit.path, made))
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
             detail = f"an article must have paragraphs with a context and qas; {type(error).__name__}: {error}"
             yield reject(unit.path, number, NOT_SQUAD, detail, item.raw)
             continue
@@ -36,10 +37,12 @@ def read_squad(unit: Unit, source: ReaderConfig) -> Iterator[Record]:
 def _article(article: Mapping[str, Any], path: str, made: int) -> Iterator[Record]:
     title = _text_of(article.get("title", "")).replace("_", " ")
     for ordinal, paragraph in enumerate(article["paragraphs"], made + 1):
-        native = str(paragraph.get("id") or f"{path}#{ordinal}")
+        native = read_id(paragraph.get("id")) or f"{path}#{ordinal}"
         yield Record(DOCUMENT, path, ordinal, native_id=native, title=title, text=_text_of(paragraph["context"]))
         for asked in paragraph["qas"]:
-            query = str(asked["id"])
+            query = read_id(asked["id"])
+            if query is None:
+                raise KeyError("a question without an id")
             yield Record(QUERY, path, ordinal, native_id=query, text=_text_of(asked["question"]))
             if not asked.get("is_impossible", False):
                 yield Record(QREL, path, ordinal, native_id=query, links=[native], grade=1.0)

@@ -6,9 +6,9 @@ import pytest
 
 from pipeline.ingest.config import SourceConfig
 from pipeline.ingest.units import plan_units
-from pipeline.readers.markdown import split_markdown
+from pipeline.readers.formats.markdown import split_markdown
+from pipeline.readers.formats.text import split_title
 from pipeline.readers.registry import FORMATS
-from pipeline.readers.text import split_title
 
 
 def records(form, path, **settings):

@@ -1,17 +1,15 @@
-"""CSV, TSV and MS MARCO files; tests/behaviour/test_bad_input.py has the broken ones."""
+"""CSV and TSV files; tests/behaviour/test_bad_input.py has the broken ones."""
 
 import csv
-import gzip
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.ingest.config import SourceConfig
-from pipeline.ingest.files import list_files
 from pipeline.ingest.units import plan_units
+from pipeline.readers.formats.csv_tsv import find_delimiter
 from pipeline.readers.registry import FORMATS
-from schemas.errors import RecipeError
 
 CELL = st.text(st.sampled_from('ab,;"\n é茶'), max_size=8)
 
@@ -90,18 +88,66 @@ def test_a_bad_header_is_one_reject_however_the_file_is_cut(tmp_path, monkeypatc
     assert "try sources.s.fields.text" in found.detail
 
 
-def test_an_ms_marco_folder_gives_passages_queries_and_judgements(tmp_path):
-    (tmp_path / "collection.tsv.gz").write_bytes(gzip.compress(b'7\tTea is "brewed.\n8\tMilk.\n'))
-    (tmp_path / "queries.dev.tsv").write_text("3\twhat is\ttea\n")
-    (tmp_path / "qrels.dev.tsv").write_text("3\t0\t7\t1\n3 0 8 0\n")
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n"])
+@pytest.mark.parametrize("size", [1, 3000])
+def test_lines_may_end_in_any_way(tmp_path, end, size):
+    rows = [f'{n},"{"long " * size}","two{end}lines"' for n in range(50)]
+    (tmp_path / "a.csv").write_bytes(end.join(["id,text,title", *rows, ""]).encode())
 
-    found = records("msmarco", tmp_path, split="dev")
+    found = records("csv", tmp_path)
 
-    assert [(r.kind, r.native_id, r.text, r.links, r.grade) for r in found] == [
-        ("document", "7", 'Tea is "brewed.', [], None),
-        ("document", "8", "Milk.", [], None),
-        ("query", "3", "what is\ttea", [], None),
-        ("qrel", "3", "", ["7"], 1.0),
+    assert [(record.line, record.native_id, record.title) for record in found] == [
+        (2 + 2 * n, str(n), f"two{end}lines") for n in range(50)
     ]
-    with pytest.raises(RecipeError, match=r"must be an MS MARCO folder, got .* without queries.train.tsv"):
-        list_files(SourceConfig(name="s", format="msmarco", path=str(tmp_path)))
+
+
+def test_a_row_longer_than_allowed_costs_itself_alone(tmp_path):
+    (tmp_path / "a.csv").write_bytes(b"id,text\r1,a text\r2," + b"x" * 5000 + b"\r3,a text")
+
+    found = records("csv", tmp_path, max_bytes=1024)
+
+    assert [(record.line, record.native_id, record.reason) for record in found] == [
+        (2, "1", None),
+        (3, None, "too_large"),
+        (4, "3", None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("table", "delimiter"),
+    [
+        ('id;text\n1;"a, b; c"\n2;d, e\n', ";"),
+        ("id\ttext\n1\ta, b; c\n", "\t"),
+        ("id|text\n1|a, b; c\n", "|"),
+        ("id,text\n1,a; b; c\n", ","),
+        ("text\na; b\nc; d\n", ","),
+        ('"name; first";text\n1;x\n', ";"),
+        ("\ufeffid;text\r1;x\r", ";"),
+        ("nr;body\n1;x\n", ";"),
+        ("", ","),
+    ],
+)
+def test_what_parts_the_columns_is_found(tmp_path, table, delimiter):
+    (tmp_path / "a.csv").write_text(table, newline="")
+    source = SourceConfig(name="s", format="csv", path=str(tmp_path))
+    [unit] = plan_units([source])
+
+    assert find_delimiter(unit, source) == delimiter
+
+
+def test_a_delimiter_that_the_recipe_names_is_not_looked_for(tmp_path):
+    (tmp_path / "a.csv").write_text("id;text\n1;x\n")
+
+    [found] = records("csv", tmp_path, delimiter=",")
+
+    assert found.reason == "missing_field"
+    assert "sources.s.delimiter" in found.detail
+
+
+def test_files_of_lines_that_end_with_a_return_alone_say_so(tmp_path):
+    (tmp_path / "a.tsv").write_bytes(b"text\tid\ra\t1\r")
+    (tmp_path / "a.jsonl").write_bytes(b'{"text": "a"}\r{"text": "b"}\r')
+
+    for form in ("tsv", "jsonl"):
+        [found] = records(form, tmp_path)
+        assert "carriage return" in found.detail

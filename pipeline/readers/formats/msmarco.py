@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pipeline.readers.config import ReaderConfig
-from pipeline.readers.csv_tsv import open_rows
 from pipeline.readers.format import Format
+from pipeline.readers.formats.beir import judgement_parser
+from pipeline.readers.formats.csv_tsv import open_rows
 from pipeline.readers.lines import Parser, cut_lines, read_lines
-from pipeline.readers.records import MISSING_FIELD, NOT_A_QREL, QREL, QUERY, Record, reject
+from pipeline.readers.records import MISSING_FIELD, QUERY, Record, reject
 from pipeline.readers.unit import DOCUMENTS, QRELS, QUERIES, Unit
+from schemas.beir import TREC
 
 
 def read_msmarco(unit: Unit, source: ReaderConfig) -> Iterator[Record]:
@@ -20,7 +22,7 @@ def read_msmarco(unit: Unit, source: ReaderConfig) -> Iterator[Record]:
 def _open_parser(unit: Unit, source: ReaderConfig) -> Parser:
     if unit.role == DOCUMENTS:
         return open_rows(unit, source, ("id", "text"))
-    return {QUERIES: _parse_query, QRELS: _parse_judgement}[unit.role]
+    return {QUERIES: _parse_query, QRELS: judgement_parser(TREC)}[unit.role]
 
 
 def _parse_query(text: str, line: bytes, path: str, number: int, _: ReaderConfig) -> Record:
@@ -29,19 +31,6 @@ def _parse_query(text: str, line: bytes, path: str, number: int, _: ReaderConfig
     if not tab or not native:
         return reject(path, number, MISSING_FIELD, "the line must be query id and query between a tab", line)
     return Record(QUERY, path, number, native_id=native, text=query)
-
-
-def _parse_judgement(text: str, line: bytes, path: str, number: int, _: ReaderConfig) -> Record | None:
-    """Return the judgement of a line: query id, iteration, document id and grade between white space.
-
-    Drops: grades of 0 and below, which say "not relevant".
-    """
-    try:
-        query, _iteration, document, grade = text.split()
-        relevance = float(grade)
-    except ValueError:
-        return reject(path, number, NOT_A_QREL, "the line must be query id, 0, document id and grade", line)
-    return Record(QREL, path, number, native_id=query, links=[document], grade=relevance) if relevance > 0 else None
 
 
 FORMATS = (

@@ -16,10 +16,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from pipeline.locations import local_path
 from pipeline.readers.config import ReaderConfig
 from pipeline.readers.format import Format
-from pipeline.readers.pydocs.markup import plain_text, see_also, split_summary
-from pipeline.readers.pydocs.packages import python_files
+from pipeline.readers.formats.pydocs.markup import plain_text, see_also, split_summary
+from pipeline.readers.formats.pydocs.packages import python_files
 from pipeline.readers.records import DOCUMENT, SEE_ALSO, SYNTAX_ERROR, TOO_LARGE, UNREADABLE, Record, reject
 from pipeline.readers.unit import SourceFile, Unit
 
@@ -67,7 +68,7 @@ def read_docstrings(unit: Unit, source: ReaderConfig) -> Iterator[Record]:
         return
     raw = b""
     try:
-        raw = Path(unit.location).read_bytes()
+        raw = Path(local_path(unit.location)).read_bytes()
         topics, docstrings = _parse(raw, unit, source)
     except OSError as error:
         yield reject(unit.path, 0, UNREADABLE, error.strerror or str(error))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.readers.markdown import split_markdown
+from pipeline.readers.formats.markdown import split_markdown
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""One file a source format; ``pipeline/readers/registry.py`` names them."""
