@@ -250,7 +250,7 @@ def init(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="replace the recipe if it is there")] = False,
 ) -> int:
-    """Look at files, show their first rows as documents, and write a commented recipe for them."""
+    """Look at files, show their first documents, and write a commented recipe for them."""
     from jobs.cli.init import init_recipe
 
     return init_recipe(paths, out, name, force=force)

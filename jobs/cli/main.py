@@ -18,6 +18,7 @@ from jobs.runtime.exit_status import NIGHTLY, run_to_status
 
 # The commands, in the order of the help: a new one is a function and a line here, with an example of its use.
 COMMANDS: tuple[tuple[Callable[..., int], str], ...] = (
+    (commands.init, "pairwright init faq.csv handbook/ --out support.yaml"),
     (commands.build, "pairwright build my.yaml --until publish"),
     (commands.train, "pairwright train my.yaml"),
     (commands.evaluate, "pairwright evaluate my.yaml"),
@@ -29,7 +30,6 @@ COMMANDS: tuple[tuple[Callable[..., int], str], ...] = (
     (commands.report, "pairwright report my.yaml"),
     (commands.doctor, "pairwright doctor"),
     (commands.recipe, "pairwright recipe my.yaml --check"),
-    (commands.init, "pairwright init faq.csv handbook/ --out support.yaml"),
 )
 
 _EXAMPLES = """\b
