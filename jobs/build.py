@@ -77,7 +77,7 @@ def _build_stage(name: str, workspace: Workspace, terminal: Terminal, chosen: Se
             manifest = run_stage(stage, workspace, terminal.progress)
         if stage.needs_server:
             workspace.stop_server()
-    terminal.line(stage_line(name, manifest, ran, stage.says_none))
+    terminal.line(stage_line(name, manifest, ran, stage.says_none, workspace.reasons_before(stage)))
     return ran
 
 

@@ -102,7 +102,7 @@ def stage(
                     manifest = run_stage(found, workspace, terminal.progress)
     finally:
         workspace.stop_spark()
-    terminal.line(stage_line(name, manifest, is_new, found.says_none))
+    terminal.line(stage_line(name, manifest, is_new, found.says_none, workspace.reasons_before(found)))
     return 0
 
 

@@ -12,14 +12,26 @@ NAME_WIDTH = 11
 SPACE = "\u00a0"  # where a line is not folded: it is printed as a space
 
 
-def stage_line(name: str, manifest: Mapping[str, Any], built: bool, says_none: Sequence[Table] = ()) -> str:
+Reasons = Mapping[str, int]
+
+
+def stage_line(
+    name: str,
+    manifest: Mapping[str, Any],
+    built: bool,
+    says_none: Sequence[Table] = (),
+    before: Mapping[str, Reasons] | None = None,
+) -> str:
     """Return the line of a finished stage: its headline, else its tables, and what it remarks besides.
 
-    ``says_none``: tables that are named also when they are empty.
+    ``says_none``: tables that are named also when they are empty. ``before``: the counts by reason of the tables that
+    the stage marked further; rows that an earlier stage dropped are not said again.
     """
     outputs, always = manifest["outputs"], {table.name for table in says_none}
     named = {table: facts for table, facts in outputs.items() if facts.get("rows") or table in always}
-    parts = [_rows_text(table, facts) for table, facts in named.items() if "rows" in facts]
+    parts = [
+        _rows_text(table, facts, (before or {}).get(table, {})) for table, facts in named.items() if "rows" in facts
+    ]
     headline = manifest["notes"].get("headline")
     said = [str(headline)] if headline else parts or ["done"]
     text = "; ".join([*said, *manifest["notes"].get("remarks", ())])
@@ -37,12 +49,15 @@ def rate_text(rate: float, unit: str) -> str:
     return f"{rate:,.{digits}f} {unit}/s"
 
 
-def _rows_text(table: str, facts: Mapping[str, Any]) -> str:
-    rows, reasons = facts["rows"], facts.get("reasons")
-    kept = (reasons or {}).get("kept", 0)
-    if not reasons or kept == rows:
-        return _unfolded(f"{rows:,} {table}")
-    dropped = sorted(((why, count) for why, count in reasons.items() if why != "kept"), key=lambda each: -each[1])
+def _rows_text(table: str, facts: Mapping[str, Any], before: Reasons) -> str:
+    if "reasons" not in facts:
+        return _unfolded(f"{facts['rows']:,} {table}")
+    kept = facts["reasons"].get("kept", 0)
+    new = {why: count - before.get(why, 0) for why, count in facts["reasons"].items() if why != "kept"}
+    dropped = sorted(((why, count) for why, count in new.items() if count > 0), key=lambda each: -each[1])
+    if not dropped:
+        return _unfolded(f"{kept:,} {table}")
+    rows = kept + sum(count for _, count in dropped)
     return f"{_unfolded(f'{rows:,} -> {kept:,} {table}')}: {', '.join(_reason_text(table, *each) for each in dropped)}"
 
 

@@ -25,6 +25,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from jobs.runtime.stage_line import NAME_WIDTH, SPACE, rate_text
 from jobs.spark.output import redirect_output
 
+_TASKS = "tasks"
 CountTasks = Callable[[], tuple[int, int] | None]
 _POLL_SECONDS, _PLAIN_SECONDS, _WINDOW_SECONDS = 0.5, 60.0, 30.0
 
@@ -54,7 +55,7 @@ class Pace:
 
     def describe(self) -> list[str]:
         """Return count, rate and time left; what is not known yet is left out."""
-        found = [f"{self.done:,}/{self.total:,} {self.unit}" if self.total > 1 else self.unit]
+        found = [f"{self.done:,}/{self.total:,} {self.unit}" if self.total > 1 or self.unit == _TASKS else self.unit]
         (first, before), (last, now) = self._seen[0], self._seen[-1]
         if now > before and last > first:
             rate = (now - before) / (last - first)
@@ -105,17 +106,19 @@ class Terminal:
             counted = count_tasks()
         if counted is None:
             return None
-        self._pace.update(*counted, "tasks")
+        self._pace.update(*counted, _TASKS)
         return self._pace
 
     def _show_live(self, name: str, place: str, count_tasks: CountTasks, ended: threading.Event) -> None:
         console = Console(file=self._out, force_terminal=True, width=self._columns(), highlight=False)
         columns = [TextColumn("{task.description}", markup=False), BarColumn(20)]
         columns.append(TextColumn("{task.fields[text]}", markup=False))
+        title, began = f"{name:<{NAME_WIDTH}} {place}".rstrip(), time.monotonic()
         with Progress(*columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False) as bar:
-            task = bar.add_task(f"{name:<{NAME_WIDTH}} {place}".rstrip(), total=None, text="")
+            task = bar.add_task(title, total=None, text="")
             while not ended.wait(_POLL_SECONDS):
                 pace = self._look(count_tasks)
+                bar.update(task, description=f"{title}  {_duration_text(time.monotonic() - began)}")
                 if pace is not None:
                     with self._lock:
                         text = "  ".join(pace.describe())

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from jobs.runtime import registry
 from jobs.runtime.fingerprint import Fingerprints
+from jobs.runtime.stage import Stage, name_of
 from jobs.spark.session import start_session, stop_session
 from jobs.spark.tasks import count_tasks
 from jobs.store.layout import run_folder, runs_folder
@@ -106,6 +107,15 @@ class Workspace:
             raise RecipeError(
                 f"stage {name} is not built for recipe {self.recipe.name}; try: pairwright stage {name} RECIPE"
             )
+        return found
+
+    def reasons_before(self, stage: Stage) -> dict[str, dict[str, int]]:
+        """Return the counts by reason, as its inputs have them, of the tables that a stage marks further."""
+        outputs, found = {table.name for table in stage.outputs}, {}
+        for what, maker in stage.inputs.items():
+            facts = self.require(maker)["outputs"].get(name_of(what), {})
+            if name_of(what) in outputs and "reasons" in facts:
+                found[name_of(what)] = facts["reasons"]
         return found
 
     def open_output(self, stage: str, name: str) -> Path:

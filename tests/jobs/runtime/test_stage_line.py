@@ -4,9 +4,9 @@ from jobs.runtime.stage_line import SPACE, rate_text, stage_line
 from schemas.documents import DUPLICATES, REJECTS
 
 
-def line(outputs, seconds=4.0, built=True, says_none=(), **notes):
+def line(outputs, seconds=4.0, built=True, says_none=(), before=None, **notes):
     manifest = {"outputs": outputs, "notes": notes, "seconds": seconds}
-    return stage_line("pair", manifest, built, says_none).replace(SPACE, " ")
+    return stage_line("pair", manifest, built, says_none, before).replace(SPACE, " ")
 
 
 def test_every_reason_that_a_setting_makes_names_it_the_most_frequent_first():
@@ -36,3 +36,11 @@ def test_what_a_stage_remarks_follows_its_headline_or_its_counts():
 
 def test_a_rate_says_something_below_one_too():
     assert [rate_text(each, "rows") for each in (1234.5, 3.21, 0.25)] == ["1,234 rows/s", "3.2 rows/s", "0.25 rows/s"]
+
+
+def test_what_an_earlier_stage_dropped_is_not_said_again():
+    before = {"documents": {"kept": 100, "near_duplicate": 20, "too_short": 3}}
+    same = {"documents": {"rows": 123, "reasons": {"kept": 100, "near_duplicate": 20, "too_short": 3}}}
+    assert line(same, before=before).startswith("pair        100 documents  ")
+    more = {"documents": {"rows": 123, "reasons": {"kept": 90, "near_duplicate": 20, "too_short": 3, "leak": 10}}}
+    assert "100 -> 90 documents: leak (guard.containment, guard.threshold) 10  " in line(more, before=before)
