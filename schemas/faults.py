@@ -96,7 +96,7 @@ def explain_unknown(key: object, kind: type[BaseModel], outermost: type[BaseMode
         name = find_nearest(key, dict.fromkeys(places.values()))
         meant = " or ".join([place for place, each in places.items() if each == name][:3])
     if meant:
-        return rule(str(key), "a known setting", key, meant=meant)
+        return rule(str(key), "one of the known settings", key, meant=meant)
     return rule(str(key), f"one of the known settings ({', '.join(kind.model_fields)})", key, "leaving it out")
 
 

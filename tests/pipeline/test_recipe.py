@@ -38,14 +38,14 @@ evaluation: [{name: heldout, path: beir}]
 """,
     )
     expected = [
-        "treshold must be a known setting, got 'treshold'; did you mean",
+        "treshold must be one of the known settings, got 'treshold'; did you mean",
         "sources[0].format must be one of",
-        "sources[1].seperator must be a known setting, got 'seperator'; did you mean delimiter?",
+        "sources[1].seperator must be one of the known settings, got 'seperator'; did you mean delimiter?",
         "sources[1].fields.content must be one of",
         "sources[1].fields.Question must be one of",
         "bucket.min_size must be of type integer, got 'many'",
         "bucket.cluster must be left out for rule source",
-        "train.stage1.lr must be a known setting, got 'lr'; did you mean learning_rate?",
+        "train.stage1.lr must be one of the known settings, got 'lr'; did you mean learning_rate?",
         "train.stage1.loss must be one of infonce, cosent, triplet, margin_mse, got 'infoNCE'; did you mean infonce?",
         "name must be letters, digits, - and _, got 'my corpus'; try my-corpus",
         "sources must have names of their own, got 'faq' twice",

@@ -113,9 +113,9 @@ def test_what_the_settings_say_and_what_the_files_lack_is_told_in_one_go(check):
         "{name: b, format: md, path: nowhere}]",
     )
     for start in (
-        "sources[0].delimeter must be a known setting",
+        "sources[0].delimeter must be one of the known settings",
         "sources[1].format must be one of",
-        "bucket.min_sise must be a known setting",
+        "bucket.min_sise must be one of the known settings",
         "erase must be the path of something that is there",
         "encoder.model must be a model that says how it pools",
         "train.model must be a model that says how it pools",

@@ -253,7 +253,7 @@ def test_an_out_that_exists_is_replaced_only_when_forced_and_only_if_ours(run, f
     [
         (
             ["dedupe", "{folder}", "--set", "dedupe.thresold=1"],
-            "dedupe.thresold must be a known setting, got 'thresold'; did you mean threshold?",
+            "dedupe.thresold must be one of the known settings, got 'thresold'; did you mean threshold?",
         ),
         (
             ["dedupe", "{folder}", "--set", "guard.ngram=1"],

@@ -97,7 +97,7 @@ def test_any_taxonomy_is_merged_as_the_reference_says(spark, paths, depth, min_s
 @pytest.mark.parametrize(
     ("given", "fault"),
     [
-        ({"other": "a/b"}, "other must be a name without /"),
+        ({"other": "a/b"}, "other must be one folder.s name"),
         ({"min_size": 0}, "min_size must be at least 1"),
         ({"rule": "magic"}, "rule must be one of source"),
         ({"size": 3}, "known settings"),
