@@ -7,7 +7,7 @@ from jobs.runtime.stage import Run, Stage
 from pipeline.assemble.batches import plan_batches
 from pipeline.assemble.examples import build_examples
 from pipeline.contract import spark_schema
-from schemas.documents import DOCUMENTS, DOMAINS, DUPLICATES
+from schemas.documents import DOCUMENTS, DOMAINS, DUPLICATES, JUDGEMENTS
 from schemas.mining import VERDICTS
 from schemas.pairs import POSITIVES, SYNTHETICS
 from schemas.shards import EXAMPLES
@@ -26,6 +26,7 @@ def run(run: Run) -> None:
         run.read(DOCUMENTS),
         run.read(DOMAINS),
         duplicates,
+        run.read(JUDGEMENTS),
         config,
         seed,
     ).write.parquet(unplanned)
@@ -35,7 +36,7 @@ def run(run: Run) -> None:
 
 STAGE = Stage(
     name="assemble",
-    version=1,
+    version=2,
     settings=("assemble",),
     inputs={
         VERDICTS: "judge",
@@ -44,6 +45,7 @@ STAGE = Stage(
         DOCUMENTS: "guard",
         DOMAINS: "bucket",
         DUPLICATES: "dedupe",
+        JUDGEMENTS: "ingest",
     },
     outputs=(EXAMPLES,),
     run=run,

@@ -92,6 +92,7 @@ STAGE = Stage(
     run=run,
     external=_encoder,
     conditional_settings=_encoder_settings,
+    conditional_sections=("encoder",),
 )
 
 if __name__ == "__main__":

@@ -91,6 +91,7 @@ STAGE = Stage(
     run=run,
     external=_encoder,
     conditional_settings=_encoder_settings,
+    conditional_sections=("encoder", "mine"),
     says_none=(DUPLICATES,),
 )
 

@@ -203,6 +203,7 @@ STAGE = Stage(
     run=run,
     external=_digests,
     conditional_settings=_passage_settings,
+    conditional_sections=("passages", "synthesise"),
     says_none=(REJECTS,),
 )
 

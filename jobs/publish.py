@@ -16,7 +16,7 @@ from jobs.release.audit import audit_dataset
 from jobs.release.croissant import write_croissant
 from jobs.release.dataset_card import write_card
 from jobs.release.history import current_version
-from jobs.release.manifest import SECTIONS, describe_version
+from jobs.release.manifest import describe_recipe, describe_version
 from jobs.release.shards import write_eval_sets, write_shards
 from jobs.release.versions import publish_version
 from jobs.runtime.entry import main
@@ -25,7 +25,7 @@ from jobs.store.files import directory_digest, write_json
 from jobs.store.layout import CARD, CROISSANT, DATASET, DOCS, POINTER, VERSION_MANIFEST, dataset_folder
 from pipeline.compare.drift import Drift, find_drift
 from pipeline.recipe import Recipe
-from schemas.documents import DOCUMENTS, EVAL_CORPUS, EVAL_QRELS, EVAL_QUERIES
+from schemas.documents import DOCUMENTS, EVAL_CORPUS, EVAL_QRELS, EVAL_QUERIES, JUDGEMENTS
 from schemas.mining import VERDICTS
 from schemas.pairs import REPLIES
 from schemas.shards import EXAMPLES
@@ -40,7 +40,14 @@ def run(run: Run) -> None:
     try:
         examples = run.read(EXAMPLES)
         shards = write_shards(examples, partial)
-        evals = write_eval_sets(run.read(EVAL_CORPUS), run.read(EVAL_QUERIES), run.read(EVAL_QRELS), partial)
+        evals = write_eval_sets(
+            run.read(EVAL_CORPUS),
+            run.read(EVAL_QUERIES),
+            run.read(EVAL_QRELS),
+            run.read(DOCUMENTS),
+            run.read(JUDGEMENTS),
+            partial,
+        )
         rows = {stage: _rows_of(shards, stage) for stage in (1, 2)}
         homogeneous = {stage: run.recipe.assemble.is_homogeneous(stage) for stage in (1, 2)}
         manifest = describe_version(run, examples, shards, evals)
@@ -88,8 +95,8 @@ def _encoder(recipe: Recipe) -> Mapping[str, str]:
 
 STAGE = Stage(
     name="publish",
-    version=2,
-    settings=("name", *SECTIONS),
+    version=3,
+    settings=("name",),
     inputs={
         EXAMPLES: "assemble",
         DOCUMENTS: "guard",
@@ -98,10 +105,12 @@ STAGE = Stage(
         EVAL_CORPUS: "holdout",
         EVAL_QUERIES: "holdout",
         EVAL_QRELS: "holdout",
+        JUDGEMENTS: "ingest",
     },
     artefacts=(DATASET,),
     run=run,
     external=_encoder,
+    conditional_settings=lambda recipe: {"(recipe)": describe_recipe(recipe)},  # the manifest has all of it
     is_resumable=False,
 )
 

@@ -13,6 +13,8 @@ INCOMPLETE_BATCH = "incomplete_batch"  # its domain had no full batch left for i
 NO_NEGATIVES = "no_negatives"  # stage 2 wants at least one
 SURPLUS_EXAMPLE = "surplus_example"  # over the share of its rule, or over the number wanted of its query
 
+NATIVE_IDS = ("query_native_id", "positive_native_id", "negative_native_ids")  # for people; versions before lack them
+
 _EXAMPLE = (
     Column("example_id", "string", "hash of query_id and positive_id", filled=True),
     Column(
@@ -30,10 +32,18 @@ _EXAMPLE = (
     ),
     Column("query_id", "string", "query"),
     Column("query", "string", "its text"),
+    Column("query_native_id", "string", "id that a source gives the query; null = it has none", nullable=True),
     Column("positive_id", "string", "document"),
     Column("positive", "string", "its text"),
+    Column(
+        "positive_native_id",
+        "string",
+        "id that the source gives the document, or the one that a passage is cut from; null = it has none",
+        nullable=True,
+    ),
     Column("negative_ids", "array<string>", "hardest first; empty in stage 1"),
     Column("negatives", "array<string>", "their texts, as many as negative_ids"),
+    Column("negative_native_ids", "array<string>", "ids that their sources give them, as many; empty = it has none"),
     Column("negative_fn", "array<double>", "their probability of being a false negative"),
     Column("positive_teacher", "double", "cross-encoder score of the positive", nullable=True, low=0, high=1),
     Column("negative_teacher", "array<double>", "cross-encoder scores of the negatives; -1 = not labelled"),
@@ -46,7 +56,7 @@ _EXAMPLE = (
 
 EXAMPLES = Table(
     "examples",
-    1,
+    2,
     key=("stage", "example_id"),
     columns=(
         Column("stage", "integer", "training stage, 1 or 2", low=1, high=2),
@@ -66,7 +76,7 @@ EXAMPLES = Table(
 # batch, in the order of `position`.
 SHARDS = Table(
     "shards",
-    1,
+    2,
     key=("batch", "position"),
     columns=(
         Column("batch", "integer", "batch of its stage, counted from 0", low=0),

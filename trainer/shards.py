@@ -21,9 +21,10 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from schemas.errors import RecipeError, ShardError
-from schemas.shards import SHARDS
+from schemas.shards import NATIVE_IDS, SHARDS
 
 _CHUNK = 1 << 22
+_READ = tuple(name for name in SHARDS.names if name not in NATIVE_IDS)
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ class Dataset:
 
     def _row_groups(self, relative: str) -> Iterator[RowGroup]:
         with self.open_parquet(relative) as file:
-            missing = [name for name in SHARDS.names if name not in file.schema_arrow.names]
+            missing = [name for name in _READ if name not in file.schema_arrow.names]
             if missing:
                 raise ShardError(
                     f"{self.path}/{relative} lacks the columns {', '.join(missing)}; try publishing it again"

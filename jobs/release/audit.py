@@ -133,7 +133,7 @@ def _read_shards(spark: SparkSession, home: Path, rows: Mapping[int, int]) -> Da
 def _examples(shards: DataFrame) -> DataFrame:
     """Return one row per example: ids, lengths, and counts that must be zero."""
     lengths = F.transform("negatives", lambda text: F.length(F.trim(text)))
-    sizes = [F.size(name) for name in ("negatives", "negative_fn", "negative_teacher")]
+    sizes = [F.size(name) for name in ("negatives", "negative_native_ids", "negative_fn", "negative_teacher")]
     odd = sum((F.abs(size - F.size("negative_ids")) for size in sizes), F.lit(0))
     return shards.select(
         "stage",

@@ -12,7 +12,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs.release.versions import name_version
-from jobs.runtime.registry import stages_until
+from jobs.runtime import registry
 from jobs.runtime.stage import Run
 from jobs.store.files import directory_digest
 from jobs.store.tables import Store
@@ -25,21 +25,6 @@ from schemas.encoding import read_encoding
 from schemas.mining import VERDICTS
 from schemas.pairs import REPLIES
 
-SECTIONS = (
-    "sources",
-    "evaluation",
-    "dedupe",
-    "holdout",
-    "guard",
-    "bucket",
-    "pair",
-    "encoder",
-    "synthesise",
-    "mine",
-    "label",
-    "judge",
-    "assemble",
-)
 _LICENCES = 100  # rows of the table of sources and licences
 
 
@@ -52,7 +37,7 @@ def describe_version(
         "name": recipe.name,
         "format": 1,
         "seed": recipe.seed,
-        "recipe": {name: _without_places(recipe.section(name)) for name in SECTIONS},
+        "recipe": describe_recipe(recipe),
         "files": [*evals, *shards],
         "rows": _row_counts(examples),
         "sources": _sources(run.read(DOCUMENTS)),
@@ -62,6 +47,14 @@ def describe_version(
         "statistics": _statistics(run, examples),
     }
     return {**body, "version": name_version(body)}
+
+
+def describe_recipe(recipe: Recipe) -> dict[str, Any]:
+    """Return the sections of the recipe that the stages before publish read: what decides the data, in its order."""
+    read: set[str] = set()
+    for stage in map(registry.load_stage, registry.stages_until("publish")[:-1]):
+        read.update(stage.settings, stage.conditional_sections)
+    return {name: _without_places(recipe.section(name)) for name in type(recipe).model_fields if name in read}
 
 
 def _without_places(value: Any) -> Any:
@@ -110,7 +103,7 @@ def _sources(documents: DataFrame) -> list[dict[str, Any]]:
 def _funnel(run: Run) -> dict[str, dict[str, dict[str, int]]]:
     """Return the counts by drop_reason of every table that the stages before this one wrote."""
     store, found = Store(run.workspace_dir), {}
-    for name in stages_until("publish")[:-1]:
+    for name in registry.stages_until("publish")[:-1]:
         manifest = store.manifest(name, run.fingerprint_of(name))
         outputs = manifest["outputs"] if manifest else {}
         found[name] = {table: dict(facts["reasons"]) for table, facts in outputs.items() if "reasons" in facts}

@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,9 +23,11 @@ from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
 from jobs.store.files import file_sha256, open_atomic
+from pipeline.assemble.native_ids import name_documents, name_queries
 from pipeline.contract import kept
 from schemas.documents import EVAL_CORPUS, EVAL_QRELS, EVAL_QUERIES
 from schemas.errors import ContractError, rule
+from schemas.names import PLAIN_NAME, is_plain_name
 from schemas.shards import SHARDS
 from schemas.table import Table
 
@@ -49,7 +50,6 @@ _ARROW = {
     "binary": pa.binary(),
     "float": pa.float32(),
 }
-_FOLDER = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 _WRITTEN = "path string, batches long, rows long, bytes long, sha256 string"
 
 
@@ -112,17 +112,36 @@ def _write_file(table: pa.Table, root: str) -> dict[str, Any]:
     return {"path": name, "batches": len(counts), "rows": start, "bytes": size, "sha256": file_sha256(path)}
 
 
-def write_eval_sets(corpus: DataFrame, queries: DataFrame, qrels: DataFrame, home: Path) -> list[dict[str, Any]]:
+def write_eval_sets(
+    corpus: DataFrame,
+    queries: DataFrame,
+    qrels: DataFrame,
+    documents: DataFrame,
+    judgements: DataFrame,
+    home: Path,
+) -> list[dict[str, Any]]:
     """Write ``eval/<name>/`` (corpus.jsonl, queries.jsonl, qrels/test.tsv) and return path, rows, bytes and sha256.
 
-    In:   EVAL_CORPUS, EVAL_QUERIES, EVAL_QRELS.
+    In:   EVAL_CORPUS, EVAL_QUERIES, EVAL_QRELS; DOCUMENTS and JUDGEMENTS, which know the ids that sources give.
     Ties: sorted by the tables' keys.
     Raises: ContractError when a set's name is not fit for a folder.
     """
+    corpus = corpus.join(name_documents(documents), "doc_id", how="left")
+    queries = queries.join(name_queries(judgements), "query_id", how="left")
     files = [
-        *_write_sets(corpus, EVAL_CORPUS, home, "corpus.jsonl", lambda row: _record(row.doc_id, row.text, row.domain)),
         *_write_sets(
-            queries, EVAL_QUERIES, home, "queries.jsonl", lambda row: _record(row.query_id, row.query, row.domain)
+            corpus,
+            EVAL_CORPUS,
+            home,
+            "corpus.jsonl",
+            lambda row: _record(row.doc_id, row.text, row.domain, row.native_id),
+        ),
+        *_write_sets(
+            queries,
+            EVAL_QUERIES,
+            home,
+            "queries.jsonl",
+            lambda row: _record(row.query_id, row.query, row.domain, row.query_native_id),
         ),
         *_write_sets(
             qrels,
@@ -136,9 +155,9 @@ def write_eval_sets(corpus: DataFrame, queries: DataFrame, qrels: DataFrame, hom
     return sorted(files, key=lambda file: str(file["path"]))
 
 
-def _record(identity: str, text: str, domain: str) -> str:
-    record = {"_id": identity, "title": "", "text": text, "metadata": {"domain": domain}}
-    return json.dumps(record, ensure_ascii=False)
+def _record(identity: str, text: str, domain: str, native: str | None) -> str:
+    about = {"domain": domain} if native is None else {"domain": domain, "native_id": native}
+    return json.dumps({"_id": identity, "title": "", "text": text, "metadata": about}, ensure_ascii=False)
 
 
 def _write_sets(
@@ -147,8 +166,8 @@ def _write_sets(
     """Write the file of each evaluation set, from rows sorted by set."""
     rows = frame.orderBy(*table.key).toLocalIterator()
     for eval_name, group in itertools.groupby(rows, key=lambda row: str(row.eval_name)):
-        if not _FOLDER.fullmatch(eval_name):
-            raise ContractError(rule("name of an evaluation set", "letters, digits, -, _ and .", eval_name))
+        if not is_plain_name(eval_name):
+            raise ContractError(rule("name of an evaluation set", PLAIN_NAME, eval_name))
         yield _write_lines(home, f"eval/{eval_name}/{name}", map(line, group), heading)
 
 

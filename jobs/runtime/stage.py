@@ -111,8 +111,9 @@ class Stage:
     """One stage: what it reads, what it makes, and what decides its result.
 
     ``settings`` are recipe sections, ``conditional_settings`` what else of the recipe decides the result where
-    something is asked for, by name. ``inputs`` map tables or artefact names to the stage that made them; ``external``
-    returns digests of what is read from outside the workspace.
+    something is asked for, by name, and ``conditional_sections`` the sections that this is taken from. ``inputs`` map
+    tables or artefact names to the stage that made them; ``external`` returns digests of what is read from outside the
+    workspace.
 
     ``leaves``: others than later stages read the outputs, which therefore pass the suites of their contracts
     (``jobs/contracts/expectations.py``) before they exist. ``says_none``: tables that the stage's line names also when
@@ -129,6 +130,7 @@ class Stage:
     artefacts: tuple[str, ...] = ()
     external: Callable[[Recipe], Mapping[str, str]] | None = None
     conditional_settings: Callable[[Recipe], Mapping[str, Any]] | None = None
+    conditional_sections: tuple[str, ...] = ()
     says_none: tuple[Table, ...] = ()
     needs_spark: bool = True
     needs_server: bool = False

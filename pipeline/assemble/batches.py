@@ -32,7 +32,7 @@ from schemas.shards import EXAMPLES, INCOMPLETE_BATCH
 _KEY = ("stage", "example_id")
 _BLOCK = ("stage", "lane", "block")
 _PLAN = "stage int, lane string, block int, example_id string, local int, position int, held array<int>"
-_PER_NEGATIVE = ("negative_ids", "negatives", "negative_fn", "negative_teacher")
+_PER_NEGATIVE = ("negative_ids", "negatives", "negative_native_ids", "negative_fn", "negative_teacher")
 _ANY_DOMAIN = "*"
 _KNOWN = -1
 

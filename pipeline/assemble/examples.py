@@ -9,6 +9,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from pipeline.assemble.config import AssembleConfig
+from pipeline.assemble.native_ids import name_documents, name_queries
 from pipeline.contract import conform, kept
 from pipeline.ids import hash_column, unit_column
 from schemas.mining import KEPT, LIKELY_POSITIVE, RELABELLED, VETOED
@@ -25,12 +26,13 @@ def build_examples(
     documents: DataFrame,
     domains: DataFrame,
     duplicates: DataFrame,
+    judgements: DataFrame,
     config: AssembleConfig,
     seed: int,
 ) -> DataFrame:
     """Make the examples of both stages, not yet in batches.
 
-    In:   VERDICTS, POSITIVES, SYNTHETICS, DOCUMENTS, DOMAINS, DUPLICATES, whole.
+    In:   VERDICTS, POSITIVES, SYNTHETICS, DOCUMENTS, DOMAINS, DUPLICATES, JUDGEMENTS, whole.
     Out:  EXAMPLES with batch and position null; two rows per kept or promoted pair, one a stage.
     Drops: surplus_example (over a rule's share or over ``positives_per_query``); no_negatives in stage 2.
     Ties: a query's positives by grade, then by hash of the seed; negatives by rank, then doc_id.
@@ -45,6 +47,7 @@ def build_examples(
         .join(texts, "doc_id", how="left")
         .join(_teacher_of_pairs(verdicts), ["query_id", "doc_id"], how="left")
         .join(known.join(asked, "query_id", how="left_semi"), "query_id", how="left")
+        .join(name_queries(judgements), "query_id", how="left")
     )
     described = whole.select(
         hash_column(F.col("query_id"), F.col("doc_id")).alias("example_id"),
@@ -52,8 +55,10 @@ def build_examples(
         "rule",
         "query_id",
         "query",
+        "query_native_id",
         F.col("doc_id").alias("positive_id"),
         F.coalesce("text", F.lit("")).alias("positive"),
+        F.col("native_id").alias("positive_native_id"),
         F.col("teacher").alias("positive_teacher"),
         "known_ids",
         "drop_reason",
@@ -64,9 +69,10 @@ def build_examples(
 
 
 def _texts(documents: DataFrame, synthetics: DataFrame) -> DataFrame:
-    """Return (doc_id, text) of the kept documents and of the kept written negatives (equal ids, equal texts)."""
+    """Return (doc_id, text, native_id) of kept documents and kept written negatives (equal ids, equal texts)."""
     written = kept(synthetics).where(F.col("kind") == NEGATIVE).groupBy("text_id").agg(F.min("text").alias("text"))
-    return kept(documents).select("doc_id", "text").unionByName(written.withColumnRenamed("text_id", "doc_id"))
+    named = kept(documents).select("doc_id", "text").join(name_documents(documents), "doc_id", how="left")
+    return named.unionByName(written.withColumnRenamed("text_id", "doc_id"), allowMissingColumns=True)
 
 
 def _pairs(positives: DataFrame, verdicts: DataFrame) -> DataFrame:
@@ -126,6 +132,7 @@ def _negatives(verdicts: DataFrame, texts: DataFrame, config: AssembleConfig) ->
         "place",
         "doc_id",
         F.coalesce("text", F.lit("")).alias("text"),
+        F.coalesce("native_id", F.lit("")).alias("native"),
         F.coalesce("fn_probability", F.lit(0.0)).alias("fn"),
         F.coalesce("teacher", F.lit(_UNSCORED)).alias("teacher"),
     )
@@ -138,6 +145,7 @@ def _stage1(described: DataFrame) -> DataFrame:
     empty = {
         "negative_ids": T.StringType(),
         "negatives": T.StringType(),
+        "negative_native_ids": T.StringType(),
         "negative_fn": T.DoubleType(),
         "negative_teacher": T.DoubleType(),
     }
@@ -150,7 +158,13 @@ def _stage2(described: DataFrame, negatives: DataFrame) -> DataFrame:
     joined = described.join(negatives, "query_id", how="left")
     fair = F.filter("found", lambda one: ~F.array_contains(F.col("known_ids"), one["doc_id"]))
     with_found = joined.withColumn("fair", fair)
-    parts = {"negative_ids": "doc_id", "negatives": "text", "negative_fn": "fn", "negative_teacher": "teacher"}
+    parts = {
+        "negative_ids": "doc_id",
+        "negatives": "text",
+        "negative_native_ids": "native",
+        "negative_fn": "fn",
+        "negative_teacher": "teacher",
+    }
     arrays = {name: _field(part) for name, part in parts.items()}
     is_bare = F.col("drop_reason").isNull() & (F.size("negative_ids") == 0)
     reason = F.when(is_bare, F.lit(NO_NEGATIVES)).otherwise(F.col("drop_reason"))

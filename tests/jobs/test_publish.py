@@ -19,8 +19,10 @@ from jobs.publish import run
 from jobs.release.versions import is_sound
 from jobs.store.layout import CURRENT, HISTORY
 from pipeline.assemble.config import AssembleConfig
+from pipeline.assemble.native_ids import name_queries
 from pipeline.compare.config import AuditConfig
-from schemas.documents import DOCUMENTS, EVAL_CORPUS, EVAL_QRELS, EVAL_QUERIES
+from pipeline.recipe import Recipe
+from schemas.documents import DOCUMENTS, EVAL_CORPUS, EVAL_QRELS, EVAL_QUERIES, JUDGEMENTS
 from schemas.errors import AuditError
 from schemas.mining import VERDICTS
 from schemas.pairs import REPLIES
@@ -37,10 +39,13 @@ def example(stage, number, batch, position, **changed):
         "rule": "title",
         "query_id": f"q{number}",
         "query": f"query {number} | é中",
+        "query_native_id": f"topic-{number}" if number % 2 else None,
         "positive_id": f"p{number}",
         "positive": f"positive {number}\nwith a second line",
+        "positive_native_id": f"manual/{number}",
         "negative_ids": negatives,
         "negatives": [f"text of {one}" for one in negatives],
+        "negative_native_ids": ["", "guide"][: len(negatives)],
         "negative_fn": [0.1] * len(negatives),
         "positive_teacher": None,
         "negative_teacher": [-1.0] * len(negatives),
@@ -73,6 +78,7 @@ class FakeRecipe:
     audit = AuditConfig(min_rows=1)
     assemble = AssembleConfig(batch_stage1=3, batch_stage2=3, min_batch=2)
     encoder = type("Encoder", (), {"model": "encoder"})
+    model_fields = Recipe.model_fields
 
     def section(self, name):
         if name == "sources":
@@ -121,18 +127,36 @@ class FakeRun:
 def publish(rows, spark, tmp_path):
     def make(examples, workspace=None, partitions=1):
         workspace = workspace or tmp_path
+        judged = rows(JUDGEMENTS, ("src", "topic 1", "a query", "own 2", 1.0))
+        (query,) = name_queries(judged).collect()
         tables = {
             EXAMPLES: rows(EXAMPLES, *examples),
             DOCUMENTS: rows(
                 DOCUMENTS,
                 *[
-                    (f"d{i}", "src", "f", i, None, "", "text", [], "d", "dom", "MIT" if i else None, 4, "h", None)
+                    (
+                        f"d{i}",
+                        "src",
+                        "f",
+                        i + 1,
+                        f"own {i}" if i else None,
+                        "",
+                        "text",
+                        [],
+                        "d",
+                        "dom",
+                        "MIT" if i else None,
+                        4,
+                        "h",
+                        None,
+                    )
                     for i in range(3)
                 ],
             ),
             EVAL_CORPUS: rows(EVAL_CORPUS, *[("own", f"d{i}", f"text {i}", "dom", True) for i in (2, 0, 1)]),
-            EVAL_QUERIES: rows(EVAL_QUERIES, ("own", "q1", "a query", "dom")),
-            EVAL_QRELS: rows(EVAL_QRELS, ("own", "q1", "d2", 1)),
+            EVAL_QUERIES: rows(EVAL_QUERIES, ("own", query.query_id, "a query", "dom")),
+            EVAL_QRELS: rows(EVAL_QRELS, ("own", query.query_id, "d2", 1)),
+            JUDGEMENTS: judged,
             VERDICTS: rows(VERDICTS),
             REPLIES: rows(REPLIES, ("r", "text", "stop", "digest-of-llm")),
         }
@@ -202,6 +226,8 @@ def test_the_manifest_accounts_for_every_file_and_names_no_place(version):
         (2, "dom0", 3, 6),
     ]
     assert manifest["models"]["writer"] == ["digest-of-llm"]
+    assert {"passages", "index", "sources", "assemble"} <= manifest["recipe"].keys()
+    assert not {"name", "models", "audit", "train", "evaluate"} & manifest["recipe"].keys()
     for text in contents(version)["manifest.json"], contents(version)["README.md"]:
         assert b"/home/" not in text
         assert b"user:key" not in text
@@ -221,7 +247,11 @@ def test_evaluation_sets_have_the_layout_of_beir(version):
 
     assert [record["_id"] for record in corpus] == ["d0", "d1", "d2"]
     assert corpus[0] == {"_id": "d0", "title": "", "text": "text 0", "metadata": {"domain": "dom"}}
-    assert (version / "eval/own/qrels/test.tsv").read_text() == "query-id\tcorpus-id\tscore\nq1\td2\t1\n"
+    assert corpus[2]["metadata"] == {"domain": "dom", "native_id": "own 2"}
+    (query,) = [json.loads(line) for line in (version / "eval/own/queries.jsonl").read_text().splitlines()]
+    about = {"domain": "dom", "native_id": "topic 1"}
+    assert query == {"_id": query["_id"], "title": "", "text": "a query", "metadata": about}
+    assert (version / "eval/own/qrels/test.tsv").read_text() == f"query-id\tcorpus-id\tscore\n{query['_id']}\td2\t1\n"
 
 
 def test_datasets_loads_the_shards(version, tmp_path):
@@ -232,6 +262,9 @@ def test_datasets_loads_the_shards(version, tmp_path):
     assert by_file.num_rows == by_card.num_rows == 12
     assert by_file[0]["negatives"] == ["text of n0", "text of m0"]
     assert by_card.column_names == list(SHARDS.names)
+    assert by_file[0]["negative_native_ids"] == ["", "guide"]
+    assert [row["positive_native_id"] for row in by_card][:2] == ["manual/0", "manual/1"]
+    assert [row["query_native_id"] for row in by_card][:2] == [None, "topic-1"]
 
 
 def test_croissant_readers_load_every_row(version):

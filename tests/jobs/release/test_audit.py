@@ -12,6 +12,7 @@ import pytest
 
 from jobs import nightly, publish
 from jobs.cli.main import main
+from jobs.release import manifest
 from jobs.release.history import current_version
 from jobs.runtime import registry, workspace
 from jobs.runtime.stage import Stage
@@ -19,7 +20,7 @@ from jobs.runtime.stage_run import StageRun
 from jobs.store.layout import CURRENT, DATASET, HISTORY
 from jobs.views import report
 from pipeline.contract import frame_of
-from schemas.documents import DOCUMENTS, EVAL_CORPUS, EVAL_QRELS, EVAL_QUERIES
+from schemas.documents import DOCUMENTS, EVAL_CORPUS, EVAL_QRELS, EVAL_QUERIES, JUDGEMENTS
 from schemas.mining import VERDICTS
 from schemas.pairs import REPLIES
 from schemas.shards import EXAMPLES, PAIR_TASK, TRIPLET_TASK
@@ -81,6 +82,7 @@ class Tables:
             EVAL_CORPUS: [("own", "d0", "text", "dom", True)],
             EVAL_QUERIES: [("own", "q1", "a query", "dom")],
             EVAL_QRELS: [("own", "q1", "d0", 1)],
+            JUDGEMENTS: [],
             VERDICTS: [],
             REPLIES: [],
         }
@@ -122,6 +124,7 @@ def night(spark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[l
         )  # type: ignore[arg-type]
 
     monkeypatch.setattr(registry, "load_stage", load)
+    monkeypatch.setattr(manifest, "describe_recipe", lambda recipe: {"assemble": recipe.section("assemble")})
     monkeypatch.setattr(registry, "STAGES", {"publish": ""})
     monkeypatch.setattr(workspace, "start_session", lambda *_: spark)
     monkeypatch.setattr(workspace, "stop_session", lambda _: None)

@@ -7,14 +7,15 @@ import pytest
 from pipeline.assemble.config import AssembleConfig
 from pipeline.assemble.examples import build_examples
 from pipeline.ids import hash_id
-from schemas.documents import DOCUMENTS, DOMAINS, DUPLICATES, NEAR
+from pipeline.queries import measure_queries
+from schemas.documents import DOCUMENTS, DOMAINS, DUPLICATES, JUDGEMENTS, NEAR, SPLIT
 from schemas.mining import DROPPED, KEPT, LIKELY_POSITIVE, POSITIVE, PROMOTED, RELABELLED, SURPLUS, VERDICTS, VETOED
-from schemas.pairs import NEGATIVE, POSITIVES, QUERY_IN_TEXT, SYNTHETICS
+from schemas.pairs import NEGATIVE, POSITIVES, QUERY_IN_TEXT, SEE_ALSO_MARK, SYNTHETICS
 from schemas.shards import EXAMPLES, NO_NEGATIVES, PAIR_TASK, SURPLUS_EXAMPLE, TRIPLET_TASK
 
 
-def document(doc_id, reason=None):
-    return (doc_id, "src", "f", 1, None, "", f"text of {doc_id}", [], doc_id, "raw", None, 20, doc_id, reason)
+def document(doc_id, reason=None, native_id=None, line=1):
+    return (doc_id, "src", "f", line, native_id, "", f"text of {doc_id}", [], doc_id, "raw", None, 20, doc_id, reason)
 
 
 def positive(query_id, doc_id, rule="title", grade=1.0, reason=None):
@@ -32,14 +33,25 @@ def negative(text_id, query_id, reason=None):
 
 @pytest.fixture
 def build(rows):
-    def make(positives, verdicts=(), docs="abcdefgh", synthetics=(), duplicates=(), partitions=1, **settings):
+    def make(
+        positives,
+        verdicts=(),
+        docs="abcdefgh",
+        synthetics=(),
+        duplicates=(),
+        judgements=(),
+        documents=(),
+        partitions=1,
+        **settings,
+    ):
         frames = (
             rows(VERDICTS, *verdicts),
             rows(POSITIVES, *positives),
             rows(SYNTHETICS, *synthetics),
-            rows(DOCUMENTS, *[document(d) for d in docs]),
+            rows(DOCUMENTS, *[document(d) for d in docs], *documents),
             rows(DOMAINS, *[(d, "dom") for d in docs]),
             rows(DUPLICATES, *duplicates),
+            rows(JUDGEMENTS, *judgements),
         )
         frames = [frame.repartition(partitions) for frame in frames]
         got = build_examples(*frames, AssembleConfig(**settings), 13)
@@ -47,6 +59,41 @@ def build(rows):
         return {(r.stage, r.query_id, r.positive_id): r for r in got.collect()}
 
     return make
+
+
+def test_own_ids_of_query_positive_and_negatives_stand_beside_the_hashes(build, spark):
+    """A passage goes by the id of the document that it is cut from; what a model wrote has none."""
+    asked = "query q"
+    (query_id,) = [
+        row.query_id
+        for row in measure_queries(spark.createDataFrame([(asked, "")], "query string, text string")).collect()
+    ]
+    got = build(
+        [(query_id, asked, "own", "qrels", 1.0, "raw", None)],
+        [verdict(query_id, name, rank=rank) for rank, name in enumerate(("passage", "a", "w"), start=1)],
+        synthetics=[negative("w", query_id)],
+        documents=[
+            document("own", native_id="manual/7"),
+            document("parent", SPLIT, native_id="guide.pdf", line=9),
+            document("passage", line=9),
+        ],
+        judgements=[
+            ("src", "q-17", asked, "manual/7", 1.0),
+            ("other", "q-20", asked, "x", 1.0),
+            ("src", f"a{SEE_ALSO_MARK}b", asked, "x", 1.0),
+        ],
+    )
+    for stage in (1, 2):
+        row = got[stage, query_id, "own"]
+        assert (row.query_native_id, row.positive_native_id) == ("q-17", "manual/7")
+    assert got[1, query_id, "own"].negative_native_ids == []
+    assert row.negative_ids == ["passage", "a", "w"]
+    assert row.negative_native_ids == ["guide.pdf", "", ""]
+
+
+def test_what_has_no_id_of_its_own_says_so(build):
+    row = build([positive("q", "a")], [verdict("q", "b")])[2, "q", "a"]
+    assert (row.query_native_id, row.positive_native_id, row.negative_native_ids) == (None, None, [""])
 
 
 def test_a_pair_makes_one_row_a_stage_with_its_texts_and_hardest_negatives(build):
