@@ -21,6 +21,7 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from schemas.errors import RecipeError, ShardError
+from schemas.names import is_plain_path
 from schemas.shards import NATIVE_IDS, SHARDS
 
 _CHUNK = 1 << 22
@@ -70,6 +71,8 @@ class Dataset:
             manifest = json.loads(raw.decode("utf-8"))
             self.name, self.version = str(manifest["name"]), str(manifest["version"])
             self.files = [(str(file["path"]), int(file["bytes"]), str(file["sha256"])) for file in manifest["files"]]
+            if strange := [path for path, _, _ in self.files if not is_plain_path(path)]:
+                raise ValueError(f"{strange[0]!r} is no plain path below it")
         except (ValueError, KeyError, TypeError) as error:
             raise ShardError(
                 f"{path}/manifest.json must be a dataset manifest with name, version and files, got "

@@ -42,7 +42,7 @@ def write_card(path: Path, manifest: Mapping[str, Any]) -> None:
             domains=_lay_out_domains(rows),
             models=", ".join(_list_models(manifest["models"])),
             prompts=_describe_prompts(manifest.get("prompts", {})),
-            recipe=json.dumps(manifest["recipe"], indent=1, sort_keys=True),
+            recipe=json.dumps(manifest["recipe"], indent=1, sort_keys=True).replace("`", "\\u0060"),  # ends no block
         ),
         encoding="utf-8",
     )

@@ -294,7 +294,7 @@ def test_publishing_the_same_again_changes_nothing_and_makes_a_damaged_version_g
 
 def test_a_version_is_sound_with_its_card_its_croissant_and_every_file_as_listed(version, tmp_path):
     for name in ("README.md", "croissant.json", "manifest.json", "eval/own/corpus.jsonl"):
-        copy = Path(shutil.copytree(version, tmp_path / name.replace("/", "-")))
+        copy = Path(shutil.copytree(version, tmp_path / name.replace("/", "-") / version.name))
         assert is_sound(copy)
         (copy / name).unlink()
         assert not is_sound(copy)

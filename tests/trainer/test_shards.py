@@ -1,8 +1,10 @@
 import json
 
+import pyarrow.parquet as pq
 import pytest
 
 from schemas.errors import RecipeError, ShardError
+from schemas.shards import NATIVE_IDS
 from trainer.shards import Dataset
 
 
@@ -65,9 +67,15 @@ def forget_the_version(root, sign):
     (root / "manifest.json").write_text(json.dumps(manifest))
 
 
+def lead_out(root, sign):
+    text = (root / "manifest.json").read_text()
+    (root / "manifest.json").write_text(text.replace("stage1/part-0.parquet", "../../elsewhere.parquet"))
+
+
 @pytest.mark.parametrize(
     ("damage", "says"),
     [
+        (lead_out, "'../../elsewhere.parquet' is no plain path below it"),
         (flip_a_byte, "stage1/part-0.parquet must match its manifest"),
         (truncate, "stage1/part-0.parquet must be a Parquet file"),
         (empty_a_file, "stage1/part-0.parquet must be a Parquet file"),
@@ -107,3 +115,14 @@ def test_the_same_shards_load_as_a_hugging_face_dataset(dataset, tmp_path):
     loaded = datasets.load_dataset("parquet", data_dir=str(dataset / "stage1"), split="train", cache_dir=str(tmp_path))
 
     assert len(loaded) == 48
+
+
+def test_a_version_from_before_own_ids_stood_in_shards_is_read_as_ever(publish, row, sign, tmp_path):
+    root = publish(tmp_path / "d", {1: [[row("q", "p")]]})
+    file = root / "stage1" / "part-0.parquet"
+    pq.write_table(pq.read_table(file).drop_columns(list(NATIVE_IDS)), file)
+    sign(root)
+
+    (example,) = Dataset(str(root)).stage(1).read(0)
+
+    assert (example.query, example.positive) == ("q", "p")

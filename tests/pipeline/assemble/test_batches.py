@@ -107,10 +107,13 @@ def example(i, *, stage=1, domain="d0", query=None, positive=None, negatives=(),
         "title",
         query or f"q{i}",
         f"query {i}",
+        None,
         positive,
         f"text of {positive}",
+        f"own {positive}",
         list(negatives),
         [f"text of {one}" for one in negatives],
+        [f"own {one}" for one in negatives],
         [0.1] * n,
         None,
         [-1.0] * n,
@@ -168,6 +171,7 @@ def test_batches_keep_every_rule_however_the_input_is_partitioned(rows, partitio
         assert 2 <= len(batch) <= (6 if stage == 1 else 4)
         assert len({(r.stage, r.domain, r.task) for r in batch}) == 1
         assert len({r.query_id for r in batch}) == len(batch)
+        assert all(r.negative_native_ids == [f"own {one}" for one in r.negative_ids] for r in batch)
         for one, other in itertools.permutations(batch, 2):
             stand, known, others = (
                 {cluster.get(d, d) for d in ids} for ids in (standing(one), one.known_ids, standing(other))
