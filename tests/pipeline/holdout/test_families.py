@@ -128,7 +128,7 @@ def folder(tmp_path):
 
 
 def test_a_set_from_outside_keeps_its_ids_and_its_judged_queries(spark, folder):
-    source = source_of_set(EvalSetConfig("out", str(folder)))
+    source = source_of_set(EvalSetConfig(name="out", path=str(folder)))
     records = read_records(unit_frame(spark, plan_units([source])), [source])
 
     corpus = sorted(map(tuple, outside_corpus(records, {"out": True}).collect()))
@@ -151,8 +151,8 @@ def test_a_set_from_outside_keeps_its_ids_and_its_judged_queries(spark, folder):
 def test_a_corpus_that_is_trained_on_is_not_protected_from_itself(tmp_path, protect, same, documents_too):
     source = SourceConfig(name="s", format="beir", path=str(tmp_path if same else tmp_path / "other"))
 
-    assert protects_documents(EvalSetConfig("out", f"{tmp_path}/", protect=protect), [source]) is documents_too
+    assert protects_documents(EvalSetConfig(name="out", path=f"{tmp_path}/", protect=protect), [source]) is documents_too
 
 
 def test_relative_paths_start_at_the_recipe(tmp_path):
-    assert resolve_sets([EvalSetConfig("out", "sets/x")], tmp_path)[0].path == str(tmp_path / "sets/x")
+    assert resolve_sets([EvalSetConfig(name="out", path="sets/x")], tmp_path)[0].path == str(tmp_path / "sets/x")
