@@ -30,7 +30,7 @@ class ReaderConfig(Config):
     )
     items: str = setting("", "json: where the array is in the object, as in response.docs; empty = the file is one")
     columns: tuple[str, ...] = setting((), "csv, tsv: names of the columns, for files without a header row")
-    delimiter: str | None = setting(None, "csv: what parts the columns; null = found in its first rows: , ; tab or |")
+    delimiter: str | None = setting(None, "csv: what parts the columns; null = found: comma, semicolon, tab or pipe")
     encoding: str = setting("utf-8", "files of lines, json and text: their encoding; one that extends ASCII")
     split: str | None = setting("train", "beir, msmarco: the qrels that give the positives; null = none")
     max_bytes: int = setting(8 << 20, "larger lines and text files are rejected unread: too_large", low=1 << 10)

@@ -91,8 +91,9 @@ def test_one_broken_file_among_others_is_a_warning_and_alone_a_fault(check, tmp_
 
 def test_a_header_of_one_column_is_told_its_delimiter(check, tmp_path):
     (tmp_path / "faq.csv").write_text("Nr;Frage;Antwort\n1;a;b\n")
-    [said] = check("", "[{name: s, format: csv, path: faq.csv, fields: {text: Antwort}}]")
+    [said] = check("", "[{name: s, format: csv, path: faq.csv, fields: {text: Antwort}, delimiter: '|'}]")
     assert said.endswith("did you mean sources.s.delimiter: ';'?")
+    assert check("", "[{name: s, format: csv, path: faq.csv, fields: {text: Antwort}}]") == []
 
 
 def test_a_file_in_place_of_a_folder_is_a_fault(check, tmp_path):

@@ -151,7 +151,9 @@ def test_a_set_from_outside_keeps_its_ids_and_its_judged_queries(spark, folder):
 def test_a_corpus_that_is_trained_on_is_not_protected_from_itself(tmp_path, protect, same, documents_too):
     source = SourceConfig(name="s", format="beir", path=str(tmp_path if same else tmp_path / "other"))
 
-    assert protects_documents(EvalSetConfig(name="out", path=f"{tmp_path}/", protect=protect), [source]) is documents_too
+    evaluation = EvalSetConfig(name="out", path=f"{tmp_path}/", protect=protect)
+
+    assert protects_documents(evaluation, [source]) is documents_too
 
 
 def test_relative_paths_start_at_the_recipe(tmp_path):
