@@ -11,6 +11,7 @@ import json
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from jobs.build import build_stages, finish, forget_damaged
@@ -25,6 +26,7 @@ from jobs.store.files import write_json
 from jobs.store.layout import dataset_folder
 from jobs.views.diff import diff_lines, diff_versions
 from schemas.errors import AuditError, PairwrightError
+from schemas.names import is_plain_name
 
 DIFF, PENDING = "diff.json", "nightly.json"
 
@@ -71,10 +73,15 @@ def _baseline(home: Path, pending: Path) -> str | None:
 
     A nightly that is killed after the swap has told nobody of the new version: the next one does.
     """
-    if not pending.is_file():
-        write_json(pending, {"from": current_version(home)})
-    found: str | None = json.loads(pending.read_text(encoding="utf-8"))["from"]
-    return found
+    with suppress(
+        FileNotFoundError, ValueError, KeyError, TypeError
+    ):  # nothing pending, or nothing that a nightly wrote
+        found: str | None = json.loads(pending.read_bytes())["from"]
+        if found is None or is_plain_name(found):
+            return found
+    here = current_version(home)
+    write_json(pending, {"from": here})
+    return here
 
 
 def _show_diff(workspace: Workspace, before: str | None, after: str, terminal: Terminal) -> None:

@@ -12,7 +12,7 @@ PATH_BYTES, PART_BYTES = 1024, 255
 def is_plain_name(name: str) -> bool:
     """Return whether a name can be one folder or file, and the same one, wherever a workspace lies."""
     return (
-        _is_printable(name)
+        not _holds(name, "Cc", "Cf", "Cs", "Zl", "Zp")
         and not name.startswith(".")
         and name == name.strip()
         and 0 < len(name.encode("utf-8")) <= NAME_BYTES
@@ -28,7 +28,7 @@ def is_plain_path(path: object) -> bool:
     """
     return (
         isinstance(path, str)
-        and _is_printable(path)
+        and not _holds(path, "Cc", "Cs")
         and len(path.encode("utf-8")) <= PATH_BYTES
         and "\\" not in path
         and path[1:2] != ":"
@@ -36,6 +36,6 @@ def is_plain_path(path: object) -> bool:
     )
 
 
-def _is_printable(text: str) -> bool:
-    """Return whether no character is invisible, a control or half of a surrogate pair."""
-    return not any(unicodedata.category(mark) in ("Cc", "Cf", "Cs", "Zl", "Zp") for mark in text)
+def _holds(text: str, *categories: str) -> bool:
+    """Return whether a character is of one of these categories: a control, invisible, half of a surrogate pair."""
+    return any(unicodedata.category(mark) in categories for mark in text)

@@ -11,7 +11,7 @@ from jobs import nightly
 from jobs.cli.main import main
 from jobs.release.history import current_version
 from jobs.release.rollback import roll_back
-from jobs.release.versions import publish_version
+from jobs.release.versions import make_current, publish_version
 from jobs.runtime import registry
 from jobs.runtime.stage import Stage
 from jobs.runtime.stage_run import StageRun
@@ -272,3 +272,15 @@ def test_the_script_of_spark_submit_ends_as_the_command_does(
     (factory.folder / "r.yaml").write_text("name: r\n")
     assert factory.submit() == 1
     assert capfd.readouterr().err == "pairwright: sources is missing: where the documents come from\n"
+
+
+@pytest.mark.parametrize("told", ["{", "[]", "{}", '{"from": 3}', '{"from": "../elsewhere"}', '{"from": "v1"}', None])
+def test_where_a_night_began_is_read_as_a_version_or_not_at_all(tmp_path, told):
+    home, pending = tmp_path / "datasets" / "r", tmp_path / "nightly.json"
+    home.mkdir(parents=True)
+    make_current(home, "v2", {})
+    if told is not None:
+        pending.write_text(told)
+
+    assert nightly._baseline(home, pending) == ("v1" if told == '{"from": "v1"}' else "v2")
+    assert json.loads(pending.read_text())["from"] in ("v1", "v2")

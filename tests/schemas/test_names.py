@@ -23,7 +23,7 @@ def test_a_name_that_cannot_be_shown_as_it_is_is_not_plain(name: str) -> None:
     assert not is_plain_name(name)
 
 
-@pytest.mark.parametrize("path", ["a", "a/b.parquet", "eval/größe/corpus.jsonl", "ab:c"])
+@pytest.mark.parametrize("path", ["a", "a/b.parquet", "eval/größe/corpus.jsonl", "ab:c", "domain=a\u200cb/part-0"])
 def test_a_path_below_its_folder_is_plain(path: str) -> None:
     assert is_plain_path(path)
 
