@@ -73,9 +73,7 @@ def _baseline(home: Path, pending: Path) -> str | None:
 
     A nightly that is killed after the swap has told nobody of the new version: the next one does.
     """
-    with suppress(
-        FileNotFoundError, ValueError, KeyError, TypeError
-    ):  # nothing pending, or nothing that a nightly wrote
+    with suppress(FileNotFoundError, ValueError, KeyError, TypeError):  # none, or none of ours
         found: str | None = json.loads(pending.read_bytes())["from"]
         if found is None or is_plain_name(found):
             return found

@@ -143,7 +143,7 @@ def open_file_system(uri: str) -> tuple[Any, str]:
 
 
 @contextmanager
-def told(place: str, what: str) -> Iterator[None]:
+def name_trouble(place: str, what: str) -> Iterator[None]:
     """Turn whatever a backend raises into one line that names the place and the way out."""
     try:
         yield
@@ -187,7 +187,7 @@ class _RemoteFile(io.RawIOBase):
     def __init__(self, location: str) -> None:
         self._location = location
         system, path = open_file_system(location)
-        with told(location, "read"):
+        with name_trouble(location, "read"):
             self._file = system.open(path, "rb")
 
     def readable(self) -> bool:
@@ -203,7 +203,7 @@ class _RemoteFile(io.RawIOBase):
         return int(self._file.tell())
 
     def readinto(self, buffer: Any) -> int:
-        with told(self._location, "read"):
+        with name_trouble(self._location, "read"):
             data = self._file.read(len(buffer))
         buffer[: len(data)] = data
         return len(data)

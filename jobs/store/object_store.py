@@ -17,7 +17,7 @@ from platformdirs import user_cache_path
 
 from jobs.store.files import file_sha256
 from jobs.store.manifest import resolve_below
-from pipeline.locations import open_file_system, told
+from pipeline.locations import name_trouble, open_file_system
 from schemas.errors import EngineError
 from schemas.names import is_plain_path
 
@@ -134,7 +134,7 @@ class Remote:
         return f"{self._root}/{name}"
 
     def _tell(self, what: str) -> AbstractContextManager[None]:
-        return told(self.uri, what)
+        return name_trouble(self.uri, what)
 
 
 def mirror_folder(uri: str) -> Path:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.locations import open_file_system, told
+from pipeline.locations import name_trouble, open_file_system
 from schemas.errors import EngineError
 
 _MAGIC = frozenset("*?[")
@@ -34,7 +34,7 @@ def list_remote(uri: str) -> tuple[list[RemoteFile], bool]:
     """
     system, path = open_file_system(uri.rstrip("/"))
     is_folder = False
-    with told(uri, "read"):
+    with name_trouble(uri, "read"):
         system.invalidate_cache()
         try:
             if _MAGIC & set(path):
