@@ -17,13 +17,13 @@ from typing import NamedTuple
 CHARACTER, WORD, LINE, SENTENCE, PARAGRAPH, HEADING = range(6)
 
 _FENCE = re.compile(r"[ \t]{0,3}(`{3,}|~{3,})")
-_ATX = re.compile(r" {0,3}(#{1,6})[ \t]+(.*?)(?:[ \t]+#+)?[ \t]*$")
+_ATX = re.compile(r" {0,3}(#{1,6})[ \t]+")
 _UNDERLINE = re.compile(r"[ \t]{0,3}([=\-~^\"'#*+])\1{2,}[ \t]*$")
 _UNDERLINED_LEVELS = {"=": 1, "-": 2}
 _LONGEST_HEADING = 200
 _SENTENCE_END = re.compile(
-    r"[.!?…]+[\"'”’»)\]]*\s+(?=[\"'“‘«(\[¿¡]*[^\Wa-z_])"  # Latin, Greek, Cyrillic and their like
-    r"|[。！？｡!?][\"'”’」』）】〕》]*(?![。！？｡!?\"'”’」』）】〕》])(?=\s*[\u3000-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef])\s*"
+    r"(?<![.!?…])[.!?…]++[\"'”’»)\]]*+\s++(?=[\"'“‘«(\[¿¡]*+[^\Wa-z_])"  # Latin, Greek, Cyrillic and their like
+    r"|[。！？｡!?][\"'”’」』）】〕》]*+(?![。！？｡!?\"'”’」』）】〕》])(?=\s*+[\u3000-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef])\s*"
     r"|[।॥؟۔]\s*"
 )
 _SPACES = re.compile(r"\s+")
@@ -54,7 +54,8 @@ def halve(text: str, piece: Piece) -> list[Piece]:
     """Return a piece as two: cut at the white space nearest to its middle, else between two characters there."""
     middle = (piece.start + piece.end) // 2
     spaces = [gap.end() for gap in _SPACES.finditer(text, piece.start, piece.end) if gap.end() < piece.end]
-    spaces = [place for place in spaces if text[piece.start : place].strip()]
+    lead = piece.end - len(text[piece.start : piece.end].lstrip())
+    spaces = [place for place in spaces if place > lead]
     cut = min(spaces, key=lambda place: (abs(place - middle), place), default=0)
     strength = WORD
     if not cut:
@@ -105,8 +106,8 @@ def _heading_at(text: str, lines: list[tuple[int, int]], at: int) -> tuple[str, 
     """Return title, level and number of lines of the heading at a line, None where there is none."""
     line = text[slice(*lines[at])].rstrip("\n")
     atx = _ATX.match(line)
-    if atx and atx[2]:
-        return atx[2], len(atx[1]), 1
+    if atx and (title := _without_closing(line[atx.end() :].strip(" \t"))):
+        return title, len(atx[1]), 1
     title = line.strip()
     is_alone = at == 0 or not text[slice(*lines[at - 1])].strip()
     if title and is_alone and len(title) <= _LONGEST_HEADING and at + 1 < len(lines) and not _UNDERLINE.match(line):
@@ -114,6 +115,12 @@ def _heading_at(text: str, lines: list[tuple[int, int]], at: int) -> tuple[str, 
         if below:
             return title, _UNDERLINED_LEVELS.get(below[1], 3), 2
     return None
+
+
+def _without_closing(title: str) -> str:
+    """Return a heading without the number signs that may close it, after a blank."""
+    bare = title.rstrip("#")
+    return bare.rstrip(" \t") if bare.endswith((" ", "\t")) else title
 
 
 def _sentences(text: str, block: Piece) -> list[Piece]:

@@ -15,9 +15,10 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from pipeline.text import UNSPACED
+from pipeline.text import LETTERS, UNSPACED, cut_marks
 
-_TERM = re.compile(rf"[^\W\d_{UNSPACED}]{{3,}}|[{UNSPACED}]{{2,}}")
+_UNSPACED_TERM = re.compile(rf"[{UNSPACED}]{{2,}}")
+_LETTERS = 3
 _RUN = re.compile(rf"[{UNSPACED}]")
 _FEWEST = 2  # texts of a group that hold a term which names it
 
@@ -25,12 +26,10 @@ _FEWEST = 2  # texts of a group that hold a term which names it
 def terms_of(text: str) -> set[str]:
     """Return the terms of a text, case-folded."""
     found: set[str] = set()
-    for term in _TERM.findall(unicodedata.normalize("NFKC", text).casefold()):
-        if _RUN.match(term):
-            found.update(term[at : at + 2] for at in range(len(term) - 1))
-        else:
-            found.add(term)
-    return found
+    folded = unicodedata.normalize("NFKC", cut_marks(text)).casefold()
+    for term in _UNSPACED_TERM.findall(folded):
+        found.update(term[at : at + 2] for at in range(len(term) - 1))
+    return found | {term for term in LETTERS.findall(folded) if len(term) >= _LETTERS}
 
 
 def count_terms(texts: Iterable[str]) -> Counter[str]:

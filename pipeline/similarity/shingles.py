@@ -1,10 +1,11 @@
 """Word n-grams as sorted 52-bit hashes, for a whole Arrow batch at a time and without a Python loop over words.
 
 The words are those of :func:`pipeline.text.words`. An ASCII text is its own normal form up to case and separators, so
-its bytes are hashed where they lie in the Arrow buffer; of other texts, what stands between two spaces and is not
-ASCII goes through ``normal_form`` first. A word's hash is its polynomial modulo 2**64, had for all words at once from
-one running sum; a shingle's hash is a polynomial over its mixed word hashes. Equal hashes stand for equal shingles:
-within a pair of texts of a thousand shingles the chance of one false meeting is 2e-10.
+its bytes are hashed where they lie in the Arrow buffer, with the signs that belong to a word; of other texts, what
+stands between two spaces and is not ASCII goes through ``normal_form`` first. A word's hash is its polynomial modulo
+2**64, had for all words at once from one running sum; a shingle's hash is a polynomial over its mixed word hashes.
+Equal hashes stand for equal shingles: within a pair of texts of a thousand shingles the chance of one false meeting is
+2e-10.
 
 Known weakness: an adversary can build words with equal polynomials (Thue-Morse strings of 1,024 characters and
 more); what is not ASCII pays for Unicode normalisation in Python, about ten times the time.
@@ -156,6 +157,12 @@ def _word_table() -> bytes:
 
 
 _WORD_BYTE = _word_table()
+_SPACE = ord(" ")
+_IS_WORD = np.frombuffer(_WORD_BYTE, np.uint8) != 0
+_IS_DIGIT, _IS_LETTER, _IS_SIGN = (
+    np.array([code < 0x80 and is_one(chr(code)) for code in range(256)])
+    for is_one in (str.isdigit, str.isalpha, "+#-".__contains__)
+)
 _powers: list[tuple[U64, U64]] = [(np.ones(1, np.uint64), np.ones(1, np.uint64))]
 
 
@@ -171,10 +178,14 @@ def _powers_up_to(count: int) -> tuple[U64, U64]:
 
 def _hash_words(data: U8, ends: I64) -> tuple[U64, I64]:
     """Return the hash of every word, (W,), and how many words each text has, (D,)."""
-    coded = np.frombuffer(data.tobytes().translate(_WORD_BYTE), np.uint8)
+    coded = np.frombuffer(bytearray(data.tobytes().translate(_WORD_BYTE)), np.uint8)
+    signs, closing = _find_signs(data, ends)
+    coded[signs] = data[signs]
     inside = coded != 0
     begins = inside.copy()
     np.greater(inside[1:], inside[:-1], out=begins[1:])
+    after = closing[closing + 1 < len(data)] + 1
+    begins[after] = inside[after]
     edges = ends[:-1][ends[:-1] < len(data)]
     begins[edges] = inside[edges]
     first = np.flatnonzero(begins)
@@ -186,6 +197,23 @@ def _hash_words(data: U8, ends: I64) -> tuple[U64, I64]:
     hashes = mix(np.diff(running[first], append=running[-1:]) * inverses[first])  # what separates words adds nothing
     counts = np.diff(np.searchsorted(first, ends), prepend=0)
     return hashes, counts.astype(np.int64)
+
+
+def _find_signs(data: U8, ends: I64) -> tuple[I64, I64]:
+    """Return where a sign belongs to a word, as in C++, C# and -5; and which of these end it."""
+    places = np.flatnonzero(_IS_SIGN[data])
+    if not len(places):
+        return places, places
+    before = np.where(np.isin(places, ends[:-1]) | (places == 0), _SPACE, data[places - 1])
+    behind = np.where(np.isin(places, ends - 1), _SPACE, data[np.minimum(places + 1, len(data) - 1)])
+    sign = data[places]
+    is_minus = (sign == ord("-")) & _IS_DIGIT[behind] & ~_IS_WORD[before]
+    is_first = (sign != ord("-")) & _IS_LETTER[before]
+    is_second = np.zeros(len(places), np.bool_)  # the other plus of C++
+    follows = np.diff(places) == 1
+    is_second[1:] = follows & is_first[:-1] & (sign[1:] == ord("+")) & (sign[:-1] == ord("+")) & (before[1:] != _SPACE)
+    goes_on = np.append(is_second[1:], False)
+    return places[is_minus | is_first | is_second], places[(is_first & ~goes_on) | is_second]
 
 
 def _shingle_chunk(data: U8, ends: I64, size: int) -> ShingleSets:

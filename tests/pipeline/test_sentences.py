@@ -1,5 +1,8 @@
 """Pieces: every character in one of them, and the cuts where a reader would make them."""
 
+import time
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -83,3 +86,38 @@ def test_a_piece_is_halved_between_words_and_only_a_word_within():
     assert halve("aa bb cc dd", Piece(0, 11, SENTENCE))[1] == Piece(6, 11, WORD)
     assert halve("xxaaaaxx", Piece(2, 6, LINE)) == [Piece(2, 4, LINE), Piece(4, 6, CHARACTER)]
     assert halve("ae\u0301\u0301\u0301o", Piece(0, 6, LINE))[0].end == 5  # accents stay with their letter
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# a" + " " * 60_000 + "b",
+        "# a" + " #" * 30_000 + "x",
+        "." * 60_000 + "x",
+        "!" * 30_000 + "'" * 30_000 + "x",
+        "a." + " " * 60_000 + "x",
+        "?" + '"' * 60_000,
+        "。" * 60_000,
+        "=" * 60_000 + "x",
+    ],
+)
+def test_the_time_grows_with_the_text_and_not_with_its_square(text):
+    started = time.process_time()
+    pieces = find_pieces(text)
+    halve(text, pieces[0])
+    assert time.process_time() - started < 0.5
+
+
+def test_halving_a_long_line_of_words_takes_one_pass():
+    text = "word " * 100_000
+    started = time.process_time()
+    left, right = halve(text, Piece(0, len(text), PARAGRAPH))
+    assert (left.end, right.end) == (right.start, len(text))
+    assert time.process_time() - started < 0.5
+
+
+@pytest.mark.parametrize(
+    ("line", "title"), [("# One ##", "One"), ("## C#", "C#"), ("#  a  b  ", "a  b"), ("# #", "#"), ("#x", None)]
+)
+def test_a_heading_is_its_words_without_the_signs_that_close_it(line, title):
+    assert (find_pieces(line)[0].heading or None) == title

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 
-from pipeline.text import words
+from pipeline.text import LETTERS, words
 from schemas.config import Config, setting
 from schemas.documents import BOILERPLATE, ODD_WORDS, REPEATED_LINES, REPEATED_NGRAMS, TOO_MANY_SYMBOLS
 from schemas.errors import rule
@@ -18,7 +18,6 @@ from schemas.errors import rule
 PII_MODES = OFF, TAG, REDACT = ("off", "tag", "redact")
 _FEWEST_WORDS = 50
 _SYMBOLS = re.compile(r"#|…|\.\.\.")
-_SPACED = re.compile(r"[^\W\d_\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]+")
 _BOILERPLATE = re.compile(
     r"lorem ipsum|\bcookies?\b|enable javascript|javascript (is|must be) |terms (of|and) (use|service|conditions)"
     r"|privacy policy|all rights reserved|subscribe to our|sign (in|up) (to|for)\b|share (this|on) "
@@ -67,7 +66,7 @@ def failed_rules(text: str, cfg: CleanConfig) -> list[str]:
     """Return the codes of the rules that a text breaks, in the order of their weight as reasons."""
     found = words(text)
     enough = len(found) >= _FEWEST_WORDS
-    spaced = _SPACED.findall(text)
+    spaced = LETTERS.findall(text)
     mean = sum(map(len, spaced)) / len(spaced) if spaced else 0.0
     is_spaced = 2 * len(spaced) > len(found)
     broken = {

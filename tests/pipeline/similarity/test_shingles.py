@@ -34,6 +34,19 @@ WORDS = st.sampled_from(
         "\u1100",
         "\u1161",
         "´",
+        "c++",
+        "C#",
+        "a+b",
+        "x+-5",
+        "+++",
+        "-5",
+        "5-3",
+        "−5",
+        "文-5",
+        "#1",
+        "क्या",
+        "शां",
+        "\u0e33-1",
     ]
 )
 TEXTS = st.lists(st.one_of(st.lists(WORDS, max_size=14).map(" ".join), st.text(max_size=30)), max_size=8)
