@@ -112,7 +112,7 @@ def _digests(recipe: Recipe) -> Mapping[str, str]:
 
 STAGE = Stage(
     name="holdout",
-    version=1,
+    version=2,
     settings=("holdout", "evaluation"),
     inputs={DOCUMENTS: "dedupe", DUPLICATES: "dedupe"},
     outputs=(DOCUMENTS, EVAL_CORPUS, EVAL_QUERIES, EVAL_QRELS),

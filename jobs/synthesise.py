@@ -127,7 +127,7 @@ def _describe_rates(kind: str, counts: Mapping[str, int]) -> str:
 
 STAGE = Stage(
     name="synthesise",
-    version=2,
+    version=3,
     settings=("synthesise", "guard", "pair"),
     inputs={
         DOCUMENTS: "guard",

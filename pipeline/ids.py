@@ -11,6 +11,8 @@ import hashlib
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
+from pipeline.text import exact_form
+
 DIGITS = 16
 _SEPARATOR = "\x1f"
 
@@ -18,6 +20,11 @@ _SEPARATOR = "\x1f"
 def hash_id(*parts: str) -> str:
     """Return the id of the parts: 16 hexadecimal digits."""
     return hashlib.sha256(_SEPARATOR.join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:DIGITS]
+
+
+def hash_text(text: str) -> str:
+    """Return the id of a text: equal for texts that differ in white space at most."""
+    return hash_id(exact_form(text))
 
 
 def hash_column(*parts: Column) -> Column:

@@ -12,6 +12,7 @@ from pipeline.assemble.config import AssembleConfig
 from pipeline.assemble.native_ids import name_documents, name_queries
 from pipeline.contract import conform, kept
 from pipeline.ids import hash_column, unit_column
+from pipeline.queries import share_positives
 from schemas.mining import KEPT, LIKELY_POSITIVE, RELABELLED, VETOED
 from schemas.pairs import NEGATIVE
 from schemas.shards import EXAMPLES, NO_NEGATIVES, PAIR_TASK, PROMOTED_RULE, SURPLUS_EXAMPLE, TRIPLET_TASK
@@ -106,10 +107,14 @@ def _teacher_of_pairs(verdicts: DataFrame) -> DataFrame:
 
 
 def _known_ids(positives: DataFrame, verdicts: DataFrame, duplicates: DataFrame) -> DataFrame:
-    """Return (query_id, known_ids): positives (dropped ones still answer), vetoed candidates, duplicates of both."""
+    """Return (query_id, known_ids): positives, vetoed candidates, and duplicates of both.
+
+    Dropped positives still answer, and so do those of the same query in another spelling.
+    """
     is_vetoed = F.col("verdict").isin(RELABELLED, VETOED)
     is_close = is_vetoed | F.col("is_positive") | (F.col("drop_reason") == LIKELY_POSITIVE)
-    named = positives.select("query_id", "doc_id").unionByName(verdicts.where(is_close).select("query_id", "doc_id"))
+    shared = share_positives(positives).select("query_id", "doc_id")
+    named = shared.unionByName(verdicts.where(is_close).select("query_id", "doc_id"))
     to_survivor = duplicates.select("doc_id", F.col("survivor_id").alias("cluster"))
     clustered = named.join(to_survivor, "doc_id", how="left").withColumn("cluster", F.coalesce("cluster", "doc_id"))
     twins = duplicates.select(F.col("survivor_id").alias("cluster"), F.col("doc_id").alias("twin"))

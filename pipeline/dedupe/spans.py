@@ -21,7 +21,7 @@ from pyspark.sql import functions as F
 from pipeline.contract import conform, kept
 from pipeline.dedupe.config import DedupeConfig
 from pipeline.dedupe.exact import preference
-from pipeline.ids import hash_id
+from pipeline.ids import hash_text
 from pipeline.sentences import find_pieces
 from pipeline.text import clean_text, normal_form, words
 from schemas.documents import DOCUMENTS, REPEATED_SPANS, REPEATS
@@ -133,4 +133,4 @@ def _without(doc_id: str, text: str, spans: Sequence[Sequence[int]], least: int)
         left.append(text[at:start] if start > at else "")
         at = max(at, end)
     rest = clean_text("".join([*left, text[at:]]))
-    return doc_id, rest, len(rest), hash_id(normal_form(rest)), len(words(rest)) < least
+    return doc_id, rest, len(rest), hash_text(rest), len(words(rest)) < least

@@ -5,7 +5,8 @@ another. Families that share a cluster of duplicates move together, for what ded
 other; a group that grows large this way (every ``fit``, every ``forward``) is boilerplate and stays in training. What
 overlap is left between documents, ``guard`` cuts out of training afterwards.
 
-Queries are titles that mean one document: of some words, in no text word for word, and no other kept document's title.
+Queries are titles that mean one document: of some words, in no text word for word, and no other kept document's title,
+however that is spelt.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pipeline.contract import conform
 from pipeline.holdout.config import HoldoutConfig
 from pipeline.ids import unit_column
 from pipeline.plans import Cut, cut_lineage
-from pipeline.queries import form_of, measure_queries
+from pipeline.queries import measure_queries, spelling_of
 from pipeline.similarity.components import connect_components
 from schemas.documents import DOCUMENTS, EVAL_CORPUS, EVAL_QRELS, EVAL_QUERIES, HELD_OUT
 
@@ -86,8 +87,8 @@ def held_out_queries(documents: DataFrame, cfg: HoldoutConfig, seed: int) -> Dat
     """
     is_held = F.col("drop_reason").eqNullSafe(HELD_OUT)
     live = documents.where((F.col("drop_reason").isNull() | is_held) & (F.col("title") != ""))
-    titles = live.select("doc_id", form_of("title").alias("form"), is_held.alias("is_held"))
-    holders = titles.withColumn("holders", F.count("*").over(Window.partitionBy("form")))
+    titles = live.select("doc_id", spelling_of("title").alias("spelling"), is_held.alias("is_held"))
+    holders = titles.withColumn("holders", F.count("*").over(Window.partitionBy("spelling")))
     single = holders.where(F.col("is_held") & (F.col("holders") == 1)).select("doc_id")
     asked = live.select("doc_id", F.col("title").alias("query"), "text", "domain")
     measured = measure_queries(asked.join(single, "doc_id", how="left_semi"))

@@ -9,6 +9,7 @@ from pipeline.contract import conform
 from pipeline.judge.config import JudgeConfig
 from pipeline.judge.fusion import Calibration
 from pipeline.judge.trials import describe_signals
+from pipeline.queries import share_positives
 from schemas.mining import (
     DROPPED,
     DUPLICATE_OF_POSITIVE,
@@ -78,7 +79,8 @@ def _verdict() -> Column:
 def _mark_twins(scores: DataFrame, positives: DataFrame, duplicates: DataFrame) -> DataFrame:
     """Add is_twin: whether the document stands in the duplicate cluster of a positive of its query.
 
-    Positives that are known but not in training count too: a dropped pair, a positive replaced by its survivor.
+    Positives that are known but not in training count too: a dropped pair, a positive replaced by its survivor, one of
+    a query that is spelt in another way.
     """
     survivors = duplicates.select("doc_id", "survivor_id")
 
@@ -86,7 +88,8 @@ def _mark_twins(scores: DataFrame, positives: DataFrame, duplicates: DataFrame) 
         joined = frame.join(survivors, "doc_id", how="left")
         return joined.withColumn("cluster", F.coalesce("survivor_id", "doc_id")).drop("survivor_id")
 
-    known = positives.select("query_id", "doc_id").unionByName(scores.where("is_positive").select("query_id", "doc_id"))
+    shared = share_positives(positives).select("query_id", "doc_id")
+    known = shared.unionByName(scores.where("is_positive").select("query_id", "doc_id"))
     clusters = clustered(known).select("query_id", "cluster").distinct().withColumn("is_twin", F.lit(True))
     marked = clustered(scores).join(clusters, ["query_id", "cluster"], how="left")
     return marked.withColumn("is_twin", F.coalesce("is_twin", F.lit(False)))

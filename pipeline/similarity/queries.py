@@ -1,4 +1,4 @@
-"""Queries that say the same as a protected query: equal in normal form, or of nearly the same words.
+"""Queries that say the same as a protected query: equal, or of nearly the same words.
 
 Word sets are joined on a prefix: with a Jaccard similarity of at least t, two sets share one of the first
 ``n - ceil(t * n) + 1`` words of either in any fixed order. The order is longest word first, a cheap stand-in for rarest
@@ -13,15 +13,17 @@ from pyspark.sql import functions as F
 
 
 def find_protected(forms: DataFrame, protected: DataFrame, similarity: float) -> DataFrame:
-    """Return the ids whose form equals, or has nearly the words of, a protected form.
+    """Return the ids of queries that equal a protected one, or have nearly its words.
 
-    In:   ``query_id``, ``form`` and ``form``: queries in normal form (words and single spaces).
+    In:   ``query_id``, ``form`` of both: the hash of the text itself, and its normal form (words and single spaces).
     Out:  query_id, each once.
     """
     mine = _prefixes(forms.select("query_id", word_set("form").alias("words")), similarity)
     theirs = _prefixes(protected.select(word_set("form").alias("theirs")).distinct(), similarity, "theirs")
     met = mine.join(F.broadcast(theirs), "word", how="inner")
-    return met.where(are_alike("words", "theirs", similarity)).select("query_id").distinct()
+    near = met.where(are_alike("words", "theirs", similarity)).select("query_id")
+    same = forms.select("query_id").join(F.broadcast(protected.select("query_id")), "query_id", how="left_semi")
+    return near.unionByName(same).distinct()
 
 
 def are_alike(one: str, other: str, similarity: float) -> Column:

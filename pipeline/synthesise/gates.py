@@ -14,7 +14,7 @@ from pipeline.contract import conform, kept
 from pipeline.guard.config import GuardConfig
 from pipeline.guard.leaks import flag_leaks, protected_texts
 from pipeline.prompting import copied_share, repeated_share
-from pipeline.queries import form_of
+from pipeline.queries import form_of, id_of, spelling_of
 from pipeline.similarity.queries import find_protected
 from pipeline.synthesise.config import SynthesiseConfig
 from pipeline.text import words
@@ -70,21 +70,21 @@ def judge_synthetics(
     In:   parse_replies' frame; hits (query_id, doc_id, rank) of the queries in it; leaks (text_id, leak) of texts too
           close to a protected one; gold POSITIVES.
     Out:  SYNTHETICS.
-    Drops: protected_query, leak, round_trip_failed, duplicate_text (also the text of any gold query).
-    Ties: of equal texts the one whose document ranks best stays, then by request_id.
+    Drops: protected_query, leak, round_trip_failed, duplicate_text (spelt like a better one, or like any gold query).
+    Ties: of texts spelt alike the one whose document ranks best stays, then by request_id.
     """
     ranks = hits.select(F.col("query_id").alias("text_id"), "doc_id", F.col("rank").alias("round_trip_rank"))
     near = ranks.where(F.col("round_trip_rank") <= cfg.round_trip_depth)
-    found = parsed.join(near, ["text_id", "doc_id"], how="left")
+    found = parsed.join(near, ["text_id", "doc_id"], how="left").withColumn("spelling", spelling_of("text"))
     marked = found.join(leaks.select("text_id", "leak"), "text_id", how="left").join(
-        _gold_queries(positives), "text_id", how="left"
+        _gold_queries(positives), "spelling", how="left"
     )
     lost = (F.col("kind") == QUERY) & F.col("round_trip_rank").isNull() & F.lit(cfg.round_trip_depth > 0)
     reason = F.coalesce(
         "drop_reason", F.col("leak"), F.when(lost, ROUND_TRIP), F.when(F.col("is_gold"), DUPLICATE_TEXT)
     )
     judged = marked.withColumn("drop_reason", reason)
-    best_first = Window.partitionBy("kind", "text_id", F.col("drop_reason").isNull()).orderBy(
+    best_first = Window.partitionBy("kind", "spelling", F.col("drop_reason").isNull()).orderBy(
         F.coalesce("round_trip_rank", F.lit(0)), "request_id"
     )
     again = F.when(F.row_number().over(best_first) > 1, DUPLICATE_TEXT)
@@ -106,7 +106,8 @@ def flag_protected(
     texts = kept(parsed).groupBy("kind", "text_id").agg(F.min("text").alias("text"))
     queries = texts.where(F.col("kind") == QUERY)
     asked = queries.select(F.col("text_id").alias("query_id"), form_of("text").alias("form"))
-    same = find_protected(asked, eval_queries.select(form_of("query").alias("form")), similarity)
+    guarded = eval_queries.select(id_of("query").alias("query_id"), form_of("query").alias("form"))
+    same = find_protected(asked, guarded, similarity)
     overlapping = flag_leaks(texts.select("text_id", "text"), protected_texts(eval_corpus, eval_queries), guard)
     both = same.select(F.col("query_id").alias("text_id"), F.lit(PROTECTED_QUERY).alias("leak")).unionByName(
         overlapping.select("text_id", F.lit(LEAK).alias("leak"))
@@ -116,4 +117,4 @@ def flag_protected(
 
 
 def _gold_queries(positives: DataFrame) -> DataFrame:
-    return positives.select(F.col("query_id").alias("text_id")).distinct().withColumn("is_gold", F.lit(True))
+    return positives.select(spelling_of("query").alias("spelling")).distinct().withColumn("is_gold", F.lit(True))

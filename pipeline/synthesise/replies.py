@@ -10,11 +10,11 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from pipeline.contract import conform, kept
-from pipeline.ids import hash_id
+from pipeline.ids import hash_id, hash_text
 from pipeline.prompting import parse_reply
 from pipeline.synthesise.config import SynthesiseConfig
 from pipeline.synthesise.gates import gate_text
-from pipeline.text import normal_form
+from pipeline.text import exact_form
 from schemas.pairs import (
     NEGATIVE,
     POSITIVES,
@@ -70,9 +70,5 @@ def _names() -> list[str]:
 def _parsed(row: Mapping[Any, Any], cfg: SynthesiseConfig) -> tuple[str | None, ...]:
     text = parse_reply(row["reply"], row["kind"], row["finish_reason"])
     reason = gate_text(text, row["kind"], row["finish_reason"], (row["source"] or "", row["prompt"]), cfg)
-    text_id = _query_id(text) if row["kind"] == QUERY else hash_id(NEGATIVE, normal_form(text))
+    text_id = hash_text(text) if row["kind"] == QUERY else hash_id(NEGATIVE, exact_form(text))
     return (row["request_id"], row["kind"], text_id, text, row["doc_id"], row["query_id"], reason)
-
-
-def _query_id(query: str) -> str:
-    return hash_id(normal_form(query))

@@ -20,7 +20,7 @@ from jobs.runtime.runner import run_stage
 from jobs.runtime.workspace import Workspace
 from jobs.spark.session import start_session
 from pipeline.contract import spark_schema
-from pipeline.ids import hash_id
+from pipeline.ids import hash_text
 from pipeline.recipe import load_recipe
 from pipeline.text import normal_form
 from schemas.documents import DOCUMENTS
@@ -86,7 +86,7 @@ def document_batch(texts: Sequence[tuple[str, str]], source: str = "bench") -> p
             "family": doc_id,
             "text": text,
             "chars": len(text),
-            "text_hash": hash_id(normal_form(text)),
+            "text_hash": hash_text(text),
         }
         for doc_id, text in texts
     ]

@@ -14,11 +14,10 @@ from jobs.runtime.stage_run import StageRun
 from jobs.store.layout import SHOTS
 from pipeline.contract import frame_of
 from pipeline.guard.config import GuardConfig
-from pipeline.ids import hash_id
+from pipeline.ids import hash_text
 from pipeline.index.config import IndexConfig
 from pipeline.pair.config import PairConfig
 from pipeline.synthesise.config import SynthesiseConfig
-from pipeline.text import normal_form
 from schemas.documents import DOCUMENTS, DOMAINS, ERASED, EVAL_CORPUS, EVAL_QUERIES
 from schemas.errors import EngineError, RecipeError
 from schemas.pairs import NEGATIVE, POSITIVES, QUERY, REPLIES, REQUESTS, SYNTHETICS
@@ -142,9 +141,7 @@ def place(spark, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Run]
             for i, (doc, _, text) in enumerate(CORPUS)
         ],
     )
-    positives = [
-        (hash_id(normal_form(query)), query, doc, "title", 1.0, "facts", None) for doc, query, _ in CORPUS if query
-    ]
+    positives = [(hash_text(query), query, doc, "title", 1.0, "facts", None) for doc, query, _ in CORPUS if query]
     frames = {
         "documents": documents,
         "domains": frame_of(spark, DOMAINS, [(doc, "facts") for doc, _, _ in CORPUS]),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline.ids import hash_id
+from pipeline.ids import hash_id, hash_text
 from pipeline.ingest.clean.languages import identify_language
 from pipeline.ingest.clean.pii import redact
 from pipeline.ingest.clean.rules import OFF, REDACT, CleanConfig, failed_rules
 from pipeline.ingest.config import SourceConfig
 from pipeline.readers.records import DOCUMENT, Record
-from pipeline.text import clean_text, normal_form, one_line
+from pipeline.text import clean_text, count_seen, cut_marks, exact_form, one_line
 from schemas.documents import NO_LETTERS, OTHER_LANGUAGE, TOO_LONG, TOO_SHORT
 
 Row = dict[str, Any]
@@ -47,16 +47,15 @@ def _document(record: Record, source: SourceConfig) -> Row:
     if source.with_title and title:
         text = f"{title}\n{text}".strip()
     doc_id = hash_id(source.name, path, native or "", title, text)
-    form = normal_form(title)
     return {
         "doc_id": doc_id,
         "title": title,
         "text": text,
-        "family": _name(record.family) or (hash_id("title", form) if form else doc_id),
+        "family": _name(record.family) or (hash_id("title", exact_form(title)) if title else doc_id),
         "domain": source.domain or _name(record.domain) or source.name,
         "license": _name(record.license) or source.license,
         "chars": len(text),
-        "text_hash": hash_id(normal_form(text)),
+        "text_hash": hash_text(text),
         "drop_reason": drop_reason(text, source) or _judged(text, source.clean, notes),
         **notes,
     }
@@ -82,7 +81,7 @@ def fix_mojibake(text: str) -> str:
     import ftfy  # only where it is asked for
 
     return ftfy.fix_text(
-        text,
+        cut_marks(text),
         unescape_html=False,
         uncurl_quotes=False,
         fix_latin_ligatures=False,
@@ -115,9 +114,10 @@ def drop_reason(text: str, source: SourceConfig) -> str | None:
     """Return why a text is of no use, or None."""
     if text and not any(map(str.isalpha, text)):
         return NO_LETTERS
-    if len(text) < source.min_chars:
+    # No letter carries more than 30 marks: what is longer by that much is long enough, however they are counted.
+    if len(text) < 32 * source.shortest and count_seen(text) < source.shortest:
         return TOO_SHORT
-    return TOO_LONG if len(text) > source.max_chars else None
+    return TOO_LONG if len(text) > source.longest else None
 
 
 def _plain(value: str) -> str:

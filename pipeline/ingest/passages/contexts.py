@@ -22,11 +22,11 @@ from pyspark.sql import types as T
 from pyspark.sql.pandas.types import to_arrow_schema
 
 from pipeline.contract import conform, kept, spark_schema
-from pipeline.ids import hash_id
+from pipeline.ids import hash_text
 from pipeline.ingest.passages.passages import PassageConfig
 from pipeline.ports import CounterFactory
 from pipeline.prompting import copied_share, fenced, parse_reply, repeated_share
-from pipeline.text import normal_form, words
+from pipeline.text import words
 from schemas.pairs import (
     CONTEXTS,
     COPY,
@@ -189,7 +189,7 @@ def put_contexts(cut: DataFrame, contexts: DataFrame, counter: CounterFactory) -
                 row["text"] = f"{line}\n\n{row['text']}" if line else row["text"]
             for row, size in zip(told, tokens.count([row["text"] for row in told]), strict=True):
                 text = row["text"]
-                row |= {"chars": len(text), "text_hash": hash_id(normal_form(text)), "tokens": size + tokens.around}
+                row |= {"chars": len(text), "text_hash": hash_text(text), "tokens": size + tokens.around}
             yield pa.RecordBatch.from_pylist(rows, schema=schema)
 
     return cut.join(used, "doc_id", how="left").select(*cut.columns, "context").mapInArrow(put, shape)

@@ -23,13 +23,12 @@ from pyspark.sql import types as T
 from pyspark.sql.pandas.types import to_arrow_schema
 
 from pipeline.contract import conform, kept, spark_schema
-from pipeline.ids import hash_id
+from pipeline.ids import hash_id, hash_text
 from pipeline.ingest.clean.record import drop_reason
 from pipeline.ingest.config import SourceConfig
 from pipeline.ingest.passages.cut import Budget, Passage, cut_texts
 from pipeline.ports import CounterFactory
 from pipeline.readers.registry import FORMATS
-from pipeline.text import normal_form
 from schemas.config import Config, setting
 from schemas.documents import DOCUMENTS, PASSAGES, SPLIT
 from schemas.errors import rule
@@ -177,7 +176,7 @@ def _row(parent: dict[str, Any], place: int, passage: Passage, source: SourceCon
         "title": passage.title,
         "text": passage.text,
         "chars": len(passage.text),
-        "text_hash": hash_id(normal_form(passage.text)),
+        "text_hash": hash_text(passage.text),
         "drop_reason": drop_reason(passage.text, source),
     }
 

@@ -10,7 +10,7 @@ from pipeline.ids import hash_id
 from pipeline.queries import measure_queries
 from schemas.documents import DOCUMENTS, DOMAINS, DUPLICATES, JUDGEMENTS, NEAR, SPLIT
 from schemas.mining import DROPPED, KEPT, LIKELY_POSITIVE, POSITIVE, PROMOTED, RELABELLED, SURPLUS, VERDICTS, VETOED
-from schemas.pairs import NEGATIVE, POSITIVES, QUERY_IN_TEXT, SEE_ALSO_MARK, SYNTHETICS
+from schemas.pairs import NEGATIVE, OWN_DOCUMENT, POSITIVES, QUERY_IN_TEXT, SEE_ALSO_MARK, SYNTHETICS
 from schemas.shards import EXAMPLES, NO_NEGATIVES, PAIR_TASK, SURPLUS_EXAMPLE, TRIPLET_TASK
 
 
@@ -188,3 +188,13 @@ def test_examples_do_not_depend_on_partitioning(build, partitions):
 
 def test_a_text_that_is_missing_is_empty_and_left_for_the_audit_to_find(build):
     assert build([positive("q", "gone")])[1, "q", "gone"].positive == ""
+
+
+def test_no_query_meets_its_own_document_or_what_answers_another_spelling_of_it(build):
+    own = positive("q", "b", reason=OWN_DOCUMENT)
+    spelt = ("r", "Query Q?", "c", "title", 1.0, "raw", None)
+
+    got = build([positive("q", "a"), own, spelt])
+
+    assert got[1, "q", "a"].known_ids == ["a", "b", "c"]
+    assert got[1, "r", "c"].known_ids == ["a", "b", "c"]

@@ -5,7 +5,7 @@ import json
 import pytest
 from pyspark.sql import functions as F
 
-from pipeline.ids import hash_id
+from pipeline.ids import hash_id, hash_text
 from pipeline.ingest.clean.rules import CleanConfig
 from pipeline.ingest.config import SourceConfig
 from pipeline.ingest.tables import (
@@ -59,8 +59,8 @@ def test_a_document_carries_its_place_its_hashes_and_its_reason(spark, tmp_path)
     first = rows[1]
     assert (first.title, first.text, first.chars) == ("A title", "Long enough,\n to be kept.", 25)
     assert first.doc_id == hash_id("s", "a.jsonl", "1", "A title", first.text)
-    assert first.text_hash == hash_id("long enough to be kept")
-    assert (first.family, first.domain, first.license) == (hash_id("title", "a title"), "s", "CC0")
+    assert first.text_hash == hash_text(first.text)
+    assert (first.family, first.domain, first.license) == (hash_id("title", "A title"), "s", "CC0")
     assert [rows[n].drop_reason for n in (1, 2, 3, 4)] == [None, "too_short", "no_letters", "too_long"]
     assert rows[2].family == rows[2].doc_id
 

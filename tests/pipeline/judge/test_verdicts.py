@@ -138,3 +138,12 @@ def test_without_gold_the_veto_starts_5_percent_below_the_best_positive(judge, b
     found = judge(scores, known, cfg=cfg, calibration=Calibration("prior", prior_fusion(cfg)))
 
     assert (found["q", "c"].drop_reason == "likely_positive") is is_vetoed
+
+
+def test_what_answers_the_same_query_in_another_spelling_is_no_negative(judge):
+    asked = [positive("q", "p"), ("other", "TEXT of q?", "answer", "title", 1.0, "raw", None)]
+
+    found = judge([score("q", "answer", 0.3), score("q", "else", 0.2)], asked)
+
+    assert found["q", "answer"].drop_reason == "duplicate_of_positive"
+    assert found["q", "else"].drop_reason is None

@@ -9,7 +9,7 @@ from pipeline.similarity.queries import find_protected
 
 def found(spark, mine, theirs, similarity=0.8):
     forms = spark.createDataFrame(list(mine.items()), "query_id string, form string")
-    protected = spark.createDataFrame([(each,) for each in theirs], "form string")
+    protected = spark.createDataFrame([(each, each) for each in theirs], "query_id string, form string")
     return sorted(row.query_id for row in find_protected(forms, protected, similarity).collect())
 
 
@@ -26,6 +26,13 @@ def test_equal_words_and_four_of_five_are_near_enough(spark):
 
 def test_an_empty_query_is_near_nothing(spark):
     assert found(spark, {"empty": ""}, ["", "a"]) == []
+
+
+def test_a_query_without_words_is_near_itself_alone(spark):
+    forms = spark.createDataFrame([("pizza", ""), ("burger", "")], "query_id string, form string")
+    protected = spark.createDataFrame([("pizza", "")], "query_id string, form string")
+
+    assert [row.query_id for row in find_protected(forms, protected, 0.8).collect()] == ["pizza"]
 
 
 @pytest.mark.parametrize("similarity", [0.5, 0.8, 1.0])

@@ -2,8 +2,7 @@
 
 import pytest
 
-from pipeline.ids import hash_id
-from pipeline.text import normal_form
+from pipeline.ids import hash_text
 from schemas.documents import DOCUMENTS, DOMAINS
 from schemas.pairs import POSITIVES
 
@@ -20,11 +19,7 @@ def corpus(rows):
             for i, (doc, domain, _, reason) in enumerate(given)
         ]
         live = [each for each in given if each[3] is None]
-        positives = [
-            (hash_id(normal_form(query)), query, doc, rule, 1.0, domain, None)
-            for doc, domain, query, _ in live
-            if query
-        ]
+        positives = [(hash_text(query), query, doc, rule, 1.0, domain, None) for doc, domain, query, _ in live if query]
         domains = [(doc, domain) for doc, domain, _, _ in live]
         return rows(DOCUMENTS, *documents), rows(DOMAINS, *domains), rows(POSITIVES, *positives)
 

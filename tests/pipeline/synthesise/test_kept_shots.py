@@ -3,11 +3,10 @@
 import pytest
 from pyspark.sql import functions as F
 
-from pipeline.ids import hash_id
+from pipeline.ids import hash_text
 from pipeline.synthesise.config import SynthesiseConfig
 from pipeline.synthesise.kept_shots import KEPT_SHOTS, describe_shots, keep_shots
 from pipeline.synthesise.requests import choose_shots, plan_requests
-from pipeline.text import normal_form
 from schemas.documents import ERASED
 from schemas.pairs import POSITIVES, SURPLUS_PAIR
 
@@ -36,7 +35,7 @@ def shots_of(spark, documents, chosen):
         (
             domain,
             place,
-            hash_id(normal_form(asked(doc))),
+            hash_text(asked(doc)),
             asked(doc),
             doc,
             texts[doc],
@@ -106,7 +105,7 @@ def after(documents, positives, rows):
         }
     )
     query = asked("newpositive1")
-    known = (hash_id(normal_form(query)), query, "newpositive0", "links", 1.0, "newpositive", SURPLUS_PAIR)
+    known = (hash_text(query), query, "newpositive0", "links", 1.0, "newpositive", SURPLUS_PAIR)
     return documents, positives.unionByName(rows(POSITIVES, known))
 
 

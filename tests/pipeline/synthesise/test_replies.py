@@ -3,11 +3,10 @@
 import pytest
 
 from pipeline.guard.config import GuardConfig
-from pipeline.ids import hash_id
+from pipeline.ids import hash_text
 from pipeline.synthesise.config import SynthesiseConfig
 from pipeline.synthesise.gates import flag_protected, judge_synthetics
 from pipeline.synthesise.replies import parse_replies, unite_positives
-from pipeline.text import normal_form
 from schemas.documents import DOMAINS, EVAL_CORPUS, EVAL_QUERIES, LEAK
 from schemas.pairs import (
     COPY,
@@ -30,7 +29,7 @@ PARSED = (
 
 
 def query_id(text):
-    return hash_id(normal_form(text))
+    return hash_text(text)
 
 
 def parsed_of(spark, *given):
@@ -90,7 +89,7 @@ def test_every_reply_is_parsed_and_accounted_for(rows, corpus):
         "5": COPY,
     }
     assert got["1"].text == "what is d1 about"
-    assert got["1"].text_id == query_id("What is D1 about?")
+    assert got["1"].text_id == query_id("what is d1 about")
     assert got["4"].query_id == "q"
     assert got["4"].text.startswith("it is something else")
     assert got["3"].text == ""
@@ -130,7 +129,7 @@ def test_of_equal_texts_the_one_that_ranks_best_stays(spark, rows):
         ("n1", "same", "d1", NEGATIVE, None),
         ("n2", "same", "d2", NEGATIVE, None),
     )
-    found = hits(spark, ("same text", "d1", 2), ("same text", "d2", 1))
+    found = hits(spark, ("Same text", "d1", 2), ("same TEXT", "d2", 1))
     assert outcome(judge_synthetics(parsed, found, leaks(spark), rows(POSITIVES), CFG)) == {
         "a": DUPLICATE_TEXT,
         "b": None,
@@ -147,7 +146,7 @@ def test_the_text_of_a_gold_query_is_never_a_synthetic_one(spark, rows):
         (query_id("common"), "common", "elsewhere", "title", 1.0, "a", QUERY_TOO_COMMON),
     )
     parsed = parsed_of(spark, ("a", "Gold", "d1"), ("b", "common", "d1"))
-    found = hits(spark, ("gold", "d1", 1), ("common", "d1", 1))
+    found = hits(spark, ("Gold", "d1", 1), ("common", "d1", 1))
     assert outcome(judge_synthetics(parsed, found, leaks(spark), gold, CFG)) == {
         "a": DUPLICATE_TEXT,
         "b": DUPLICATE_TEXT,

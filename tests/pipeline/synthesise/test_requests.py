@@ -4,18 +4,17 @@ from collections import Counter
 
 import pytest
 
-from pipeline.ids import hash_id
+from pipeline.ids import hash_text
 from pipeline.synthesise.config import SynthesiseConfig
 from pipeline.synthesise.prompts import BUILT_IN
 from pipeline.synthesise.requests import add_shot_negatives, choose_shots, plan_requests
-from pipeline.text import normal_form
 from schemas.pairs import NEGATIVE, POSITIVES, QUERY, QUERY_TOO_COMMON
 
 SEED = 7
 
 
 def query_id(query):
-    return hash_id(normal_form(query))
+    return hash_text(query)
 
 
 def hits(spark, *given):
