@@ -13,6 +13,7 @@ from jobs.engines.faiss import OpenFaiss, build_vectors
 from jobs.runtime.entry import main
 from jobs.runtime.stage import Run, Stage
 from pipeline.contract import frame_of, kept
+from pipeline.dedupe.judged import mark_judged
 from pipeline.dedupe.semantic import find_alike, with_alike
 from pipeline.dedupe.signatures import sign_as_datasketch
 from pipeline.dedupe.spans import cut_repeats, find_repeats
@@ -20,7 +21,7 @@ from pipeline.dedupe.survivors import drop_duplicates, find_duplicates
 from pipeline.index.encode import embed_documents
 from pipeline.plans import cut_lineage
 from pipeline.recipe import Recipe
-from schemas.documents import DOCUMENTS, DUPLICATES, REPEATS, SIGNATURES
+from schemas.documents import DOCUMENTS, DUPLICATES, JUDGEMENTS, REPEATS, SIGNATURES
 from schemas.mining import EMBEDDINGS
 
 
@@ -28,7 +29,7 @@ def run(run: Run) -> None:
     """Map every duplicate to its survivor and mark it; then cut what the others repeat."""
     cfg = run.recipe.dedupe
     documents = run.read(DOCUMENTS)
-    duplicates = find_duplicates(documents, cfg)
+    duplicates = find_duplicates(documents, run.read(JUDGEMENTS), cfg)
     if cfg.semantic is not None:
         duplicates = _with_alike(run, documents, cut_lineage(duplicates))
     run.write(duplicates, DUPLICATES)
@@ -67,7 +68,8 @@ def _with_alike(run: Run, documents: DataFrame, duplicates: DataFrame) -> DataFr
     memory.compact()
     build_vectors(place, run.scratch / "vectors", run.recipe.mine.factory)
     vectors = run.spark.read.parquet(str(place))
-    alike = cut_lineage(find_alike(left, vectors, OpenFaiss(str(run.scratch / "vectors")), run.recipe.dedupe))
+    judged = mark_judged(left, run.read(JUDGEMENTS), kept(documents)).select("doc_id", "judged")
+    alike = cut_lineage(find_alike(left, judged, vectors, OpenFaiss(str(run.scratch / "vectors")), run.recipe.dedupe))
     return with_alike(duplicates, alike)
 
 
@@ -84,9 +86,9 @@ def _encoder_settings(recipe: Recipe) -> Mapping[str, Any]:
 
 STAGE = Stage(
     name="dedupe",
-    version=2,
+    version=3,
     settings=("dedupe",),
-    inputs={DOCUMENTS: "ingest"},
+    inputs={DOCUMENTS: "ingest", JUDGEMENTS: "ingest"},
     outputs=(DUPLICATES, REPEATS, DOCUMENTS, SIGNATURES),
     run=run,
     external=_encoder,

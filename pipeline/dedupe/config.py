@@ -45,7 +45,8 @@ class DedupeConfig(Config):
     seed: int = setting(13, "of the permutations", low=0, high=(1 << 32) - 1)
     prefer: tuple[str, ...] = setting(
         (SOURCE, LONGEST),
-        "rules for the survivor of a cluster, most important first; ties go to the smallest doc_id",
+        "rules for the survivor of a cluster, most important first, after whether people judged it; ties go to the "
+        "smallest doc_id",
         choices=(LONGEST, SHORTEST, SOURCE),
     )
     sources: tuple[str, ...] = setting((), "sources for the rule `source`, best first; others come after, as equals")

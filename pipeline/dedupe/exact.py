@@ -1,4 +1,4 @@
-"""Exact duplicates: texts with the same normal form."""
+"""Exact duplicates: texts that are the same but for white space."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def preference(cfg: DedupeConfig) -> Column:
     return F.array(*places).cast("array<long>")
 
 
-def match_exact(documents: DataFrame) -> DataFrame:
+def match_exact(documents: DataFrame, *carried: str) -> DataFrame:
     """Name, for every document, the best document with the same text.
 
-    In:   doc_id, text_hash, ``preference``.
-    Out:  doc_id, preference and ``keeper_id``: the document itself where it is the best.
+    In:   doc_id, text_hash, ``preference``, and what is to be carried along.
+    Out:  doc_id, preference, what was carried and ``keeper_id``: the document itself where it is the best.
     Ties: by preference, then by doc_id.
     Cost: one shuffle of three narrow columns; any number of copies of one text is one group.
     """
     same_text = Window.partitionBy("text_hash").orderBy("preference", "doc_id")
-    return documents.select("doc_id", "preference", F.first("doc_id").over(same_text).alias("keeper_id"))
+    return documents.select("doc_id", "preference", *carried, F.first("doc_id").over(same_text).alias("keeper_id"))

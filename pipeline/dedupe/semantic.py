@@ -25,6 +25,7 @@ from schemas.documents import DUPLICATES, SEMANTIC
 
 def find_alike(
     documents: DataFrame,
+    judged: DataFrame,
     vectors: DataFrame,
     opener: VectorOpener,
     cfg: DedupeConfig,
@@ -32,9 +33,11 @@ def find_alike(
 ) -> DataFrame:
     """Map every document to the one that is kept of those that say the same.
 
-    In:    kept DOCUMENTS without exact and near-duplicates; EMBEDDINGS of them, which ``opener`` searches.
-    Out:   DUPLICATES of kind semantic; ``cosine`` is that to the nearest linked document.
-    Ties:  the survivor is the best by ``prefer``, then the smallest doc_id.
+    In:    kept DOCUMENTS without exact and near-duplicates; (doc_id, judged) of them (``mark_judged``); EMBEDDINGS of
+           them, which ``opener`` searches.
+    Out:   DUPLICATES of kind semantic; ``cosine`` is that to the nearest linked document. Documents that answer
+           different judged queries stay apart.
+    Ties:  the survivor is a judged document where the cluster has one, the best by ``prefer``, the smallest doc_id.
     Cost:  one search a document, then the components of the pairs found.
     """
     assert cfg.semantic is not None, "the caller asks whether it is on"
@@ -46,8 +49,9 @@ def find_alike(
             node_of("query_id").alias("left"), node_of("doc_id").alias("right"), F.col("score").alias("similarity")
         )
     )
-    each = documents.select(
+    each = documents.join(judged, "doc_id", how="inner").select(
         "doc_id",
+        "judged",
         F.col("doc_id").alias("keeper_id"),
         preference(cfg).alias("preference"),
         node_of("doc_id").alias("node"),

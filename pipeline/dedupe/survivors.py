@@ -8,6 +8,7 @@ from pyspark.sql import functions as F
 from pipeline.contract import conform, kept
 from pipeline.dedupe.config import DedupeConfig
 from pipeline.dedupe.exact import match_exact, preference
+from pipeline.dedupe.judged import judged_first, mark_judged, part_by_queries
 from pipeline.plans import Cut, cut_lineage, send_few
 from pipeline.similarity.components import connect_components
 from pipeline.similarity.near import link_near, node_of, sign_texts
@@ -28,6 +29,7 @@ _REASONS = {EXACT: EXACT_DUPLICATE, NEAR: NEAR_DUPLICATE, SEMANTIC: SEMANTIC_DUP
 
 def find_duplicates(
     documents: DataFrame,
+    judgements: DataFrame,
     cfg: DedupeConfig,
     cut: Cut = cut_lineage,
     one_task: int = ONE_TASK,
@@ -35,9 +37,10 @@ def find_duplicates(
 ) -> DataFrame:
     """Map every duplicate to the one document of its cluster that is kept.
 
-    In:    DOCUMENTS; rows with a drop_reason are not looked at.
-    Out:   DUPLICATES; survivors are never in doc_id. ``exact``: another kept document has the same normal form.
-    Ties:  the survivor is the best by ``prefer``, then the smallest doc_id.
+    In:    DOCUMENTS; rows with a drop_reason are not looked at. JUDGEMENTS.
+    Out:   DUPLICATES; survivors are never in doc_id. ``exact``: another kept document has the same text. Documents that
+           answer different judged queries are no near-duplicates (``judged``).
+    Ties:  the survivor is a judged document where the cluster has one, the best by ``prefer``, the smallest doc_id.
     Cost:  runs jobs, because the components of an unknown graph take an unknown number of rounds; ``cut`` says where
            their results lie. Text is read once. Up to ``one_pass`` characters one task does it all, up to ``one_task``
            shingles what follows the signing.
@@ -47,13 +50,14 @@ def find_duplicates(
         matched = match_exact(asked)
         return _name_kinds(matched.withColumns({"survivor_id": F.col("keeper_id"), "jaccard": F.lit(1.0)}))
     signing, threshold = cfg.signing, cfg.threshold
-    texts = asked.select("doc_id", "preference", "text_hash", "node", "text")
+    read = ("doc_id", "preference", "text_hash", "judged", "node", "text")
+    texts = mark_judged(asked, judgements).select(*read)
     if (asked.agg(F.sum("chars")).collect()[0][0] or 0) <= one_pass:
         return _conform(texts.coalesce(1).mapInArrow(lambda rows: sign_and_find(rows, signing, threshold), FOUND))
     signed = cut(sign_texts(texts, signing))
     if (signed.agg(F.sum("size")).collect()[0][0] or 0) <= one_task:
         return _conform(signed.coalesce(1).mapInArrow(lambda rows: find_in_one_task(rows, threshold), FOUND))
-    matched = cut(match_exact(signed).withColumn("node", node_of("doc_id")))
+    matched = cut(match_exact(signed, "judged").withColumn("node", node_of("doc_id")))
     copies = matched.where(F.col("doc_id") != F.col("keeper_id")).select("node")
     firsts = signed.join(send_few(copies, copies.count()), "node", how="left_anti")
     pairs = link_near(firsts, threshold, cut).withColumnRenamed("jaccard", "similarity")
@@ -88,7 +92,7 @@ def _conform(found: DataFrame) -> DataFrame:
 def name_survivors(matched: DataFrame, pairs: DataFrame, cut: Cut) -> DataFrame:
     """Name the survivor of every cluster of linked documents.
 
-    In:   doc_id, keeper_id, preference, node; the pairs as nodes left and right with their ``similarity``.
+    In:   doc_id, keeper_id, preference, judged, node; the pairs as nodes left and right with their ``similarity``.
     Out:  keeper_id, survivor_id and the largest similarity to a linked document; only of documents that have one.
     """
     nodes = 2 * pairs.count()
@@ -98,7 +102,7 @@ def name_survivors(matched: DataFrame, pairs: DataFrame, cut: Cut) -> DataFrame:
     nearest = ends.groupBy("node").agg(F.max("similarity").alias("similarity"))
     named = connect_components(pairs, cut).join(nearest, "node", how="inner")
     keepers = matched.where(F.col("doc_id") == F.col("keeper_id"))
-    clustered = keepers.join(send_few(named, nodes), "node", how="inner")
-    best = Window.partitionBy("root").orderBy("preference", "doc_id")
+    clustered = part_by_queries(keepers.join(send_few(named, nodes), "node", how="inner"))
+    best = Window.partitionBy("root", "part").orderBy(judged_first(), "preference", "doc_id")
     survivors = clustered.select("keeper_id", F.first("doc_id").over(best).alias("survivor_id"), "similarity")
     return send_few(survivors, nodes)

@@ -41,7 +41,7 @@ class Pairs:
 def sign_and_find(batches: Iterator[pa.RecordBatch], signing: Signing, threshold: float) -> Iterator[pa.RecordBatch]:
     """Do what ``sign_texts`` and :func:`find_in_one_task` do, in one task: no shingle travels.
 
-    In:   ``doc_id``, ``preference``, ``text_hash``, ``node``, ``text``.
+    In:   ``doc_id``, ``preference``, ``text_hash``, ``judged``, ``node``, ``text``.
     Out:  FOUND.
     """
     return find_in_one_task(sign_batches(batches, signing, _THREADS), threshold)
@@ -50,7 +50,7 @@ def sign_and_find(batches: Iterator[pa.RecordBatch], signing: Signing, threshold
 def find_in_one_task(batches: Iterator[pa.RecordBatch], threshold: float) -> Iterator[pa.RecordBatch]:
     """Map the duplicates among all signed documents.
 
-    In:   ``doc_id``, ``preference``, ``text_hash`` and SIGNATURES, in any order.
+    In:   ``doc_id``, ``preference``, ``text_hash``, ``judged`` and SIGNATURES, in any order.
     Out:  FOUND, by node.
     Cost: the sets once, and the hubs' and texts' that are compared; about 100,000 docstrings a second.
     """
@@ -58,7 +58,7 @@ def find_in_one_task(batches: Iterator[pa.RecordBatch], threshold: float) -> Ite
     if not signed.num_rows:
         return
     order = pc.sort_indices(signed["node"]).to_numpy().astype(np.int64)
-    rows = signed.select(["doc_id", "preference", "text_hash"]).take(pa.array(order)).combine_chunks()
+    rows = signed.select(["doc_id", "preference", "text_hash", "judged"]).take(pa.array(order)).combine_chunks()
     rank = _rank(rows)
     keepers = _choose(whole_column(rows, "text_hash").dictionary_encode().indices.to_numpy(), rank)
     is_first = keepers == np.arange(rows.num_rows)
@@ -68,7 +68,7 @@ def find_in_one_task(batches: Iterator[pa.RecordBatch], threshold: float) -> Ite
     owners = place_of[owners]
     asked = is_first[owners]
     pairs = link_texts(sets, order, keys[asked], owners[asked], threshold)
-    survivors, nearest = _survive(pairs, rank, rows.num_rows)
+    survivors, nearest = _survive(pairs, rank, whole_column(rows, "judged").to_numpy())
     survivors = survivors[keepers]
     dropped = np.flatnonzero(survivors != np.arange(rows.num_rows))
     is_near = is_first[dropped]
@@ -197,12 +197,30 @@ def _choose(groups: npt.NDArray[np.int32] | I64, rank: I64) -> I64:
     return chosen
 
 
-def _survive(pairs: Pairs, rank: I64, count: int) -> tuple[I64, F64]:
-    """Return the best text of each one's component, and how like its nearest linked text it is; both (count,)."""
+def _survive(pairs: Pairs, rank: I64, judged: I64) -> tuple[I64, F64]:
+    """Return the best text of each one's component, and how like its nearest linked text it is; both (D,).
+
+    A component is parted by the judged queries that its texts answer, and judged texts are the better ones.
+    """
+    count = len(rank)
     nearest = np.zeros(count)
     for side in (pairs.left, pairs.right):
         np.maximum.at(nearest, side, pairs.jaccard)
-    return _choose(_roots(pairs, count), rank), nearest
+    roots = _roots(pairs, count)
+    return _choose(_part_by_queries(roots, judged, rank), rank + count * (judged == 0)), nearest
+
+
+def _part_by_queries(roots: I64, judged: I64, rank: I64) -> I64:
+    """Return a number for the part of the component that each text is in: the unjudged go with the best judged one."""
+    known = np.flatnonzero(judged)
+    if not len(known):
+        return roots
+    known = known[np.lexsort([rank[known], roots[known]])]
+    named, first = np.unique(roots[known], return_index=True)
+    place = np.minimum(np.searchsorted(named, roots), len(named) - 1)
+    joins = np.where(named[place] == roots, judged[known[first]][place], 0)
+    parts = np.where(judged == 0, joins, judged)
+    return np.unique(np.stack([roots, parts], axis=1), axis=0, return_inverse=True)[1].ravel()
 
 
 def bands_of(signed: pa.Table) -> tuple[I64, I64]:

@@ -21,12 +21,12 @@ from jobs.runtime.registry import load_stage
 from jobs.runtime.runner import run_stage
 from jobs.runtime.workspace import Workspace
 from jobs.spark.session import start_session
-from pipeline.contract import spark_schema
+from pipeline.contract import frame_of, spark_schema
 from pipeline.dedupe.config import DedupeConfig
 from pipeline.dedupe.survivors import drop_duplicates, find_duplicates
 from pipeline.plans import cut_lineage
 from pipeline.recipe import load_recipe
-from schemas.documents import DOCUMENTS, DUPLICATES
+from schemas.documents import DOCUMENTS, DUPLICATES, JUDGEMENTS
 
 
 def dedupe_once(given: dict[str, Any]) -> dict[str, Any]:
@@ -68,7 +68,7 @@ def _dedupe(spark: SparkSession, source: Path, out: Path, cfg: DedupeConfig) -> 
         return found
 
     documents = spark.read.schema(spark_schema(DOCUMENTS)).parquet(str(source))
-    find_duplicates(documents, cfg, cut).write.parquet(str(out / DUPLICATES.name))
+    find_duplicates(documents, frame_of(spark, JUDGEMENTS, []), cfg, cut).write.parquet(str(out / DUPLICATES.name))
     timed("write duplicates")
     duplicates = spark.read.schema(spark_schema(DUPLICATES)).parquet(str(out / DUPLICATES.name))
     drop_duplicates(documents, duplicates).write.parquet(str(out / DOCUMENTS.name))

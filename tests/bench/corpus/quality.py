@@ -8,14 +8,14 @@ import numpy as np
 import pyarrow as pa
 from pyspark.sql import SparkSession
 
-from pipeline.contract import spark_schema
+from pipeline.contract import frame_of, spark_schema
 from pipeline.dedupe.config import DedupeConfig
 from pipeline.dedupe.survivors import find_duplicates
 from pipeline.similarity.minhash import fold_bands, permutations_of, sign_sets
 from pipeline.similarity.near import link_near, sign_texts
 from pipeline.similarity.shingles import shingle_texts
 from pipeline.text import shingles
-from schemas.documents import DOCUMENTS
+from schemas.documents import DOCUMENTS, JUDGEMENTS
 from tests.bench.corpora import pydocs_documents, read_collection, read_texts, session, write_documents
 from tests.bench.rows import Row, no_collections
 from tests.bench.truth import Truth, compare_all, same_clusters
@@ -70,7 +70,7 @@ def map_duplicates(spark: SparkSession, texts: Texts, folder: Path, partitions: 
     spark.conf.set("spark.sql.shuffle.partitions", partitions)
     path = write_documents(texts, folder, files=partitions)
     documents = spark.read.schema(spark_schema(DOCUMENTS)).parquet(str(path)).repartition(partitions, "text")
-    found = find_duplicates(documents, CFG).collect()
+    found = find_duplicates(documents, frame_of(documents.sparkSession, JUDGEMENTS, []), CFG).collect()
     spark.conf.set("spark.sql.shuffle.partitions", before)
     return {row["doc_id"]: (row["survivor_id"], row["kind"], row["jaccard"]) for row in found}
 

@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyspark.sql import functions as F
 from scipy.sparse.csgraph import connected_components
 
 from jobs.engines.faiss import OpenFaiss, build_vectors
@@ -19,6 +20,10 @@ from schemas.errors import RecipeError
 
 def document(doc_id: str, text: str) -> tuple[object, ...]:
     return (doc_id, "docs", "a.jsonl", 1, None, "", text, [], doc_id, "prose", None, len(text), hash_id(text), None)
+
+
+def unjudged(documents):
+    return documents.select("doc_id", F.lit(0).cast("long").alias("judged"))
 
 
 @pytest.fixture
@@ -52,7 +57,9 @@ def test_one_screen_example(rows, searched):
     vectors, opener = searched({"a": circle(0), "b": circle(10), "c": circle(90)})  # x is a's copy, found before
     near = rows(DUPLICATES, ("x", "a", "exact", 1.0, None))
 
-    alike = find_alike(documents.where("doc_id != 'x'"), vectors, opener, DedupeConfig(semantic=0.9)).localCheckpoint()
+    alike = find_alike(
+        documents.where("doc_id != 'x'"), unjudged(documents), vectors, opener, DedupeConfig(semantic=0.9)
+    ).localCheckpoint()
     mapped = with_alike(near, alike).localCheckpoint()
 
     # The longer of a and b survives, and stands for a's copy too.
@@ -75,7 +82,10 @@ def test_clusters_are_the_components_of_all_close_pairs(rows, searched, partitio
     documents = rows(DOCUMENTS, *(document(name, name) for name in names)).repartition(partitions)
     cfg = DedupeConfig(semantic=0.95, neighbours=119)
 
-    found = {row.doc_id: row.survivor_id for row in find_alike(documents, vectors, opener, cfg).collect()}
+    found = {
+        row.doc_id: row.survivor_id
+        for row in find_alike(documents, unjudged(documents), vectors, opener, cfg).collect()
+    }
 
     count, label = connected_components(unit.astype(np.float64) @ unit.T.astype(np.float64) >= 0.95, directed=False)
     first = {cluster: names[int(np.flatnonzero(label == cluster)[0])] for cluster in range(count)}
