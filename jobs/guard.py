@@ -28,7 +28,7 @@ def run(run: Run) -> None:
 
 STAGE = Stage(
     name="guard",
-    version=2,
+    version=3,
     settings=("guard",),
     inputs={DOCUMENTS: "holdout", DUPLICATES: "dedupe", EVAL_CORPUS: "holdout", EVAL_QUERIES: "holdout"},
     outputs=(LEAKS, DOCUMENTS),

@@ -1,6 +1,6 @@
 """The evaluation firewall: nothing that overlaps a protected evaluation set is trained on.
 
-A text leaks when it has the same words as a protected one (exact), when the Jaccard similarity of their word n-grams
+A text leaks when it is a protected one, white space aside (exact), when the Jaccard similarity of their word n-grams
 reaches a threshold (near: proposed by MinHash LSH, verified), when it holds enough of a protected document's n-grams
 or a protected document holds enough of its (contained), or when it holds a long protected query word for word.
 
@@ -28,6 +28,7 @@ from pipeline.contract import conform, kept
 from pipeline.guard.config import DOCUMENT, FLAGS, QUERY, GuardConfig, holds_words
 from pipeline.guard.one_task import ONE_TASK, READ, flag_in_one_task
 from pipeline.plans import Cut, cut_lineage, send_few
+from pipeline.queries import id_of
 from pipeline.similarity.near import sets_of, sign_texts, verify_spokes
 from schemas.documents import CONTAINED, DOCUMENTS, EXACT, LEAK, LEAKS, NEAR, NEAR_DUPLICATE, SEMANTIC_DUPLICATE
 
@@ -104,13 +105,13 @@ def _flag_in_many(texts: DataFrame, protected: DataFrame, cfg: GuardConfig, cut:
     signing = cfg.signing
     named_texts = texts.withColumn("node", F.xxhash64("text_id"))
     named = protected.withColumn("node", F.xxhash64("eval_name", "role", "eval_id"))
-    has_words = F.col("size") > 0
-    ours = cut(sign_texts(named_texts.select("node", "text"), signing).where(has_words))
-    theirs = cut(sign_texts(named.select("node", "role", "text"), signing).where(has_words))
+    hashed = id_of("text").alias("hash")
+    ours = cut(sign_texts(named_texts.select("node", hashed, "text"), signing))
+    theirs = cut(sign_texts(named.select("node", "role", hashed, "text"), signing))
 
     facts = theirs.agg(F.count("*"), F.coalesce(F.sum(F.size("bands")), F.lit(0)), F.coalesce(F.sum("size"), F.lit(0)))
     texts_count, bands, ngrams = facts.collect()[0]
-    exact = _pair(ours, theirs, "digest", texts_count).withColumns({"kind": F.lit(EXACT), "overlap": F.lit(1.0)})
+    exact = _pair(ours, theirs, "hash", texts_count).withColumns({"kind": F.lit(EXACT), "overlap": F.lit(1.0)})
     spokes = _colliding(ours, theirs, bands).select(F.col("right").alias("hub"), F.col("left").alias("node"))
     near = verify_spokes(spokes, theirs, ours, cfg.threshold).select(
         F.col("right").alias("left"),

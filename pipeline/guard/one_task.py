@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.guard.config import DOCUMENT, FLAGS, QUERY, GuardConfig, holds_words
+from pipeline.ids import hash_text
 from pipeline.similarity.near import F64, compare_pairs, sets_of, sign_batches
 from pipeline.similarity.one_task import bands_of, whole_column
 from pipeline.similarity.shingles import I64, ShingleSets
@@ -66,10 +67,9 @@ def flag_in_one_task(
     texts = pa.Table.from_batches(rows) if rows else None
     if texts is None or not texts.num_rows:
         return
+    texts = texts.combine_chunks()
     signed = pa.Table.from_batches(list(sign_batches(iter(texts.select(["text"]).to_batches()), cfg.signing)))
-    has_words = pc.greater(signed["size"], 0)
-    texts = texts.filter(has_words).combine_chunks()
-    yield from _rows_of(_find(texts, signed.filter(has_words).combine_chunks(), cfg), texts)
+    yield from _rows_of(_find(texts, signed.combine_chunks(), cfg), texts)
 
 
 def _find(texts: pa.Table, signed: pa.Table, cfg: GuardConfig) -> Flags:
@@ -78,7 +78,7 @@ def _find(texts: pa.Table, signed: pa.Table, cfg: GuardConfig) -> Flags:
     sets = sets_of(whole_column(signed, "shingles"))
     held = _list_held(sets, is_ours)
     found = [
-        _copies(whole_column(signed, "digest").to_numpy(), is_ours),
+        _copies(texts, is_ours),
         *_near(sets, *bands_of(signed), is_ours, cfg.threshold),
         _contain_documents(held, sets.sizes, is_ours, _is(texts, DOCUMENT), cfg),
         _contain_queries(held, texts, is_ours, _is(texts, QUERY) & (sets.sizes + cfg.ngram - 1 >= cfg.query_words)),
@@ -91,10 +91,11 @@ def _find(texts: pa.Table, signed: pa.Table, cfg: GuardConfig) -> Flags:
     return Flags(left[is_first], right[is_first], every.kind[strongest], every.overlap[strongest])
 
 
-def _copies(digests: I64, is_ours: npt.NDArray[np.bool_]) -> Flags:
-    """Return the pairs of the same words."""
+def _copies(texts: pa.Table, is_ours: npt.NDArray[np.bool_]) -> Flags:
+    """Return the pairs of the same text, white space aside."""
     ours, theirs = np.flatnonzero(is_ours), np.flatnonzero(~is_ours)
-    left, right = _meet(digests[ours], digests[theirs])
+    hashes = np.array([int(hash_text(text or ""), 16) for text in texts["text"].to_pylist()], np.uint64).view(np.int64)
+    left, right = _meet(hashes[ours], hashes[theirs])
     return _flags(ours[left], theirs[right], EXACT, np.ones(len(left)))
 
 

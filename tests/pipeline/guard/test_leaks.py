@@ -23,7 +23,7 @@ from pipeline.contract import kept
 from pipeline.guard.config import GuardConfig, holds_words
 from pipeline.guard.leaks import drop_leaks, find_leaks, flag_leaks, protected_texts
 from pipeline.guard.report import describe_leaks, describe_protected
-from pipeline.ids import hash_id
+from pipeline.ids import hash_text
 from pipeline.text import normal_form, words
 from schemas.documents import DOCUMENTS, DUPLICATES, EVAL_CORPUS, EVAL_QUERIES, LEAKS
 from schemas.errors import ContractError, RecipeError
@@ -41,7 +41,7 @@ WAYS = pytest.mark.parametrize("way", [{}, {"one_task": -1}], ids=["one task", "
 
 
 def document(doc_id: str, text: str, drop_reason: str | None = None) -> tuple[object, ...]:
-    text_hash = hash_id(normal_form(text))
+    text_hash = hash_text(text)
     return (doc_id, "docs", "a.jsonl", 1, None, "", text, [], doc_id, "prose", None, len(text), text_hash, drop_reason)
 
 
@@ -65,7 +65,7 @@ def test_one_screen_example(rows, protected):
     middle = TESTED.split()[5:25]
     documents = rows(
         DOCUMENTS,
-        document("copy", TESTED.upper()),
+        document("copy", TESTED.replace(" ", "\n")),
         document("near", f"{TESTED} and more"),
         document("holds", f"{OTHER}. {TESTED}. {OTHER.upper()} once more"),
         document("passage", " ".join(middle)),
@@ -280,7 +280,7 @@ def test_impossible_settings_are_refused(given, fault):
 def test_the_report_says_what_was_cut_and_why_under_checksums(rows, protected):
     documents = rows(
         DOCUMENTS,
-        document("copy", TESTED.upper()),
+        document("copy", TESTED.replace(" ", "\n")),
         document("near", f"{TESTED} and more"),
         document("asks", f"People wonder {QUESTION}, and so do I"),
         document("clean", OTHER),
@@ -327,7 +327,7 @@ def test_the_job_says_so_when_nothing_is_protected(spark, rows):
     run = SimpleNamespace(
         recipe=SimpleNamespace(guard=GuardConfig()),
         read=tables.__getitem__,
-        written=written.__getitem__,
+        read_back=written.__getitem__,
         write=lambda frame, table: written.update({table: frame.localCheckpoint()}),
         note=notes.update,
     )
@@ -337,3 +337,19 @@ def test_the_job_says_so_when_nothing_is_protected(spark, rows):
     assert notes == {"protected": [], "warning": job.NOTHING_PROTECTED, "leaks": []}
     assert written[LEAKS].count() == 0
     assert kept(written[DOCUMENTS]).count() == 1
+
+
+@WAYS
+def test_the_same_text_is_exact_and_the_same_words_are_near(spark, way):
+    told = [("x", "🍕🍕"), ("y", "Ice  is\ncold today"), ("z", "ice is cold today!")]
+    texts = spark.createDataFrame(told, TEXTS)
+    guarded = [("e", "1", "query", "🍕🍕"), ("e", "2", "document", "Ice is cold today")]
+    protected = spark.createDataFrame(guarded, PROTECTED)
+
+    found = flag_leaks(texts, protected, GuardConfig(), **way).collect()
+
+    assert sorted((row.text_id, row.eval_id, row.kind) for row in found) == [
+        ("x", "1", "exact"),
+        ("y", "2", "exact"),
+        ("z", "2", "near"),
+    ]
