@@ -72,7 +72,8 @@ def _cluster(run: Run, documents: DataFrame) -> tuple[DataFrame, str]:
     run.write(join_clusters(vectors, centres, paths), GUESSES)
     run.note(clusters=sorted(paths), vectors=memory.counts())
     memory.compact()
-    return run.read_back(GUESSES).select("doc_id", F.col("guess").alias("path")), f"of {len(paths)} clusters"
+    guessed = texts.select("doc_id", "source").join(run.read_back(GUESSES), "doc_id", how="inner")
+    return guessed.select("doc_id", "source", F.col("guess").alias("path")), f"of {len(paths)} clusters"
 
 
 def _encoder(recipe: Recipe) -> Mapping[str, str]:
@@ -85,7 +86,7 @@ def _encoder_settings(recipe: Recipe) -> Mapping[str, Any]:
 
 STAGE = Stage(
     name="bucket",
-    version=1,
+    version=2,
     settings=("bucket",),
     inputs={DOCUMENTS: "guard"},
     outputs=(DOMAINS,),

@@ -23,7 +23,7 @@ from pyspark.sql import functions as F
 
 from pipeline.bucket.config import BucketConfig, ClassifierConfig
 from pipeline.bucket.features import F32, Vocabulary, fit_vocabulary, vectorise
-from pipeline.bucket.taxonomy import assign_domains, is_stated
+from pipeline.bucket.taxonomy import is_stated, merge_small
 from pipeline.contract import conform, kept
 from pipeline.ids import unit_column, unit_of
 from schemas.documents import GUESSES
@@ -116,10 +116,12 @@ def draw_lessons(documents: DataFrame, named: Sequence[str], cfg: BucketConfig, 
     Ties: drawn by hash of seed and doc_id; of each domain as many as of any other, while it has them.
     """
     stated = kept(documents).where(is_stated(named))
-    told = assign_domains(stated.select("doc_id", F.col("domain").alias("path")), cfg)
+    paths = stated.groupBy("source", F.col("domain").alias("path")).agg(F.count("*").alias("documents"))
+    large = merge_small(paths, cfg).where(~F.col("is_small") & (F.col("domain") != cfg.other))
+    told = stated.select("doc_id", "source", F.col("domain").alias("path")).join(large, ["source", "path"], how="inner")
     drawn = unit_column(seed, F.lit("lesson"), F.col("doc_id"))
     place = F.row_number().over(Window.partitionBy("domain").orderBy(drawn, "doc_id"))
-    ranked = told.where(F.col("domain") != cfg.other).withColumn("place", place).withColumn("drawn", drawn)
+    ranked = told.withColumn("place", place).withColumn("drawn", drawn)
     chosen = ranked.orderBy("place", "drawn", "doc_id").limit(cfg.classifier.lessons).select("doc_id", "domain")
     texts = stated.select("doc_id", "family", text_of(cfg.classifier).alias("text"))
     return chosen.join(texts, "doc_id", how="inner").select("doc_id", "family", "domain", "text").orderBy("doc_id")
@@ -240,9 +242,9 @@ def guess_domains(documents: DataFrame, named: Sequence[str], folder: Path, cfg:
 
 
 def believe_guesses(documents: DataFrame, named: Sequence[str], guesses: DataFrame, cfg: BucketConfig) -> DataFrame:
-    """Return (doc_id, path) of the kept documents: what the source says, else what is believed, else ``other``."""
-    stated = kept(documents).where(is_stated(named)).select("doc_id", F.col("domain").alias("path"))
+    """Return (doc_id, source, path) of the kept documents: what the source says, what is believed, else ``other``."""
+    stated = kept(documents).where(is_stated(named)).select("doc_id", "source", F.col("domain").alias("path"))
     believed = F.col("confidence") >= cfg.classifier.min_confidence
-    return stated.unionByName(
-        guesses.select("doc_id", F.when(believed, F.col("guess")).otherwise(F.lit(cfg.other)).alias("path"))
-    )
+    path = F.when(believed, F.col("guess")).otherwise(F.lit(cfg.other)).alias("path")
+    asked = documents.select("doc_id", "source").join(guesses, "doc_id", how="inner")
+    return stated.unionByName(asked.select("doc_id", "source", path))

@@ -68,8 +68,10 @@ class BucketConfig(Config):
         choices=RULES,
     )
     depth: int = setting(3, "levels of a taxonomy path (a/b/c) that are told apart", low=1, high=16)
-    min_size: int = setting(100, "documents a domain needs; a smaller one joins its parent, or `other`", low=1)
-    other: str = setting("other", "the domain of documents whose own is too small, not believed, or empty")
+    min_size: int = setting(
+        100, "documents a domain needs; a smaller one joins its parent, in the end its source", low=1
+    )
+    other: str = setting("other", "the domain of documents whose own is empty or not believed")
     classifier: ClassifierConfig = setting(factory=ClassifierConfig, doc="for rule: classifier")
     cluster: ClusterConfig = setting(factory=ClusterConfig, doc="for rule: cluster")
 

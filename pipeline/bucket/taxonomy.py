@@ -1,4 +1,4 @@
-"""The taxonomy: domain paths cut to a depth, and those that too few documents have merged upwards."""
+"""The taxonomy: domain paths cut to a depth, and those that too few documents have merged upwards, to their sources."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _FILE_ROWS = 250_000
 
 
 def stated_domains(documents: DataFrame) -> DataFrame:
-    """Return (doc_id, path) of the kept documents: the domain by source rule. In: DOCUMENTS."""
-    return kept(documents).select("doc_id", F.col("domain").alias("path"))
+    """Return (doc_id, source, path) of the kept documents: the domain by source rule. In: DOCUMENTS."""
+    return kept(documents).select("doc_id", "source", F.col("domain").alias("path"))
 
 
 def is_stated(named: Collection[str]) -> Column:
@@ -29,36 +29,40 @@ def is_stated(named: Collection[str]) -> Column:
 
 
 def assign_domains(told: DataFrame, cfg: BucketConfig) -> DataFrame:
-    """Give every document exactly one domain, none of them smaller than asked but ``other``.
+    """Give every document exactly one domain, none of them smaller than asked but those named after a source.
 
-    In:   doc_id, path (a, a/b, ...; null = none); one row per document.
+    In:   doc_id, source, path (a, a/b, ...; null = none); one row per document.
     Out:  DOMAINS, one row per document.
     Cost: one count per domain path, then a join; the work per level is over domains, not documents.
     """
     told = told.withColumn("path", F.coalesce("path", F.lit("")))
-    paths = told.groupBy("path").agg(F.count("*").alias("documents"))
-    return conform(told.join(merge_small(paths, cfg), "path", how="inner"), DOMAINS)
+    paths = told.groupBy("source", "path").agg(F.count("*").alias("documents"))
+    return conform(told.join(merge_small(paths, cfg), ["source", "path"], how="inner"), DOMAINS)
 
 
 def merge_small(paths: DataFrame, cfg: BucketConfig) -> DataFrame:
-    """Merge domains that are too small into their parents, deepest level first.
+    """Merge domains that are too small into their parents, deepest level first; what is small at the top, by source.
 
-    In:   path, documents; one row per path.
-    Out:  path, domain.
+    In:   source, path, documents; one row per source and path.
+    Out:  source, path, domain, and whether it was too small at the top (``is_small``).
     """
-    parts = F.filter(F.split("path", SEPARATOR), lambda part: F.trim(part) != "")
-    clean = F.array_join(F.slice(F.transform(parts, F.trim), 1, cfg.depth), SEPARATOR)
-    merged = paths.select("path", "documents", F.when(clean == "", cfg.other).otherwise(clean).alias("domain"))
+    # Spark hands a function that can take two arguments the position as well: trim would cut off its digits.
+    parts = F.filter(F.transform(F.split("path", SEPARATOR), lambda part: F.trim(part)), lambda part: part != "")
+    clean = F.array_join(F.slice(parts, 1, cfg.depth), SEPARATOR)
+    merged = paths.select(
+        "source", "path", "documents", F.when(clean == "", cfg.other).otherwise(clean).alias("domain")
+    )
     level = F.size(F.split("domain", SEPARATOR))
     held = F.sum("documents").over(Window.partitionBy("domain"))
-    for depth in range(cfg.depth, 0, -1):
-        above = cfg.other if depth == 1 else F.substring_index("domain", SEPARATOR, depth - 1)
+    for depth in range(cfg.depth, 1, -1):
+        above = F.substring_index("domain", SEPARATOR, depth - 1)
         too_small = (level == depth) & (F.col("held") < cfg.min_size)
-        parent = F.lit(above) if isinstance(above, str) else above
         merged = merged.withColumn("held", held).withColumn(
-            "domain", F.when(too_small, parent).otherwise(F.col("domain"))
+            "domain", F.when(too_small, above).otherwise(F.col("domain"))
         )
-    return merged.select("path", "domain")
+    topmost = merged.withColumn("held", held).withColumn("is_small", F.col("held") < cfg.min_size)
+    by_source = F.when(F.col("is_small"), F.col("source")).otherwise(F.col("domain"))
+    return topmost.select("source", "path", by_source.alias("domain"), "is_small")
 
 
 def lay_out_domains(documents: DataFrame, domains: DataFrame, file_rows: int = _FILE_ROWS) -> DataFrame:

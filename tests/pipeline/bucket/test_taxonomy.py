@@ -30,19 +30,21 @@ def sizes_of(domains: DataFrame) -> dict[str, int]:
 
 
 def reference(paths: dict[str, int], cfg: BucketConfig) -> dict[str, str]:
-    """Merge level by level, in plain Python."""
+    """Merge level by level, in plain Python; all is of one source, called docs."""
     named = {}
     for path in paths:
         parts = [part.strip() for part in path.split("/") if part.strip()][: cfg.depth]
         named[path] = "/".join(parts) or cfg.other
-    for depth in range(cfg.depth, 0, -1):
+    for depth in range(cfg.depth, -1, -1):
         held: Counter[str] = Counter()
         for path, name in named.items():
             held[name] += paths[path]
         for path, name in named.items():
             parts = name.split("/")
-            if len(parts) == depth and held[name] < cfg.min_size:
-                named[path] = "/".join(parts[:-1]) or cfg.other
+            if depth > 1 and len(parts) == depth and held[name] < cfg.min_size:
+                named[path] = "/".join(parts[:-1])
+            elif depth == 0 and held[name] < cfg.min_size:
+                named[path] = "docs"
     return named
 
 
@@ -51,14 +53,29 @@ def test_one_screen_example(rows):
 
     got = assign_domains(stated_domains(documents), BucketConfig(min_size=3))
 
-    assert sizes_of(got) == {"py/net/http": 5, "py/net": 3, "py": 4, "sql": 4, "other": 2}
+    assert sizes_of(got) == {"py/net/http": 5, "py/net": 3, "py": 4, "sql": 4, "docs": 2}
+
+
+def test_digits_and_points_of_names_stay_and_blanks_go(rows):
+    names = ["docs/v1", " docs / v11 ", "docs/v2", "python30", "api/1.1/2"]
+    documents = rows(DOCUMENTS, *[document(n, name) for n, name in enumerate(names)])
+
+    got = assign_domains(stated_domains(documents), BucketConfig(min_size=1))
+
+    assert sizes_of(got) == dict.fromkeys(("docs/v1", "docs/v11", "docs/v2", "python30", "api/1.1/2"), 1)
+
+
+def test_small_domains_join_their_own_source(rows):
+    documents = rows(DOCUMENTS, *[(f"d{n}", f"s{n % 2}", *document(n, f"topic {n}")[2:]) for n in range(6)])
+
+    assert sizes_of(assign_domains(stated_domains(documents), BucketConfig(min_size=2))) == {"s0": 3, "s1": 3}
 
 
 def test_dropped_documents_have_no_domain_and_do_not_count(rows):
     documents = rows(DOCUMENTS, document(1, "a"), document(2, "a"), document(3, "a", "leak"))
 
     assert sizes_of(assign_domains(stated_domains(documents), BucketConfig(min_size=2))) == {"a": 2}
-    assert sizes_of(assign_domains(stated_domains(documents), BucketConfig(min_size=3))) == {"other": 2}
+    assert sizes_of(assign_domains(stated_domains(documents), BucketConfig(min_size=3))) == {"docs": 2}
 
 
 @pytest.mark.parametrize("partitions", [1, 2, 7])
@@ -87,7 +104,8 @@ PATHS = st.lists(st.sampled_from(["a", "b", "c", "", " ", "x y"]), min_size=1, m
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_taxonomy_is_merged_as_the_reference_says(spark, paths, depth, min_size):
     cfg = BucketConfig(depth=depth, min_size=min_size)
-    frame = spark.createDataFrame(sorted(paths.items()), "path string, documents long")
+    rows = [("docs", path, size) for path, size in sorted(paths.items())]
+    frame = spark.createDataFrame(rows, "source string, path string, documents long")
 
     got = {row["path"]: row["domain"] for row in merge_small(frame, cfg).collect()}
 
