@@ -20,6 +20,7 @@ from jobs.runtime.entry import main
 from jobs.runtime.stage import Run, Stage
 from jobs.store.files import digest_of
 from pipeline.contract import local_frame
+from pipeline.ingest.clean.judged import count_judged, keep_judged
 from pipeline.ingest.config import SourceConfig
 from pipeline.ingest.erase import (
     erase_documents,
@@ -49,6 +50,7 @@ from pipeline.readers.unit import Unit
 from pipeline.recipe import Recipe
 from schemas.documents import ANNOTATIONS, DOCUMENTS, JUDGEMENTS, PASSAGES, REJECTS
 from schemas.pairs import CONTEXTS
+from schemas.reasons import count_by_setting
 
 _SHOWN = 3  # ids in a line
 _LOOKED_AT = 20  # CSV files of a source
@@ -87,6 +89,12 @@ def run(run: Run) -> None:
     check_yields(yields, sources)
     for remark in _delimiters(run.recipe.sources, units):
         run.remark(remark)
+    lost = [row.asDict() for row in count_judged(run.read_back(DOCUMENTS), run.read_back(JUDGEMENTS)).collect()]
+    if lost:
+        pairs = {each["reason"]: each["judgements"] for each in lost}
+        gone = sum(each["documents"] for each in lost)
+        run.note(judged_lost=lost)
+        run.remark(f"{gone:,} judged documents dropped, and with them judgements: {count_by_setting(pairs)}")
     run.note(files=_files(sources, [unit.source for unit in units]), sources=[each.to_mapping() for each in yields])
 
 
@@ -101,6 +109,7 @@ def reading(run: Run, units: Sequence[Unit]) -> Iterator[Reading]:
         if any(FORMATS[source.format].names_symbols for source in sources):
             held.append(targets := name_targets(records).persist(StorageLevel.DISK_ONLY))
         documents = select_documents(records, targets, sources, run.recipe.seed)
+        documents = keep_judged(documents, select_judgements(records, targets), sources)
         if run.recipe.passages.tokens is not None:
             held.append(cut := cut_passages(documents, run.recipe))
         yield Reading(records, targets, documents, cut)

@@ -64,5 +64,5 @@ def local_frame(spark: SparkSession, rows: Iterable[Sequence[object]], schema: T
 
 
 def kept(frame: DataFrame) -> DataFrame:
-    """Return the rows that later stages read: those without a drop_reason."""
-    return frame.where(F.col("drop_reason").isNull())
+    """Return the rows that later stages read: those without a drop_reason; all of a table that has none."""
+    return frame.where(F.col("drop_reason").isNull()) if "drop_reason" in frame.columns else frame

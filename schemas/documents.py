@@ -43,7 +43,7 @@ DOCUMENTS = Table(
         Column("domain", "string", "domain by source rule", filled=True),
         Column("license", "string", "licence of the document", nullable=True),
         Column("chars", "integer", "characters of text", low=0),
-        Column("text_hash", "string", "hash of the normalised text: equal means exact duplicate"),
+        Column("text_hash", "string", "hash of the text, white space aside: equal means exact duplicate"),
         DROP_REASON,
     ),
     reasons=(

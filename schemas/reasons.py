@@ -5,6 +5,8 @@ A new drop reason gets a row here: of ``SETTING_OF``, or of ``NO_SETTING`` where
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 # By reason, as the recipe writes the setting; of several the one that most often has to be changed comes first.
 SETTING_OF: dict[str, str] = {
     # documents, as they are read
@@ -61,6 +63,8 @@ _OF_TABLE: dict[str, dict[str, str]] = {
     "contexts": dict.fromkeys(("text_too_short", "text_too_long", "copy_of_source", "repetition"), "passages.context"),
 }
 NO_SETTING: dict[str, str] = {
+    "document_dropped": "the judged document itself has a drop_reason",
+    "own_document": "the document is the query itself",
     "duplicate_id": "the source gives its id to an earlier document",
     "no_letters": "a text without letters or digits",
     "exact_duplicate": "the same text as another document",
@@ -73,6 +77,12 @@ NO_SETTING: dict[str, str] = {
     "not_relevant": "a grade of 0 or below says that the document is no answer",
     "positive": "a known positive of the query is no negative",
 }
+
+
+def count_by_setting(counts: Mapping[str, int], table: str = "") -> str:
+    """Return counts by reason as a line says them, each with the setting that makes it."""
+    named = ((reason, count, setting_of(reason, table)) for reason, count in counts.items())
+    return ", ".join(f"{reason} {count:,}" + (f" ({setting})" if setting else "") for reason, count, setting in named)
 
 
 def setting_of(reason: str, table: str = "") -> str:

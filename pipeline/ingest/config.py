@@ -22,14 +22,28 @@ class SourceConfig(ReaderConfig):
     title_in_text: bool | None = setting(None, "put the title before the text; null = for beir only")
     limit: int | None = setting(None, "documents taken, drawn by hash of their family; null = all", low=1)
     limit_per_domain: int | None = setting(None, "the same for each domain", low=1)
-    min_chars: int = setting(20, "shorter texts are dropped: too_short", low=1)
-    max_chars: int = setting(100_000, "longer texts are dropped: too_long", low=1)
+    min_chars: int | None = setting(
+        None, "shorter texts are dropped: too_short; null = 20, but not what a judgement or link points at", low=1
+    )
+    max_chars: int | None = setting(
+        None, "longer texts are dropped: too_long; null = 100,000, but not what a judgement or link points at", low=1
+    )
     clean: CleanConfig = setting(factory=CleanConfig, doc="repair, rules, languages and personal data; all off")
 
     @property
     def with_title(self) -> bool:
         """Whether the title goes before the text."""
         return FORMATS[self.format].title_in_text if self.title_in_text is None else self.title_in_text
+
+    @property
+    def shortest(self) -> int:
+        """Characters that a text must have, judged or linked ones aside where the recipe says nothing."""
+        return 20 if self.min_chars is None else self.min_chars
+
+    @property
+    def longest(self) -> int:
+        """Characters that a text may have, judged or linked ones aside where the recipe says nothing."""
+        return 100_000 if self.max_chars is None else self.max_chars
 
     def faults(self) -> list[str]:
         """Require a path where the format is read from one, and none where it is not."""
@@ -49,9 +63,9 @@ class SourceConfig(ReaderConfig):
 
     def faults_of_chars(self) -> list[str]:
         """Require limits in order."""
-        if self.min_chars <= self.max_chars:
+        if self.shortest <= self.longest:
             return []
-        return [rule("min_chars", f"at most max_chars ({self.max_chars})", self.min_chars)]
+        return [rule("min_chars", f"at most max_chars ({self.longest})", self.shortest)]
 
 
 def resolve_sources(sources: Sequence[SourceConfig], folder: Path) -> tuple[SourceConfig, ...]:
