@@ -133,7 +133,7 @@ def digest_base(recipe: Recipe) -> Mapping[str, str]:
 
 STAGE = Stage(
     name="label",
-    version=2,
+    version=3,
     settings=("label",),
     inputs={
         CANDIDATES: "mine",

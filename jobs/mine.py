@@ -13,7 +13,7 @@ from jobs.runtime.entry import main
 from jobs.runtime.stage import Run, Stage
 from pipeline.contract import kept
 from pipeline.index.encode import embed_texts
-from pipeline.mine.candidates import choose_negatives, choose_queries, mine_candidates, score_negatives
+from pipeline.mine.candidates import choose_negatives, choose_queries, leave_out_own, mine_candidates, score_negatives
 from pipeline.search.dense import retrieve_nearest
 from schemas.mining import ANN, BM25, CANDIDATES, EMBEDDINGS, SYNTHETIC, TEXT_EMBEDDINGS
 from schemas.pairs import POSITIVES, SYNTHETICS
@@ -42,14 +42,14 @@ def run(run: Run) -> None:
         named = vectors.withColumnRenamed("text_id", "query_id")
         asked = named.join(queries.select("query_id"), "query_id", how="left_semi")
         hits.append((ANN, retrieve_nearest(asked, opener, cfg.depth_ann + cfg.skip_ranks)))
-    run.write(mine_candidates(hits, cfg), CANDIDATES)
+    run.write(leave_out_own(mine_candidates(hits, cfg), run.read(POSITIVES)), CANDIDATES)
     found = run.read_back(CANDIDATES).groupBy("retriever").count().collect()
     run.note(candidates={row["retriever"]: row["count"] for row in sorted(found)}, skip_ranks=cfg.skip_ranks)
 
 
 STAGE = Stage(
     name="mine",
-    version=1,
+    version=2,
     settings=("mine", "encoder"),
     inputs={POSITIVES: "synthesise", SYNTHETICS: "synthesise", EMBEDDINGS: "index", LUCENE: "index"},
     outputs=(CANDIDATES, TEXT_EMBEDDINGS),

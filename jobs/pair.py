@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from jobs.runtime.entry import main
 from jobs.runtime.stage import Run, Stage
-from pipeline.pair.pairs import pair_documents
+from pipeline.pair.pairs import count_judged, pair_documents
 from schemas.documents import DOCUMENTS, DOMAINS, DUPLICATES, EVAL_QUERIES, JUDGEMENTS
 from schemas.errors import RecipeError
 from schemas.pairs import POSITIVES
+from schemas.reasons import count_by_setting
 
 
 def run(run: Run) -> None:
@@ -30,11 +31,16 @@ def run(run: Run) -> None:
             "try sources with titles (fields.title) or judgements (format beir)"
         )
     run.note(kept_by_rule={row["rule"]: row["count"] for row in found})
+    lost = {
+        row["reason"]: row["pairs"] for row in count_judged(run.read_back(POSITIVES), run.read(DOCUMENTS)).collect()
+    }
+    if lost:
+        run.note(judged_lost=lost, remarks=[f"judged pairs left out: {count_by_setting(lost)}"])
 
 
 STAGE = Stage(
     name="pair",
-    version=2,
+    version=3,
     settings=("pair",),
     inputs={DOCUMENTS: "guard", DOMAINS: "bucket", JUDGEMENTS: "ingest", DUPLICATES: "dedupe", EVAL_QUERIES: "holdout"},
     outputs=(POSITIVES,),

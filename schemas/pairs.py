@@ -12,6 +12,8 @@ QUERY_IN_TEXT = "query_in_text"  # the text holds the query word for word: no si
 QUERY_TOO_COMMON = "query_too_common"  # the query belongs to too many documents to mean one
 PROTECTED_QUERY = "protected_query"  # too close to a query of a protected evaluation set
 DUPLICATE_PAIR = "duplicate_pair"
+DOCUMENT_DROPPED = "document_dropped"  # a judged document that has a drop_reason itself
+OWN_DOCUMENT = "own_document"  # the document is the query itself: no answer to it, and no negative either
 SURPLUS_PAIR = "surplus_pair"  # over the recipe's cap for its domain and rule
 
 TITLE, LINKS, QRELS, SYNTHETIC_RULE = "title", "links", "qrels", "synthetic"  # rules that give positives
@@ -21,7 +23,7 @@ POSITIVES = Table(
     1,
     key=("query_id", "doc_id"),
     columns=(
-        Column("query_id", "string", "hash of the normalised query: equal queries share their positives"),
+        Column("query_id", "string", "hash of the query, white space aside: equal queries share their positives"),
         Column("query", "string", "text of the query", filled=True),
         Column("doc_id", "string", "document that answers it"),
         Column(
@@ -35,6 +37,8 @@ POSITIVES = Table(
         DROP_REASON,
     ),
     reasons=(
+        DOCUMENT_DROPPED,
+        OWN_DOCUMENT,
         QUERY_TOO_SHORT,
         QUERY_TOO_LONG,
         QUERY_IN_TEXT,

@@ -23,7 +23,7 @@ from pipeline.plans import spread
 from pipeline.ports import StoreOpener, VectorStore
 from schemas.errors import ContractError
 from schemas.mining import ANN, BM25, SCORES
-from schemas.pairs import SYNTHETIC_RULE
+from schemas.pairs import OWN_DOCUMENT, SYNTHETIC_RULE
 
 DECIMALS = 6
 Matrix = npt.NDArray[np.float64]
@@ -60,7 +60,8 @@ def _pivot(candidates: DataFrame, positives: DataFrame) -> DataFrame:
     def of(retriever: str, what: str) -> Column:
         return F.min(F.when(F.col("retriever") == retriever, F.col(what)))
 
-    known = positives.select(
+    answers = positives.where(~F.col("drop_reason").eqNullSafe(OWN_DOCUMENT))  # the query itself is no measure
+    known = answers.select(
         "query_id", "doc_id", F.lit(True).alias("is_known"), F.col("drop_reason").isNull().alias("is_kept")
     )
     found = candidates.select("query_id", "doc_id", "retriever", "rank", "score")

@@ -17,7 +17,7 @@ from pipeline.mine.config import MineConfig
 from pipeline.search.hits import SCORE_DECIMALS
 from pipeline.vectors import inner_product
 from schemas.mining import CANDIDATES, SYNTHETIC
-from schemas.pairs import NEGATIVE
+from schemas.pairs import NEGATIVE, OWN_DOCUMENT
 
 
 def choose_queries(positives: DataFrame, cfg: MineConfig, seed: int) -> DataFrame:
@@ -74,6 +74,12 @@ def mine_candidates(hits: Sequence[tuple[str, DataFrame]], cfg: MineConfig) -> D
     for part in parts[1:]:
         union = union.unionByName(part)
     return conform(union, CANDIDATES)
+
+
+def leave_out_own(candidates: DataFrame, positives: DataFrame) -> DataFrame:
+    """Leave out the documents that are the query itself. In: CANDIDATES; POSITIVES, whole. Out: CANDIDATES."""
+    own = positives.where(F.col("drop_reason") == OWN_DOCUMENT).select("query_id", "doc_id")
+    return conform(candidates.join(own, ["query_id", "doc_id"], how="left_anti"), CANDIDATES)
 
 
 def _part_of(retriever: str, hits: DataFrame, cfg: MineConfig) -> DataFrame:

@@ -17,9 +17,9 @@ class PairConfig(Config):
     """Where positives come from, and which queries are fit to be one."""
 
     rules: tuple[str, ...] = setting(RULES, "rules that make positives", choices=RULES)
-    min_words: int = setting(3, "words a title or link query must have; judged queries need one", low=1)
-    max_words: int = setting(40, "words a query may have", low=1)
-    max_chars: int = setting(512, "characters a query may have", low=8)
+    min_words: int = setting(2, "words a title or link query must have; judged queries are kept as they are", low=1)
+    max_words: int = setting(40, "words a title or link query may have", low=1)
+    max_chars: int = setting(512, "characters a title or link query may have", low=8)
     max_docs_per_query: int = setting(3, "documents that one title may stand for; more = query_too_common", low=1)
     max_per_rule: int | None = setting(None, "pairs of one domain and rule, drawn by hash; null = all", low=1)
     protect_similarity: float = setting(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.mine.candidates import choose_negatives, choose_queries, mine_candidates, score_negatives
+from pipeline.mine.candidates import choose_negatives, choose_queries, leave_out_own, mine_candidates, score_negatives
 from pipeline.mine.config import MineConfig
 from pipeline.search.hits import HITS
 from schemas.errors import RecipeError
 from schemas.mining import TEXT_EMBEDDINGS
-from schemas.pairs import POSITIVES, SYNTHETICS
+from schemas.pairs import OWN_DOCUMENT, POSITIVES, SYNTHETICS
 
 
 def positive(query_id: str, query: str, doc_id: str) -> tuple[object, ...]:
@@ -97,3 +97,12 @@ def test_skipped_ranks_leave_synthetic_negatives_alone(spark):
 def test_impossible_retrievers_are_refused(retrievers):
     with pytest.raises(RecipeError, match="retrievers must"):
         MineConfig(retrievers=retrievers)
+
+
+def test_a_document_that_is_the_query_itself_is_no_candidate(rows, spark):
+    hits = spark.createDataFrame([("q", "own", 1, 1.0), ("q", "d", 2, 0.5), ("r", "own", 1, 0.4)], HITS)
+    positives = rows(POSITIVES, (*positive("q", "query", "own")[:6], OWN_DOCUMENT), positive("q", "query", "p"))
+
+    got = leave_out_own(mine_candidates([("ann", hits)], MineConfig()), positives)
+
+    assert sorted((row.query_id, row.doc_id) for row in got.collect()) == [("q", "d"), ("r", "own")]
