@@ -61,7 +61,7 @@ def _starvation(run: Run) -> dict[str, Any]:
 
 STAGE = Stage(
     name="judge",
-    version=1,
+    version=2,
     settings=("judge", "label"),
     inputs={SCORES: "label", POSITIVES: "synthesise", EMBEDDINGS: "index", DUPLICATES: "dedupe"},
     outputs=(VERDICTS,),

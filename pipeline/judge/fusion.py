@@ -1,6 +1,6 @@
 """The probability of being a false negative: a small logistic fusion of the signals, fitted on trials.
 
-Newton's method (IRLS) with an L2 penalty on the standardised weights; a missing signal counts as its mean, plus a
+scikit-learn's regression with an L2 penalty on the standardised weights; a missing signal counts as its mean, plus a
 weight of its own where the trials had missing ones. Weights are rounded to 6 decimals, so that the last bits of a
 linear solver decide nothing.
 
@@ -35,7 +35,6 @@ FEATURES = {
 TEACHER = "teacher_logit"
 _DECIMALS = 6
 _PRIOR_SLOPE = 50.0  # logits a unit of cosine
-_STEPS = 60
 
 
 @dataclass(frozen=True)
@@ -110,17 +109,20 @@ def fit_fusion(trials: pd.DataFrame, features: tuple[str, ...], ridge: float) ->
     means, scales = _moments(raw, is_missing)
     standard = np.where(is_missing, 0.0, (np.where(is_missing, 0.0, raw) - means) / scales)
     gaps = [place for place in range(len(features)) if 0 < is_missing[:, place].sum() < len(raw)]
-    design = np.concatenate([standard, is_missing[:, gaps].astype(np.float64), np.ones((len(raw), 1))], axis=1)
-    found = _newton(design, label, ridge)
+    design = np.concatenate([standard, is_missing[:, gaps].astype(np.float64)], axis=1)
+    from sklearn.linear_model import LogisticRegression  # half a second, in the one process that fits
+
+    model = LogisticRegression(C=1 / max(ridge, 1e-6), solver="newton-cholesky", tol=1e-8).fit(design, label)
+    weights = model.coef_[0]
     missing = np.zeros(len(features))
-    missing[gaps] = found[len(features) : len(features) + len(gaps)]
+    missing[gaps] = weights[len(features) :]
     return Fusion(
         features,
         _rounded(means),
         _rounded(scales),
-        _rounded(found[: len(features)]),
+        _rounded(weights[: len(features)]),
         _rounded(missing),
-        round(float(found[-1]), _DECIMALS),
+        round(float(model.intercept_[0]), _DECIMALS),
     )
 
 
@@ -131,32 +133,6 @@ def _moments(raw: Array, is_missing: npt.NDArray[np.bool_]) -> tuple[Array, Arra
     spread = np.where(is_missing, 0.0, raw - means)
     scales = np.sqrt((spread**2).sum(axis=0) / counts)
     return means, np.where(scales < 1e-6, 1.0, np.round(scales, _DECIMALS))
-
-
-def _newton(design: Array, label: Array, ridge: float) -> Array:
-    """Minimise the penalised log-loss; the intercept (last column) goes free. Steps that do not help are halved."""
-    penalty = np.full(design.shape[1], max(ridge, 1e-6))
-    penalty[-1] = 1e-6
-    weights = np.zeros(design.shape[1])
-    loss = _penalised(design, label, weights, penalty)
-    for _ in range(_STEPS):
-        chance = 1.0 / (1.0 + np.exp(-design @ weights))
-        slope = design.T @ (chance - label) + penalty * weights
-        curve = (design * (chance * (1 - chance))[:, None]).T @ design + np.diag(penalty)
-        step = np.linalg.solve(curve, slope)
-        size = 1.0
-        while size > 1e-6 and _penalised(design, label, weights - size * step, penalty) > loss:
-            size /= 2
-        after = _penalised(design, label, weights - size * step, penalty)
-        if not loss - after > 1e-12 * max(1.0, loss):
-            break
-        weights, loss = weights - size * step, after
-    return weights
-
-
-def _penalised(design: Array, label: Array, weights: Array, penalty: Array) -> float:
-    logit = design @ weights
-    return float(np.sum(np.logaddexp(0.0, logit) - label * logit) + 0.5 * np.sum(penalty * weights**2))
 
 
 def _rounded(values: Array) -> tuple[float, ...]:

@@ -28,22 +28,22 @@ def auc(label: npt.ArrayLike, score: npt.ArrayLike) -> float | None:
 
     A missing score counts as lowest. None where one of the two kinds is absent.
     """
-    truth = np.asarray(label, dtype=bool)
-    values = np.nan_to_num(np.asarray(score, dtype=np.float64), nan=-np.inf)
-    positives, negatives = int(truth.sum()), int((~truth).sum())
-    if positives == 0 or negatives == 0:
+    from sklearn.metrics import roc_auc_score
+
+    truth, values = np.asarray(label, dtype=bool), np.asarray(score, dtype=np.float64)
+    if truth.all() or not truth.any():
         return None
-    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-    mean_ranks = np.cumsum(counts) - (counts - 1) / 2
-    above = mean_ranks[place][truth].sum() - positives * (positives + 1) / 2
-    return round(float(above / (positives * negatives)), _DIGITS)
+    known = values[~np.isnan(values)]
+    lowest = known.min() - 1 if len(known) else 0.0
+    return round(float(roc_auc_score(truth, np.where(np.isnan(values), lowest, values))), _DIGITS)
 
 
 def log_loss(label: npt.ArrayLike, chance: npt.ArrayLike) -> float:
     """Return the mean negative log-likelihood."""
-    truth = np.asarray(label, dtype=np.float64)
+    from sklearn import metrics
+
     safe = np.clip(np.asarray(chance, dtype=np.float64), 1e-9, 1 - 1e-9)
-    return round(float(-np.mean(truth * np.log(safe) + (1 - truth) * np.log(1 - safe))), 5)
+    return round(float(metrics.log_loss(np.asarray(label, dtype=np.float64), safe, labels=[0.0, 1.0])), 5)
 
 
 def measure_signals(trials: pd.DataFrame) -> dict[str, Any]:
