@@ -12,7 +12,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 ADDED, REMOVED, CHANGED = "added", "removed", "changed"
-NEW, GONE, TEXT = "new", "gone from the sources", "another text"
+NEW, GONE, TEXT = "new", "gone from the sources", "text changed"
 NOT_AGAIN, NOT_WRITTEN = "not found again", "not written again"
 SAMPLES = 5
 
@@ -23,8 +23,7 @@ def compare_documents(before: DataFrame, after: DataFrame) -> DataFrame:
     In:   DOCUMENTS of both builds, whole.
     Out:  key is the doc_id; a changed document stands under the id that it has now.
     """
-    place = F.concat_ws("\t", "source", "path", F.coalesce("native_id", F.col("line").cast("string")))
-    old, new = (frame.select("doc_id", "drop_reason", place.alias("place")) for frame in (before, after))
+    old, new = (frame.select("doc_id", "drop_reason", _place().alias("place")) for frame in (before, after))
     found = _outer(old, new, ["doc_id"], ["place"]).withColumn("place", F.coalesce("place_after", "place_before"))
     both = (
         found.where(F.col("change").isin(ADDED, REMOVED))
@@ -55,16 +54,14 @@ def compare_pairs(
     Out:  key is query_id:doc_id; changed: it counts in both, and one of ``facts`` differs, named in why.
     """
     found = _outer(before, after, ["query_id", "doc_id"], facts)
-    known, now = documents
-    fate = known.select("doc_id", F.lit(GONE).alias("was")).join(
-        now.select("doc_id", F.coalesce("drop_reason", F.lit("")).alias("is")), "doc_id", how="full"
-    )
-    fate = fate.select("doc_id", F.coalesce("is", "was").alias("fate"))
+    fate = _fates(*documents)
     lost = (
         F.when(F.col("fate").isNull(), NOT_WRITTEN)
+        .when(F.col("fate") == TEXT, TEXT)
         .when(F.col("fate") != "", F.concat(F.lit("document "), "fate"))
         .otherwise(NOT_AGAIN)
     )
+    came = F.when(F.col("drop_reason_before").isNull() & F.col("is_again"), TEXT).otherwise(_why_added())
     gone = F.coalesce(F.col("drop_reason_after"), lost)
     other = F.concat_ws(", ", *[F.when(~_same(name), F.lit(name)) for name in facts])
     return (
@@ -74,11 +71,34 @@ def compare_pairs(
             "change",
             F.when(F.col("change") == REMOVED, gone)
             .when(F.col("change") == CHANGED, other)
-            .otherwise(_why_added())
+            .otherwise(came)
             .alias("why"),
             F.concat_ws(":", "query_id", "doc_id").alias("key"),
         )
     )
+
+
+def _fates(before: DataFrame, after: DataFrame) -> DataFrame:
+    """Return what became of each document: its drop_reason, "" where it is kept, TEXT or GONE where the id is gone.
+
+    In:   DOCUMENTS of both builds, whole.
+    Out:  doc_id, fate, is_again (the id is new, and its place held another text before).
+    """
+    old, new = (frame.select("doc_id", "drop_reason", _place().alias("place")) for frame in (before, after))
+    places_now, places_then = (
+        side.select("place").distinct().withColumn(name, F.lit(True)) for side, name in ((new, "stays"), (old, "stood"))
+    )
+    gone = old.join(new.select("doc_id"), "doc_id", how="left_anti").join(places_now, "place", how="left")
+    lost = F.when(F.col("stays"), TEXT).otherwise(GONE)
+    came = new.join(old.select("doc_id", F.lit(True).alias("known")), "doc_id", how="left")
+    came = came.join(places_then, "place", how="left")
+    is_again = F.coalesce(F.col("known").isNull() & F.col("stood"), F.lit(False))
+    now = came.select("doc_id", F.coalesce("drop_reason", F.lit("")).alias("fate"), is_again.alias("is_again"))
+    return now.unionByName(gone.select("doc_id", lost.alias("fate"), F.lit(False).alias("is_again")))
+
+
+def _place() -> Column:
+    return F.concat_ws("\t", "source", "path", F.coalesce("native_id", F.col("line").cast("string")))
 
 
 def count_changes(changes: DataFrame) -> DataFrame:

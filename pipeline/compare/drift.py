@@ -33,7 +33,7 @@ def describe_examples(examples: DataFrame) -> DataFrame:
 
     In:   EXAMPLES.
     """
-    lengths = F.aggregate(F.transform("negatives", F.length), F.lit(0), lambda total, one: total + one)
+    lengths = F.aggregate("negatives", F.lit(0), lambda total, text: total + F.length(text))
     return (
         kept(examples)
         .groupBy("stage")
