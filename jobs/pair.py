@@ -35,7 +35,8 @@ def run(run: Run) -> None:
         row["reason"]: row["pairs"] for row in count_judged(run.read_back(POSITIVES), run.read(DOCUMENTS)).collect()
     }
     if lost:
-        run.note(judged_lost=lost, remarks=[f"judged pairs left out: {count_by_setting(lost)}"])
+        run.note(judged_lost=lost)
+        run.remark(f"judged pairs left out: {count_by_setting(lost)}")
 
 
 STAGE = Stage(
