@@ -131,11 +131,13 @@ def swap(dataset: Path, version: str) -> None:
 
 
 def find_dataset(run: Run) -> Path:
-    """Return the directory of the dataset version that the run's input stage ``publish`` made.
+    """Return the directory of the dataset version that the run's input stage ``publish`` made, every file as it was.
 
-    Raises: ShardError when it has been deleted.
+    Raises: ShardError when it has been deleted or is damaged.
     """
-    return run.fetch_version(_version_at(run.workspace_dir, run.source_of(DATASET)))
+    version = run.fetch_version(_version_at(run.workspace_dir, run.source_of(DATASET)))
+    check_version(version)
+    return version
 
 
 def find_published(workspace: Workspace) -> Path:

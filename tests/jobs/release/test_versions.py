@@ -2,13 +2,14 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from jobs.cli.main import main
 from jobs.release.history import current_version, read_history
 from jobs.release.rollback import roll_back
-from jobs.release.versions import check_version, find_version, is_sound, name_version, publish_version
+from jobs.release.versions import check_version, find_dataset, find_version, is_sound, name_version, publish_version
 from jobs.store.files import file_sha256, write_json
 from schemas.errors import ShardError
 
@@ -156,3 +157,14 @@ def test_an_output_of_publish_names_a_version_of_this_workspace(tmp_path: Path, 
     write_json(tmp_path / "dataset.json", pointer)
     with pytest.raises(ShardError, match=r"dataset\.json"):
         find_version(tmp_path, tmp_path)
+
+
+@pytest.mark.parametrize("harm", HARMS)
+def test_training_and_measuring_start_from_no_damaged_version(home: Path, tmp_path: Path, harm) -> None:
+    version = publish(home, "one")
+    write_json(tmp_path / "dataset.json", {"name": "r", "version": version.name})
+    run = SimpleNamespace(workspace_dir=tmp_path / "w", source_of=lambda _: tmp_path, fetch_version=lambda path: path)
+    assert find_dataset(run) == version
+    harm(version)
+    with pytest.raises(ShardError, match=version.name):
+        find_dataset(run)
