@@ -10,11 +10,11 @@ from pyspark.sql import DataFrame
 
 from jobs.cache.scores import score_cache
 from jobs.cache.teachers import TeacherShelf
-from jobs.engines.cross_encoder import Lesson, OpenScorer, train_teacher
+from jobs.engines.cross_encoder import OpenScorer
+from jobs.engines.trainer import train_teacher
 from jobs.engines.vectors import OpenVectors, store_vectors
 from jobs.runtime.artefacts import TEACHER
 from jobs.runtime.entry import main
-from jobs.runtime.memory import release_free
 from jobs.runtime.stage import Run, Stage
 from jobs.store.files import digest_of, directory_digest
 from jobs.store.layout import TEACHERS
@@ -31,6 +31,7 @@ from pipeline.label.teacher import (
     choose_measured,
     score_pairs,
 )
+from pipeline.ports import Lesson
 from pipeline.recipe import Recipe
 from schemas.documents import DOCUMENTS
 from schemas.encoding import read_encoding
@@ -77,8 +78,16 @@ def _teach(run: Run, lessons: list[Lesson], path: Path) -> dict[str, float]:
     if kept := shelf.find(lessons, cfg.refresh):
         shelf.take(kept[0], path)
         return {"lessons": len(lessons), "steps": 0, "changed_lessons": round(kept[1], 4)}
-    figures = train_teacher(lessons, recipe.model_path(cfg.base), path, cfg, recipe.seed, run.progress)
-    release_free()  # the workers that score need it
+    figures = train_teacher(
+        lessons,
+        recipe.model_path(cfg.base),
+        path,
+        cfg,
+        recipe.seed,
+        scratch=run.scratch,
+        log=run.log_dir / "teacher.log",
+        progress=run.progress,
+    )
     if cfg.refresh:
         shelf.keep(path, lessons)
     return figures

@@ -68,6 +68,15 @@ class Encoder(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Lesson:
+    """One pair that a cross-encoder learns from; label 1 = the document answers the query."""
+
+    query: str
+    text: str
+    label: float
+
+
 class PairScorer(Protocol):
     """A cross-encoder."""
 

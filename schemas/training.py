@@ -79,6 +79,19 @@ class TrainConfig(Config):
         return [rule("dimension_weights", must_be, list(weights), "leaving it out: all weigh the same")]
 
 
+class TeachConfig(Config):
+    """How a cross-encoder learns from lessons."""
+
+    epochs: int = setting(1, "passes over the teaching pairs", low=1, high=100)
+    learning_rate: float = setting(1e-4, "peak learning rate of AdamW; it falls linearly to 0", low=0.0, high=1.0)
+    warmup: float = setting(0.1, "share of the steps with rising learning rate", low=0.0, high=1.0)
+    max_length: int = setting(128, "tokens of query and document together that the teacher reads", low=16, high=8192)
+    batch: int = setting(32, "pairs a training step, and a scoring pass", low=1, high=4096)
+    threads: int = setting(
+        2, "CPU threads while training; part of the result: another number rounds otherwise", low=1, high=256
+    )
+
+
 class EvaluateConfig(Config):
     """How models are measured on the evaluation sets."""
 

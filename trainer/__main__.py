@@ -1,4 +1,4 @@
-"""``python -m trainer``: train a stage, evaluate systems, export a dataset.
+"""``python -m trainer``: train a stage, teach a cross-encoder, evaluate systems, export a dataset.
 
 Progress and results go to standard output as JSON lines, for the process that started this one; errors go to standard
 error, one line each, and the exit status is 1 (130 when interrupted).
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from schemas.errors import EngineError, PairwrightError, RecipeError
-from schemas.training import EvaluateConfig, TrainConfig
+from schemas.training import EvaluateConfig, TeachConfig, TrainConfig
 from trainer.config import read_config
 
 LAYOUTS = ("sentence-transformers", "flagembedding", "tevatron", "beir")
@@ -45,6 +45,14 @@ def _train(args: argparse.Namespace) -> None:
     request = Request(args.dataset, args.stage, args.model, config, Path(args.out), resume=args.resume)
     summary = train(request, _print_line)
     _print_line({"done": {name: value for name, value in summary.items() if name != "config"}, "out": args.out})
+
+
+def _teach(args: argparse.Namespace) -> None:
+    from trainer.models.cross_encoder import read_lessons, teach
+
+    config = read_config(args.config, TeachConfig)
+    figures = teach(read_lessons(args.lessons), Path(args.model), Path(args.out), config, args.seed, _print_line)
+    _print_line({"done": figures, "out": args.out})
 
 
 def _evaluate(args: argparse.Namespace) -> None:
@@ -112,6 +120,13 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--out", required=True, help="directory of the new model; must not exist")
     train.add_argument("--resume", action="store_true", help="continue at the last checkpoint of the same run")
     train.set_defaults(run=_train)
+    teach = commands.add_parser("teach", help="fine-tune a cross-encoder on pairs that say whether a document answers")
+    teach.add_argument("--lessons", required=True, help="JSON lines with query, text and label (1 = it answers)")
+    teach.add_argument("--model", required=True, help="directory of the model to start from")
+    teach.add_argument("--config", help="JSON file of teach settings; without it the defaults")
+    teach.add_argument("--seed", type=int, default=13, help="order of the pairs, dropout (default: 13)")
+    teach.add_argument("--out", required=True, help="directory of the new model; must not exist")
+    teach.set_defaults(run=_teach)
     evaluate = commands.add_parser("evaluate", help="measure models and runs on BEIR folders")
     evaluate.add_argument("--eval", required=True, help="a BEIR folder, or a folder of BEIR folders")
     evaluate.add_argument("--model", action="append", default=[], metavar="NAME=DIR")

@@ -26,7 +26,7 @@ from schemas.training import StageConfig, TrainConfig
 from trainer.batches import collate
 from trainer.card import write_card
 from trainer.checkpoint import Position, load_checkpoint, save_checkpoint
-from trainer.device import pick_device, set_threads, uses_bf16
+from trainer.device import make_deterministic, pick_device, set_threads, uses_bf16
 from trainer.gradcache import backward
 from trainer.hard_negatives import NegativeChoice
 from trainer.losses.matryoshka import build_loss
@@ -247,9 +247,7 @@ def _prepare_model(model: SentenceTransformer, config: TrainConfig, device: torc
             elif isinstance(getattr(module, name := "attention_dropout", None), float):
                 setattr(module, name, 0.0)
     if device.type == "cpu":
-        torch.use_deterministic_algorithms(mode=True)
-        # Nothing here reads memory that it did not write, and filling it costs a tenth of a step.
-        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+        make_deterministic()
     return max(own, length)
 
 

@@ -18,9 +18,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from jobs.engines.cross_encoder import Lesson
 from jobs.store.files import digest_of, file_sha256, write_json
 from jobs.store.layout import SYNCED
+from pipeline.ports import Lesson
 
 _LESSONS = "lessons.json"
 

@@ -1,17 +1,14 @@
-"""The teacher's engine: fine-tunes a cross-encoder and scores pairs with it.
+"""The teacher's engine: scores pairs with a cross-encoder, which the trainer made.
 
 A pair's score must not depend on the pairs beside it, or a cache and another partitioning would change the dataset. So
 every pass has one of a few fixed shapes: ``batch`` rows (short batches are filled with empty ones) of a length that the
 pair's own token count decides. Matrix kernels then do the same operations in the same order for every row.
-Source: https://sbert.net/docs/cross_encoder/training_overview.html; binary cross-entropy on one logit.
 """
 
 from __future__ import annotations
 
 import functools
-import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,24 +17,11 @@ import numpy as np
 import numpy.typing as npt
 
 from jobs.engines.device import MOST_DEVICES, task_device
-from jobs.engines.encoder import multiplies_bfloat16
 from jobs.engines.quiet import quiet_libraries
 from jobs.store.files import digest_of, directory_digest, directory_stamp
-from pipeline.label.config import LabelConfig
-from schemas.errors import EngineError, RecipeError
+from schemas.errors import EngineError
 
 LENGTH_STEP = 32  # a pair is padded to the next multiple
-_WEIGHT_DECAY = 0.01
-_MAX_NORM = 1.0
-
-
-@dataclass(frozen=True)
-class Lesson:
-    """One teaching pair; label 1 = the document answers the query."""
-
-    query: str
-    text: str
-    label: float
 
 
 @dataclass(frozen=True)
@@ -110,82 +94,6 @@ class TransformerScorer:
         return np.asarray(found[: len(rows)], dtype=np.float64)
 
 
-def train_teacher(
-    lessons: Sequence[Lesson],
-    base: Path,
-    out: Path,
-    cfg: LabelConfig,
-    seed: int,
-    progress: Callable[[int, int, str], None] = lambda *_: None,
-) -> dict[str, float]:
-    """Fine-tune a cross-encoder from the body of ``base`` and save it in ``out`` (safetensors).
-
-    The order of the lessons is the order of the first pass; later passes are shuffled by seed. Same lessons, seed and
-    threads give the same weights.
-    Out: figures: lessons, steps, and the mean loss of the first and the last tenth of the steps.
-    Raises: RecipeError when ``base`` is no model directory; EngineError when there is nothing to learn.
-    """
-    quiet_libraries()
-    if not lessons:
-        raise EngineError("teacher must have lessons, got none; try label.enabled: false or more gold pairs")
-    if not (base / "config.json").is_file():
-        raise RecipeError(f"label.base must be a model directory, got {base}; try all-MiniLM-L6-v2 or a full path")
-    with _reproducible(seed, cfg.threads):
-        model = _open(base, cfg.max_length, num_labels=1)
-        losses = _fit(model, lessons, cfg, seed, progress)
-        model.save_pretrained(str(out), create_model_card=False)
-    tenth = max(1, len(losses) // 10)
-    return {
-        "lessons": len(lessons),
-        "steps": len(losses),
-        "first_loss": round(float(np.mean(losses[:tenth])), 4),
-        "last_loss": round(float(np.mean(losses[-tenth:])), 4),
-    }
-
-
-def _fit(
-    model: Any, lessons: Sequence[Lesson], cfg: LabelConfig, seed: int, progress: Callable[[int, int, str], None]
-) -> list[float]:
-    """Run the training steps and return their losses."""
-    import torch
-
-    encoded = _encode(model.tokenizer, [(each.query, each.text) for each in lessons], cfg.max_length)
-    labels = torch.tensor([each.label for each in lessons], dtype=torch.float32, device=model.device)
-    batches = list(_batches(len(lessons), cfg, seed))
-    optimizer = torch.optim.AdamW(model.parameters(), lr=cfg.learning_rate, weight_decay=_WEIGHT_DECAY)
-    warm = max(1, round(cfg.warmup * len(batches)))
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _slope(step, warm, len(batches)))
-    losses: list[float] = []
-    kind = model.device.type
-    model.train()
-    for step, rows in enumerate(batches):
-        length = _pad_length(max(len(encoded["input_ids"][row]) for row in rows), cfg.max_length)
-        with torch.autocast(kind, torch.bfloat16, enabled=multiplies_bfloat16(kind)):  # twice as fast
-            logits = model.model(**_features(model, encoded, rows, length, len(rows))).logits.squeeze(-1).float()
-        loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, labels[rows])
-        torch.autograd.backward(loss)
-        torch.nn.utils.clip_grad_norm_(model.parameters(), _MAX_NORM)
-        optimizer.step()
-        schedule.step()
-        optimizer.zero_grad()
-        losses.append(float(loss.detach()))
-        progress(step + 1, len(batches), "steps")
-    model.eval()
-    return losses
-
-
-def _slope(step: int, warm: int, total: int) -> float:
-    """Return the share of the peak learning rate: up linearly, then down linearly to 0."""
-    return (step + 1) / warm if step < warm else max(0.0, (total - step) / max(1, total - warm))
-
-
-def _batches(count: int, cfg: LabelConfig, seed: int) -> Iterator[list[int]]:
-    for epoch in range(cfg.epochs):
-        order = np.arange(count) if epoch == 0 else np.random.default_rng([seed, epoch]).permutation(count)
-        for start in range(0, count, cfg.batch):
-            yield [int(row) for row in order[start : start + cfg.batch]]
-
-
 def _encode(tokenizer: Any, pairs: Sequence[tuple[str, str]], max_length: int) -> Any:
     """Return token ids a pair, cut to max_length by shortening the longer text first."""
     queries, texts = [query for query, _ in pairs], [text for _, text in pairs]
@@ -218,13 +126,12 @@ def _pad_length(tokens: int, max_length: int) -> int:
     return min(max_length, -(-max(tokens, 1) // LENGTH_STEP) * LENGTH_STEP)
 
 
-def _open(path: Path, max_length: int, num_labels: int | None = None, device: str | None = None) -> Any:
+def _open(path: Path, max_length: int, device: str | None) -> Any:
     from sentence_transformers import CrossEncoder
 
     try:
         return CrossEncoder(
             str(path),
-            num_labels=num_labels,
             max_length=max_length,
             device=device or task_device(),
             local_files_only=True,
@@ -232,21 +139,3 @@ def _open(path: Path, max_length: int, num_labels: int | None = None, device: st
     except (OSError, ValueError, RuntimeError) as error:
         said = " ".join(str(error).split())[:200]
         raise EngineError(f"cross-encoder {path} cannot be loaded: {said}; try the stage label again") from error
-
-
-@contextmanager
-def _reproducible(seed: int, threads: int) -> Iterator[None]:
-    """Fix seed, threads and kernels for a while: sums split over another number of threads round differently."""
-    import torch
-
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    before = torch.get_num_threads()
-    strict = torch.are_deterministic_algorithms_enabled()
-    torch.manual_seed(seed)
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(mode=True)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-        torch.use_deterministic_algorithms(mode=strict)

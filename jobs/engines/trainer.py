@@ -6,10 +6,14 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from schemas.errors import EngineError
+from jobs.store.files import write_json
+from pipeline.ports import Lesson
+from schemas.errors import EngineError, RecipeError
+from schemas.training import TeachConfig
 
 _OUT_OF_MEMORY = -9
 
@@ -45,3 +49,42 @@ def run_trainer(arguments: Sequence[str], log: Path, on_record: Callable[[dict[s
         last = next((line for line in reversed(said.splitlines()) if line.strip()), f"exit status {status}")
         raise EngineError(f"{last.removeprefix('error: ')} (log: {log})")
     return said
+
+
+def train_teacher(
+    lessons: Sequence[Lesson],
+    base: Path,
+    out: Path,
+    config: TeachConfig,
+    seed: int,
+    *,
+    scratch: Path,
+    log: Path,
+    progress: Callable[[int, int, str], None] = lambda *_: None,
+) -> dict[str, float]:
+    """Let the trainer make a cross-encoder of the lessons in the empty folder ``out``; return its figures.
+
+    Raises: RecipeError when ``base`` is no model directory; EngineError when there is nothing to learn.
+    """
+    if not lessons:
+        raise EngineError("teacher must have lessons, got none; try label.enabled: false or more gold pairs")
+    if not (base / "config.json").is_file():
+        raise RecipeError(f"label.base must be a model directory, got {base}; try all-MiniLM-L6-v2 or a full path")
+    pairs, settings, figures = scratch / "lessons.jsonl", scratch / "teach.json", {}
+    with pairs.open("w", encoding="utf-8") as lines:
+        lines.writelines(json.dumps(asdict(each)) + "\n" for each in lessons)
+    taught = TeachConfig(**{name: getattr(config, name) for name in TeachConfig.model_fields})
+    write_json(settings, taught.to_mapping())
+
+    def show(record: dict[str, Any]) -> None:
+        if "step" in record:
+            progress(int(record["step"]), int(record["steps"]), "steps")
+        figures.update(record.get("done", {}))
+
+    out.rmdir()
+    run_trainer(
+        ["teach", f"--lessons={pairs}", f"--model={base}", f"--config={settings}", f"--seed={seed}", f"--out={out}"],
+        log,
+        show,
+    )
+    return figures

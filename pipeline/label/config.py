@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from schemas.config import Config, setting
+from schemas.config import setting
+from schemas.training import TeachConfig
 
 
-class LabelConfig(Config):
+class LabelConfig(TeachConfig):
     """How the teacher is made, and how many pairs it scores."""
 
     enabled: bool = setting(True, "whether a teacher is trained and asked; without it the judge has the other signals")
@@ -32,14 +33,6 @@ class LabelConfig(Config):
         8_000,
         "most pairs scored; measured queries first, then positives, then the hardest candidates of every query in turn",
         low=0,
-    )
-    epochs: int = setting(1, "passes over the teaching pairs", low=1, high=100)
-    learning_rate: float = setting(1e-4, "peak learning rate of AdamW; it falls linearly to 0", low=0.0, high=1.0)
-    warmup: float = setting(0.1, "share of the steps with rising learning rate", low=0.0, high=1.0)
-    max_length: int = setting(128, "tokens of query and document together that the teacher reads", low=16, high=8192)
-    batch: int = setting(32, "pairs a training step, and a scoring pass", low=1, high=4096)
-    threads: int = setting(
-        2, "CPU threads while training; part of the result: another number rounds otherwise", low=1, high=256
     )
 
     def faults(self) -> list[str]:

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from jobs.cache.teachers import TeacherShelf
-from jobs.engines.cross_encoder import Lesson
 from jobs.store.layout import SYNCED
+from pipeline.ports import Lesson
 
 LESSONS = [Lesson(f"query {i}", f"text {i}", float(i % 2)) for i in range(20)]
 ONE_CHANGED = [*LESSONS[:-1], Lesson("query 19", "another text", 1.0)]

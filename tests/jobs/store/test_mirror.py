@@ -14,7 +14,6 @@ import pytest
 
 from jobs.cache.teachers import TeacherShelf
 from jobs.cli.main import main
-from jobs.engines.cross_encoder import Lesson
 from jobs.release.history import current_version
 from jobs.release.versions import publish_version
 from jobs.runtime import registry
@@ -27,6 +26,7 @@ from jobs.store.object_store import MIRRORS, Remote, mirror_folder
 from jobs.store.open import open_store
 from jobs.store.remote_lease import RemoteSlot
 from jobs.views import report
+from pipeline.ports import Lesson
 from pipeline.recipe import load_recipe
 from schemas.errors import EngineError, RecipeError, ShardError
 from schemas.table import Table
