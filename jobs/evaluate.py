@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from jobs.engines.lucene import LuceneBm25, build_lucene
-from jobs.engines.trainer import run_trainer
+from jobs.engines.trainer import prefixes_of, run_trainer
 from jobs.release.versions import find_dataset
 from jobs.runtime.artefacts import EVALUATION, MODEL
 from jobs.runtime.entry import main
@@ -48,6 +48,7 @@ def run(run: Run) -> None:
             str(settings),
             "--out",
             str(out),
+            *prefixes_of(run.recipe),
         ],
         run.log_dir / "evaluate.log",
         lambda _: None,
@@ -72,7 +73,8 @@ def write_run(run: Run, sets: Path, out: Path) -> None:
             build_lucene(corpus, folder, run.recipe.index)
             queries = [(row["_id"], row["text"]) for row in _records(home / "queries.jsonl")]
             with LuceneBm25(folder) as searcher:
-                found = searcher.search([text for _, text in queries], run.recipe.evaluate.depth)
+                # One hit more than counts: the query itself may be among them, and is left out.
+                found = searcher.search([text for _, text in queries], run.recipe.evaluate.depth + 1)
             for (query_id, _), hits in zip(queries, found, strict=True):
                 lines.writelines(f"{query_id} Q0 {hit.doc_id} {hit.rank} {hit.score:.6f} BM25\n" for hit in hits)
 
@@ -98,7 +100,7 @@ def _headline(result: dict[str, Any]) -> str:
 
 STAGE = Stage(
     name="evaluate",
-    version=1,
+    version=2,
     settings=("evaluate", "train", "index"),
     inputs={"dataset": "publish", "stage1": "train1", "stage2": "train2"},
     artefacts=(EVALUATION,),

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jobs.engines.trainer import run_trainer
+from jobs.engines.trainer import prefixes_of, run_trainer
 from jobs.release.versions import find_dataset
 from jobs.runtime.artefacts import MODEL
 from jobs.runtime.entry import main
 from jobs.runtime.stage import Run, Stage
 from jobs.store.files import directory_digest, write_json
-from jobs.store.layout import TRAINING, cache_folder
+from jobs.store.layout import TRAINING, VERSION_MANIFEST, cache_folder
 from pipeline.recipe import Recipe
+from schemas.encoding import read_encoding
 
 
 def run(run: Run) -> None:
@@ -24,11 +26,18 @@ def run(run: Run) -> None:
     start = run.recipe.model_path(run.recipe.train.model) if number == 1 else run.source_of(MODEL)
     out = run.artefact(MODEL)
     config = getattr(run.recipe.train, f"stage{number}")
-    if config.epochs == 0:
+    why = "epochs: 0" if config.epochs == 0 else None if _has_batches(run, number) else "the dataset has no batch of it"
+    if why:
         shutil.copytree(start, out, dirs_exist_ok=True)
-        run.note(headline="skipped (epochs: 0)")
+        run.note(headline=f"skipped ({why})")
         return
     _train(run, number, start, out)
+
+
+def _has_batches(run: Run, number: int) -> bool:
+    """Say whether the dataset has batches of a stage: of a corpus where nothing was mined, stage 2 has none."""
+    files = json.loads((find_dataset(run) / VERSION_MANIFEST).read_text(encoding="utf-8"))["files"]
+    return any(file["path"].startswith(f"stage{number}/") and file["rows"] for file in files)
 
 
 def _train(run: Run, number: int, start: Path, out: Path) -> None:
@@ -58,6 +67,7 @@ def _train(run: Run, number: int, start: Path, out: Path) -> None:
             "--out",
             str(work),
             "--resume",
+            *prefixes_of(run.recipe),
         ],
         run.log_dir / f"{run.stage.name}.log",
         show,
@@ -73,12 +83,17 @@ def _train(run: Run, number: int, start: Path, out: Path) -> None:
 
 
 def _base_model(recipe: Recipe) -> Mapping[str, str]:
-    return {"model": directory_digest(recipe.model_path(recipe.train.model))}
+    """Return the digest of the base model. Raises: RecipeError, before any stage runs, when it cannot be trained so."""
+    path = recipe.model_path(recipe.train.model)
+    read_encoding(path, recipe.encoder.query_prefix, recipe.encoder.doc_prefix, field="train").check(
+        recipe.train.max_length, field="train"
+    )
+    return {"model": directory_digest(path)}
 
 
 STAGE_1 = Stage(
     name="train1",
-    version=1,
+    version=2,
     settings=("train",),
     inputs={"dataset": "publish"},
     artefacts=(MODEL,),
@@ -88,7 +103,7 @@ STAGE_1 = Stage(
 )
 STAGE_2 = Stage(
     name="train2",
-    version=1,
+    version=2,
     settings=("train",),
     inputs={"dataset": "publish", MODEL: "train1"},
     artefacts=(MODEL,),

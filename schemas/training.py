@@ -7,6 +7,9 @@ from schemas.errors import rule
 
 # Loss: the file of trainer/losses that holds it.
 LOSSES = {"infonce": "contrastive", "cosent": "ranking", "triplet": "ranking", "margin_mse": "distil"}
+LAYOUTS = ("sentence-transformers", "flagembedding", "tevatron", "beir")  # what a dataset is exported to
+TRIPLETS, TUPLES, FILES = "triplets", "tuples", "files"
+ROWS = (TRIPLETS, TUPLES, FILES)  # what a row of an export for sentence-transformers is
 PRECISIONS = ("auto", "fp32", "bf16")
 
 

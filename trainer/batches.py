@@ -1,7 +1,8 @@
 """From the examples of a planned batch to texts, columns and masks: what the losses work on.
 
 Every distinct text is embedded once. A column of the score matrix is a distinct document text; it may carry several
-document ids, and it is a negative of a row only if none of them is known to answer the row's query.
+document ids, and it is a negative of a row only if none of them is known to answer the row's query, and if it is not
+the query itself, which in sets of duplicate questions is a document too.
 """
 
 from __future__ import annotations
@@ -106,7 +107,9 @@ def _allowed(
     allowed[torch.arange(len(examples)), positive] = False
     for row, example in enumerate(examples):
         known = set(positives_of[example.query])
-        for doc_id in example.known_ids & columns.keys():
+        if example.query in documents:
+            known.add(documents[example.query])
+        for doc_id in (example.known_ids | {example.query_id}) & columns.keys():
             known |= columns[doc_id]
         allowed[row, sorted(known)] = False
     return allowed

@@ -38,7 +38,7 @@ class NegativeChoice:
         """Return the numbers of the example's negatives to train on, hardest first, at most ``count``."""
         if example.example_id in self.chosen:
             return self.chosen[example.example_id]
-        return usable(example)[: self.count]
+        return example.usable()[: self.count]
 
     def refresh(self, model: SentenceTransformer, examples: Sequence[Example], *, bf16: bool) -> None:
         """Score the negatives of the examples with the model and take the hardest; forget all earlier choices.
@@ -56,18 +56,8 @@ class NegativeChoice:
             self.chosen[example.example_id] = rank_negatives(example, scores[0], scores[1:], self.guard)[: self.count]
 
 
-def usable(example: Example) -> list[int]:
-    """Return the numbers of the negatives that are not known to answer the query."""
-    known = example.known_ids | {example.positive_id}
-    return [
-        number
-        for number, doc_id in enumerate(example.negative_ids)
-        if doc_id not in known and example.negatives[number] != example.positive
-    ]
-
-
 def rank_negatives(example: Example, positive: float, scores: Sequence[float], guard: float) -> list[int]:
     """Return the numbers of the usable negatives whose score is within ``guard * positive``, hardest first."""
     ceiling = guard * positive
-    within = [number for number in usable(example) if scores[number] <= ceiling]
+    within = [number for number in example.usable() if scores[number] <= ceiling]
     return sorted(within, key=lambda number: (-scores[number], number))

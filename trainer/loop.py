@@ -21,6 +21,7 @@ import torch
 from sentence_transformers import SentenceTransformer
 from torch import nn
 
+from schemas.encoding import Encoding, read_encoding
 from schemas.errors import EngineError, RecipeError
 from schemas.training import StageConfig, TrainConfig
 from trainer.batches import collate
@@ -31,7 +32,7 @@ from trainer.gradcache import backward
 from trainer.hard_negatives import NegativeChoice
 from trainer.losses.matryoshka import build_loss
 from trainer.losses.registry import needs_teacher
-from trainer.models.bi_encoder import digest_model, load_model
+from trainer.models.bi_encoder import DOCUMENT, QUERY, digest_model, load_model
 from trainer.schedule import make_optimiser, rate_of
 from trainer.shards import Dataset, Example, StageShards
 
@@ -49,6 +50,17 @@ class Request:
     config: TrainConfig
     out: Path
     resume: bool = False
+    query_prefix: str | None = None  # None = what the dataset was mined with, else the model's own prompt
+    doc_prefix: str | None = None
+
+    def encoding(self, dataset: Dataset) -> Encoding:
+        """Return how the model reads texts. Raises: RecipeError when it cannot read them so."""
+        given = dataset.prefixes
+        query = given.get(QUERY) if self.query_prefix is None else self.query_prefix
+        document = given.get(DOCUMENT) if self.doc_prefix is None else self.doc_prefix
+        encoding = read_encoding(self.model, query, document, field="train")
+        encoding.check(self.config.max_length, field="train")
+        return encoding
 
     @property
     def settings(self) -> StageConfig:
@@ -66,19 +78,21 @@ def train(request: Request, emit: Emit) -> dict[str, Any]:
     dataset = Dataset(request.dataset)
     threads = set_threads(request.config.threads)
     device = pick_device()
-    model = load_model(request.model, device)
-    fingerprint = _fingerprint(request, dataset)
+    encoding = request.encoding(dataset)
+    model = load_model(request.model, device, encoding)
+    fingerprint = _fingerprint(request, dataset, encoding)
     if (done := _finished(request, fingerprint)) is not None:
         return done
-    run = Run(request, dataset, dataset.stage(request.stage), model, fingerprint, device, emit)
+    run = Run(request, dataset, dataset.stage(request.stage), model, encoding, fingerprint, device, emit)
     run.train()
     return run.publish({"threads": threads, "device": device.type})
 
 
-def _fingerprint(request: Request, dataset: Dataset) -> str:
+def _fingerprint(request: Request, dataset: Dataset, encoding: Encoding) -> str:
     config = request.config.to_mapping()
     plan = {name: value for name, value in config.items() if name not in ("model", "checkpoint_steps", "threads")}
-    parts = [plan, request.stage, dataset.digest, digest_model(request.model)]
+    prefixes = [encoding.query_prefix, encoding.doc_prefix]
+    parts = [plan, request.stage, dataset.digest, digest_model(request.model), prefixes]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
@@ -103,6 +117,7 @@ class Run:
         dataset: Dataset,
         shards: StageShards,
         model: SentenceTransformer,
+        encoding: Encoding,
         fingerprint: str,
         device: torch.device,
         emit: Emit,
@@ -113,7 +128,8 @@ class Run:
         self.fingerprint = fingerprint
         self.bf16 = uses_bf16(self.config.precision, device)
         self.partial = request.out.with_name(request.out.name + ".partial")
-        self.saved_length = _prepare_model(model, self.config, device)
+        self.saved_length = _prepare_model(model, self.config, encoding, device)
+        self.encoding = encoding
         self.steps = min(self.stage.epochs * len(shards), self.stage.max_steps or math.inf)
         self.optimiser = make_optimiser(model, self.stage)
         self.choice = NegativeChoice(self.stage)
@@ -220,6 +236,7 @@ class Run:
             "dataset": f"{self.dataset.name}@{self.dataset.version}",
             "base": _base_name(Path(self.request.model)),
             "precision": "bf16" if self.bf16 else "fp32",
+            "prompts": {QUERY: self.encoding.query_prefix, DOCUMENT: self.encoding.doc_prefix},
             **figures,
             "config": self.config.to_mapping(),
         }
@@ -231,15 +248,13 @@ class Run:
         return summary
 
 
-def _prepare_model(model: SentenceTransformer, config: TrainConfig, device: torch.device) -> int:
+def _prepare_model(model: SentenceTransformer, config: TrainConfig, encoding: Encoding, device: torch.device) -> int:
     """Set length, dropout and determinism for training; return the length that the saved model is to read."""
     width = model.get_embedding_dimension() or 0
     if config.dimensions[0] > width:
         raise RecipeError(f"dimensions must be at most the model's {width}, got {config.dimensions[0]}; try [{width}]")
-    own = int(model.max_seq_length or config.max_length)
-    positions = int(getattr(model[0].config, "max_position_embeddings", None) or config.max_length)
-    length = min(config.max_length, positions)
-    model.max_seq_length = length
+    longest = max(config.max_length, int(model.max_seq_length or 0))
+    model.max_seq_length = config.max_length
     if not config.dropout:
         for module in model.modules():
             if isinstance(module, nn.Dropout):
@@ -248,7 +263,7 @@ def _prepare_model(model: SentenceTransformer, config: TrainConfig, device: torc
                 setattr(module, name, 0.0)
     if device.type == "cpu":
         make_deterministic()
-    return max(own, length)
+    return min(longest, encoding.limit or longest)
 
 
 def _check_teacher(stage: StageConfig, shards: StageShards) -> None:

@@ -22,10 +22,26 @@ import pyarrow.parquet as pq
 
 from schemas.errors import RecipeError, ShardError
 from schemas.names import is_plain_path
-from schemas.shards import NATIVE_IDS, SHARDS
+from schemas.shards import NATIVE_IDS
 
 _CHUNK = 1 << 22
-_READ = tuple(name for name in SHARDS.names if name not in NATIVE_IDS)
+# What is read of a row. Other columns, older ones or newer, are none of the trainer's business.
+_COLUMNS = (
+    "position",
+    "example_id",
+    "query_id",
+    "query",
+    "positive_id",
+    "positive",
+    "negative_ids",
+    "negatives",
+    "positive_teacher",
+    "negative_teacher",
+    "known_ids",
+    "domain",
+    "task",
+    "rule",
+)
 
 
 @dataclass(frozen=True)
@@ -45,6 +61,19 @@ class Example:
     domain: str = ""
     task: str = ""
     rule: str = ""
+    query_native_id: str | None = None  # what sources call query and documents, where they say it
+    positive_native_id: str | None = None
+    negative_native_ids: tuple[str | None, ...] = ()
+
+    def usable(self) -> list[int]:
+        """Return the numbers of the negatives that are neither known to answer the query nor the query itself."""
+        numbered = enumerate(zip(self.negative_ids, self.negatives, strict=True))
+        return [number for number, (doc_id, text) in numbered if self.may_oppose(doc_id, text)]
+
+    def may_oppose(self, doc_id: str, text: str) -> bool:
+        """Say whether a document may stand as a negative against the query."""
+        is_known = doc_id in self.known_ids or doc_id in (self.positive_id, self.query_id)
+        return not is_known and text not in (self.positive, self.query)
 
 
 @dataclass(frozen=True)
@@ -71,9 +100,12 @@ class Dataset:
             manifest = json.loads(raw.decode("utf-8"))
             self.name, self.version = str(manifest["name"]), str(manifest["version"])
             self.files = [(str(file["path"]), int(file["bytes"]), str(file["sha256"])) for file in manifest["files"]]
+            self.prefixes = _given_prefixes(manifest)
+            # What mining put before texts: the recipe's prefixes, else the prompts of the model that mined.
+            self.prompts = {role: str(text) for role, text in manifest.get("prompts", self.prefixes).items() if text}
             if strange := [path for path, _, _ in self.files if not is_plain_path(path)]:
                 raise ValueError(f"{strange[0]!r} is no plain path below it")
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ShardError(
                 f"{path}/manifest.json must be a dataset manifest with name, version and files, got "
                 f"{type(error).__name__}: {error}; try publishing the dataset again"
@@ -135,7 +167,7 @@ class Dataset:
 
     def _row_groups(self, relative: str) -> Iterator[RowGroup]:
         with self.open_parquet(relative) as file:
-            missing = [name for name in _READ if name not in file.schema_arrow.names]
+            missing = [name for name in _COLUMNS if name not in file.schema_arrow.names]
             if missing:
                 raise ShardError(
                     f"{self.path}/{relative} lacks the columns {', '.join(missing)}; try publishing it again"
@@ -178,7 +210,8 @@ class StageShards:
         group = self.groups[number]
         with self.dataset.open_parquet(group.path) as file:
             try:
-                rows = file.read_row_group(group.group).to_pylist()
+                own = [name for name in NATIVE_IDS if name in file.schema_arrow.names]  # versions of before lack them
+                rows = file.read_row_group(group.group, columns=[*_COLUMNS, *own]).to_pylist()
             except (pa.ArrowException, OSError) as error:
                 raise ShardError(
                     f"{self.dataset.path}/{group.path} row group {group.group} cannot be decoded: "
@@ -193,6 +226,13 @@ class StageShards:
             return hashlib.sha256(f"{seed}:{epoch}:{number}".encode()).digest()
 
         return sorted(range(len(self)), key=rank)
+
+
+def _given_prefixes(manifest: dict[str, Any]) -> dict[str, str]:
+    """Return the prefixes that the dataset's recipe gives; a version of before has "" for one that it does not give."""
+    encoder = manifest.get("recipe", {}).get("encoder", {})
+    given = {"query": encoder.get("query_prefix"), "document": encoder.get("doc_prefix")}
+    return {role: str(prefix) for role, prefix in given.items() if prefix or (prefix == "" and "prompts" in manifest)}
 
 
 def _example(row: dict[str, Any], group: RowGroup) -> Example:
@@ -216,6 +256,9 @@ def _example(row: dict[str, Any], group: RowGroup) -> Example:
         domain=row["domain"],
         task=row["task"],
         rule=row["rule"],
+        query_native_id=row.get("query_native_id"),
+        positive_native_id=row.get("positive_native_id"),
+        negative_native_ids=tuple(row.get("negative_native_ids") or ()),
     )
 
 

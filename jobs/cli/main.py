@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from jobs.cli import commands
+from jobs.cli.export import export
 from jobs.cli.step_commands import make_command
 from jobs.cli.steps import STEPS
 from jobs.engines.quiet import quiet_environment
@@ -28,6 +29,7 @@ COMMANDS: tuple[tuple[Callable[..., int], str], ...] = (
     (commands.rollback, "pairwright rollback my.yaml --to 0a1b2c3d4e5f6071"),
     (commands.explain, "pairwright explain 3f1c9a7be2d05a44"),
     (commands.report, "pairwright report my.yaml"),
+    (export, "pairwright export my.yaml --format flagembedding --out fe"),
     (commands.doctor, "pairwright doctor"),
     (commands.recipe, "pairwright recipe my.yaml --check"),
 )

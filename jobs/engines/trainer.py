@@ -12,6 +12,7 @@ from typing import Any
 
 from jobs.store.files import write_json
 from pipeline.ports import Lesson
+from pipeline.recipe import Recipe
 from schemas.errors import EngineError, RecipeError
 from schemas.training import TeachConfig
 
@@ -49,6 +50,12 @@ def run_trainer(arguments: Sequence[str], log: Path, on_record: Callable[[dict[s
         last = next((line for line in reversed(said.splitlines()) if line.strip()), f"exit status {status}")
         raise EngineError(f"{last.removeprefix('error: ')} (log: {log})")
     return said
+
+
+def prefixes_of(recipe: Recipe) -> list[str]:
+    """Return the arguments that put the same words before texts as mining does: none where the model's own go."""
+    given = {"query": recipe.encoder.query_prefix, "doc": recipe.encoder.doc_prefix}
+    return [f"--{name}-prefix={prefix}" for name, prefix in given.items() if prefix is not None]
 
 
 def train_teacher(

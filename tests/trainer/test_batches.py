@@ -47,3 +47,16 @@ def test_missing_negatives_and_teacher_scores_are_marked(example):
     assert math.isclose(batch.negative_teacher[0, 0], 0.1, rel_tol=1e-6)
     assert batch.negative_teacher.isnan().tolist() == [[False, True], [True, True]]
     assert batch.positive_teacher.isnan().tolist() == [False, True]
+
+
+def test_a_document_that_is_the_query_itself_is_no_negative_of_it(example):
+    rows = [example("a", "b"), example("q", "a"), example("r", "c", ["s"], texts=["text q"])]
+
+    batch = collate(rows, [[], [], [0]])
+
+    assert batch.documents == ["text b", "text a", "text c", "text q"]
+    assert batch.allowed.tolist() == [
+        [False, False, True, True],  # "a" is a query here and the positive of another row
+        [True, False, True, False],  # "text q" stands under another id
+        [True, True, False, True],
+    ]

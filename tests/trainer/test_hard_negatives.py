@@ -33,3 +33,9 @@ def test_a_refresh_ranks_by_the_model_in_training_and_forgets_earlier_choices(ti
         assert choice.choose(each) == [int(scores.argmax())]
     assert choice.chosen.keys() == {each.example_id for each in examples}
     assert [choice.is_due(step) for step in range(4)] == [True, False, False, True]
+
+
+def test_the_query_itself_is_no_negative_of_its_own(example):
+    row = example("q", "a", ["q", "n", "m"], texts=["anything", "text q", "text m"])
+
+    assert NegativeChoice(StageConfig(negatives=3)).choose(row) == [2]

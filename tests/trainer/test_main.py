@@ -12,6 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import Dense
 
 from schemas.errors import EngineError
 from schemas.training import TrainConfig
@@ -170,14 +171,41 @@ def truncated_model(given, tmp_path):
     return {"model": path}
 
 
+def short_model(given, tmp_path):
+    path = shutil.copytree(given["model"], tmp_path / "short")
+    config = json.loads((path / "config.json").read_text())
+    (path / "config.json").write_text(json.dumps({**config, "model_type": "roberta", "pad_token_id": 33}))
+    return {"model": path}
+
+
+def plain_model(given, tmp_path):
+    path = shutil.copytree(given["model"], tmp_path / "plain")
+    (path / "modules.json").unlink()
+    return {"model": path}
+
+
+def wide_model(given, tmp_path):
+    path = shutil.copytree(given["model"], tmp_path / "wide")
+    SentenceTransformer(
+        modules=[*SentenceTransformer(str(path), device="cpu"), Dense(64, 16)], device="cpu"
+    ).save_pretrained(str(path))
+    return {"model": path}
+
+
 def text_as_config(given, tmp_path):
     (tmp_path / "broken.json").write_text("epochs: 3")
     return {"config": tmp_path / "broken.json"}
 
 
 CASES = {
-    "no model": (lambda given, tmp: {"model": tmp / "nowhere"}, "model must be a directory of a sentence-transformers"),
+    "no model": (lambda given, tmp: {"model": tmp / "nowhere"}, "train.model must be a model directory"),
     "damaged model": (truncated_model, "broken cannot be loaded"),
+    "a model that counts positions from its padding on": (
+        short_model,
+        "train.max_length must be at most 30, what short reads, got 32",
+    ),
+    "a model that does not say how it pools": (plain_model, "train.model must be a model that says how it pools"),
+    "modules that do not fit together": (wide_model, "wide gives no vectors"),
     "no dataset": (lambda given, tmp: {"dataset": tmp / "nowhere"}, "dataset must be a published dataset"),
     "no config": (lambda given, tmp: {"config": tmp / "nowhere.json"}, "--config must be a readable JSON file"),
     "config is no JSON": (text_as_config, "--config must be a readable JSON file"),
@@ -221,3 +249,100 @@ def test_a_full_gpu_names_the_way_out(dataset, tiny_model, settings, tmp_path, m
 
     with pytest.raises(EngineError, match="out of GPU memory at step 1 with mini_batch 8; try a smaller mini_batch"):
         train(Request(str(dataset), 1, str(tiny_model), config, tmp_path / "model"), lambda record: None)
+
+
+def test_what_a_library_raises_is_one_line_with_its_place(dataset, tiny_model, settings, tmp_path, monkeypatch, capfd):
+    def fail(*args, **kwargs):
+        raise IndexError("index out of range\nin self")
+
+    monkeypatch.setattr("trainer.loop.backward", fail)
+
+    assert main(arguments(dataset, tiny_model, settings(), tmp_path / "model")) == 1
+
+    error = capfd.readouterr().err
+    assert "error: IndexError at loop.py:" in error
+    assert error.rstrip().endswith("index out of range in self; try other files, or a smaller batch")
+    assert len(error.splitlines()) == 1
+
+
+def test_a_closed_pipe_makes_no_failure_of_what_is_done(dataset, tiny_model, settings, tmp_path, monkeypatch):
+    said = []
+
+    class Pipe:
+        def write(self, text):
+            said.append(text)
+            if '"done"' in text:
+                raise BrokenPipeError
+
+        def flush(self):
+            pass
+
+    monkeypatch.setattr("sys.stdout", Pipe())
+
+    assert main(arguments(dataset, tiny_model, settings(stage={"max_steps": 1}), tmp_path / "model")) == 0
+
+    assert any('"done"' in text for text in said)
+    assert (tmp_path / "model" / "model.safetensors").is_file()
+
+
+def prompts_of(model):
+    return json.loads((model / "config_sentence_transformers.json").read_text())["prompts"]
+
+
+@pytest.mark.parametrize(
+    ("of_recipe", "given", "kept"),
+    [
+        ({}, [], {"query": "q: ", "document": "d: "}),  # the model's own
+        ({"query_prefix": "ask: ", "doc_prefix": None}, [], {"query": "ask: ", "document": "d: "}),
+        ({"query_prefix": "ask: "}, ["--query-prefix=", "--doc-prefix=doc "], {"query": "", "document": "doc "}),
+    ],
+)
+def test_a_model_is_trained_and_saved_with_the_words_of_the_recipe_else_its_own(
+    dataset, tiny_model, settings, tmp_path, monkeypatch, of_recipe, given, kept
+):
+    seen = set()
+    model = shutil.copytree(tiny_model, tmp_path / "prompted")
+    config = json.loads((model / "config_sentence_transformers.json").read_text())
+    config["prompts"] = {"query": "q: ", "document": "d: "}
+    (model / "config_sentence_transformers.json").write_text(json.dumps(config))
+    mined = shutil.copytree(dataset, tmp_path / "mined")
+    manifest = json.loads((mined / "manifest.json").read_text())
+    (mined / "manifest.json").write_text(json.dumps({**manifest, "recipe": {"encoder": of_recipe}}))
+    real = SentenceTransformer.preprocess
+    monkeypatch.setattr(
+        SentenceTransformer,
+        "preprocess",
+        lambda self, texts, prompt=None, **more: seen.add(prompt) or real(self, texts, prompt=prompt, **more),
+    )
+    short = settings(stage={"max_steps": 1})
+
+    assert main([*arguments(mined, model, short, tmp_path / "model"), *given]) == 0
+
+    assert seen == {kept["query"] or None, kept["document"]}
+    assert prompts_of(tmp_path / "model") == kept
+    summary = json.loads((tmp_path / "model" / "training.json").read_text())
+    assert summary["prompts"] == kept
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        (["train", "--stage", "3"], "error: argument --stage: invalid choice"),
+        (["export", "--dataset", "d", "--out", "o"], "error: the following arguments are required: --format"),
+        (["trian"], "error: argument COMMAND: invalid choice"),
+    ],
+)
+def test_arguments_that_are_wrong_are_one_line(capsys, command, says):
+    with pytest.raises(SystemExit) as ended:
+        main(command)
+
+    error = capsys.readouterr().err
+    assert (ended.value.code, says in error, len(error.splitlines())) == (2, True, 1)
+
+
+def test_no_arguments_is_a_call_for_help(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main([])
+
+    assert ended.value.code == 0
+    assert "teach" in capsys.readouterr().out

@@ -1,5 +1,6 @@
 import json
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -126,3 +127,24 @@ def test_a_version_from_before_own_ids_stood_in_shards_is_read_as_ever(publish, 
     (example,) = Dataset(str(root)).stage(1).read(0)
 
     assert (example.query, example.positive) == ("q", "p")
+
+
+def test_columns_that_the_trainer_does_not_know_are_passed_over(publish, row, tmp_path, sign):
+    root = publish(tmp_path / "d", {1: [[row("a", "x")], [row("b", "y")]]})
+    for file in root.rglob("*.parquet"):
+        table = pq.read_table(file)
+        pq.write_table(table.append_column("of_tomorrow", pa.array([["z"]] * len(table))), file)
+    sign(root)
+
+    assert Dataset(str(root)).stage(1).read(0)[0].query == "a"
+
+
+@pytest.mark.parametrize("path", ["stage1/../../other.parquet", "/etc/passwd", "stage1/"])
+def test_a_manifest_that_leads_out_of_the_dataset_is_refused(publish, row, tmp_path, path):
+    root = publish(tmp_path / "d", {1: [[row("a", "x")]]})
+    manifest = json.loads((root / "manifest.json").read_text())
+    manifest["files"][0]["path"] = path
+    (root / "manifest.json").write_text(json.dumps(manifest))
+
+    with pytest.raises(ShardError, match="is no plain path below it"):
+        Dataset(str(root))

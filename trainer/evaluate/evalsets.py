@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from schemas.beir import (
+    CORPUS,
+    QRELS,
+    QUERIES,
+    TABS,
+    find_form,
+    is_header,
+    read_id,
+    read_judgement,
+    whole_grade,
+)
 from schemas.errors import RecipeError, ShardError
 
 
@@ -16,7 +28,8 @@ from schemas.errors import RecipeError, ShardError
 class EvalSet:
     """Corpus, queries and judgements; queries without a relevant document of the corpus are left out.
 
-    Documents and queries are in order of id, which is the order that breaks ties.
+    Documents and queries are in order of id, which is the order that breaks ties. ``judgements`` counts those that say
+    nothing here, and why: unknown_queries, unknown_documents, repeated; and rounded: grades that were fractions.
     """
 
     name: str
@@ -27,6 +40,7 @@ class EvalSet:
     query_domains: list[str]
     qrels: Mapping[str, Mapping[str, int]]
     unjudged: int
+    judgements: Mapping[str, int]
 
 
 def find_sets(path: str) -> list[EvalSet]:
@@ -47,10 +61,13 @@ def find_sets(path: str) -> list[EvalSet]:
 
 
 def read_set(folder: Path) -> EvalSet:
-    """Read one BEIR folder. Raises: ShardError with file and line."""
-    corpus = {record["_id"]: _text(record) for record in _records(folder / "corpus.jsonl")}
-    queries = {record["_id"]: record for record in _records(folder / "queries.jsonl")}
-    qrels = _read_qrels(folder / "qrels" / "test.tsv")
+    """Read one BEIR folder by the rules of ``schemas/beir.py``. Raises: ShardError with file and line."""
+    corpus = {identity: _text(record) for identity, record in _records(folder / CORPUS)}
+    queries = dict(_records(folder / QUERIES))
+    qrels, counts = _read_qrels(folder / QRELS.format("test"))
+    for query, docs in qrels.items():
+        counts["unknown_queries"] += len(docs) * (query not in queries)
+        counts["unknown_documents"] += sum(doc not in corpus for doc in docs) * (query in queries)
     judged = sorted(
         query for query in queries if any(grade > 0 and doc in corpus for doc, grade in qrels.get(query, {}).items())
     )
@@ -67,6 +84,7 @@ def read_set(folder: Path) -> EvalSet:
         query_domains=[_domain(queries[query]) for query in judged],
         qrels=qrels,
         unjudged=len(queries) - len(judged),
+        judgements={name: count for name, count in sorted(counts.items()) if count},
     )
 
 
@@ -94,33 +112,41 @@ def read_run(path: str) -> dict[str, list[tuple[str, float]]]:
     return {query: sorted(hits.items(), key=lambda hit: (-hit[1], hit[0])) for query, hits in run.items()}
 
 
-def _read_qrels(path: Path) -> dict[str, dict[str, int]]:
+def _read_qrels(path: Path) -> tuple[dict[str, dict[str, int]], Counter[str]]:
+    """Return the grades as measures know them; how many were rounded, or given again, of which the last counts."""
     qrels: dict[str, dict[str, int]] = {}
+    counts: Counter[str] = Counter()
+    form = TABS
     for number, line in _lines(path):
-        fields = line.rstrip("\r\n").split("\t")
-        if number == 1 and fields[-1] == "score":
+        if not line.strip():
             continue
         try:
-            query, doc, grade = fields
-            qrels.setdefault(query, {})[doc] = int(grade)
+            if number == 1:
+                form = find_form(line)
+                if is_header(line):
+                    continue
+            query, doc, grade = read_judgement(line, form)
         except ValueError as error:
-            raise ShardError(
-                f"{path}:{number} must be `query-id<TAB>corpus-id<TAB>score`, got {line[:80]!r}"
-            ) from error
-    return qrels
+            raise ShardError(f"{path}:{number} {error}") from error
+        counts["rounded"] += grade != int(grade)
+        counts["repeated"] += doc in qrels.setdefault(query, {})
+        qrels[query][doc] = whole_grade(grade)
+    return qrels, counts
 
 
-def _records(path: Path) -> Iterator[dict[str, Any]]:
+def _records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield id and record. Raises: ShardError for a line that is none."""
     for number, line in _lines(path):
         if not line.strip():
             continue
         try:
             record = json.loads(line)
-        except ValueError:
-            record = None
-        if not isinstance(record, dict) or not all(isinstance(record.get(key), str) for key in ("_id", "text")):
-            raise ShardError(f"{path}:{number} must be a JSON object with texts _id and text, got {line[:80]!r}")
-        yield record
+            identity = read_id(record.get("_id")) if isinstance(record, dict) else None
+        except (ValueError, RecursionError):
+            identity, record = None, None
+        if identity is None or not isinstance(record, dict) or not isinstance(record.get("text"), str):
+            raise ShardError(f"{path}:{number} must be a JSON object with _id and text, got {line[:80]!r}")
+        yield identity, record
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -140,7 +166,9 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def _text(record: Mapping[str, Any]) -> str:
-    return f"{record.get('title') or ''} {record['text']}".strip()
+    """Return title and text; half of a surrogate pair, which no tokenizer takes, becomes a question mark."""
+    text = f"{record.get('title') or ''} {record['text']}".strip()
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _domain(record: Mapping[str, Any]) -> str:

@@ -1,4 +1,8 @@
-"""Systems on evaluation sets: models by exact search, others by their TREC runs; means and paired differences."""
+"""Systems on evaluation sets: models by exact search, others by their TREC runs; means and paired differences.
+
+A hit that is the query itself, a document of the query's id, is left out and counted, as BEIR and MTEB do: in sets of
+arguments and of duplicate questions every query is a document too. One that is judged to answer its query stays.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from schemas.errors import RecipeError
+from schemas.encoding import Encoding, read_encoding
+from schemas.errors import RecipeError, rule
 from schemas.training import EvaluateConfig
 from trainer.device import pick_device, set_threads, uses_bf16
 from trainer.evaluate.evalsets import EvalSet, find_sets, read_run
@@ -20,6 +25,7 @@ from trainer.models.bi_encoder import DOCUMENT, QUERY, encode, load_model
 
 Emit = Callable[[dict[str, Any]], None]
 Scores = dict[str, dict[str, Floats]]  # system -> evaluation set -> (N, M) metrics of its queries
+LeftOut = dict[str, dict[str, int]]  # system -> evaluation set -> hits that were the query itself
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,8 @@ class Request:
     baseline: str | None = None
     max_length: int | None = None
     config: EvaluateConfig = field(default_factory=EvaluateConfig)
+    query_prefix: str | None = None  # None = each model's own prompt
+    doc_prefix: str | None = None
 
     def check(self) -> str:
         """Return the baseline's name. Raises: RecipeError when the names do not fit together."""
@@ -55,16 +63,20 @@ def evaluate(request: Request, emit: Emit) -> dict[str, Any]:
     """Measure every system on every set; ``emit`` gets one record per system and set.
 
     Returns {"systems": {name: {set: {"all": {metric: value}, "domains": {domain: {...}}}}}, "differences": [...],
-    "queries": {set: {...}}, "baseline": name, "config": {...}}.
+    "queries": {set: {...}}, "left_out": {name: {set: hits}}, "baseline": name, "config": {...}}.
     """
     baseline = request.check()
     sets = find_sets(request.evals)
+    runs = {name: read_run(path) for name, path in request.runs.items()}
+    encodings = {name: _read_encoding(path, request) for name, path in request.models.items()}
     scores: Scores = {}
-    for name, path in request.models.items():
-        scores.update(_score_model(name, path, sets, request, emit))
-    for name, path in request.runs.items():
-        run = read_run(path)
-        scores[name] = {each.name: _score_run(each, run, request.config.depth) for each in sets}
+    left_out: LeftOut = {}
+    for name in request.models:
+        _score_model(name, encodings[name], sets, request, scores, left_out, emit)
+    for name, run in runs.items():
+        for each in sets:
+            found = [[doc for doc, _ in run.get(query, ())] for query in each.query_ids]
+            _score_hits(name, each, found, request.config.depth, scores, left_out)
         emit({"system": name, "sets": len(sets)})
     return {
         "systems": {name: {s.name: _summarise(s, scores[name][s.name]) for s in sets} for name in scores},
@@ -76,33 +88,50 @@ def evaluate(request: Request, emit: Emit) -> dict[str, Any]:
             for row in _differences(s, name, baseline, scores, request.config)
         ],
         "queries": {
-            s.name: {"queries": len(s.query_ids), "documents": len(s.doc_ids), "unjudged": s.unjudged} for s in sets
+            s.name: {"queries": len(s.query_ids), "documents": len(s.doc_ids), "unjudged": s.unjudged, **s.judgements}
+            for s in sets
         },
+        "left_out": left_out,
         "baseline": baseline,
         "config": {**request.config.to_mapping(), "max_length": request.max_length},
     }
 
 
-def _score_model(name: str, path: str, sets: Sequence[EvalSet], request: Request, emit: Emit) -> Scores:
+def _read_encoding(path: str, request: Request) -> Encoding:
+    encoding = read_encoding(path, request.query_prefix, request.doc_prefix, field="evaluate")
+    encoding.check(field="evaluate")
+    return encoding
+
+
+def _score_model(
+    name: str,
+    encoding: Encoding,
+    sets: Sequence[EvalSet],
+    request: Request,
+    scores: Scores,
+    left_out: LeftOut,
+    emit: Emit,
+) -> None:
     set_threads(0)
-    model = load_model(path, pick_device())
+    model = load_model(encoding.model, pick_device(), encoding)
     bf16 = uses_bf16(request.config.precision, model.device)
-    if request.max_length is not None:
-        model.max_seq_length = min(request.max_length, model.max_seq_length or request.max_length)
+    asked = request.max_length or model.max_seq_length
+    model.max_seq_length = min(filter(None, (asked, encoding.limit)), default=None)
     width = model.get_embedding_dimension() or 0
+    if wider := [cut for cut in request.dimensions.get(name, ()) if not 0 < cut <= width]:
+        raise RecipeError(rule("--dimensions", f"between 1 and the {width} of the model {name}", wider[0]))
     cuts = {name: width} | {f"{name}@{cut}": cut for cut in request.dimensions.get(name, ()) if cut < width}
-    scores: Scores = {cut: {} for cut in cuts}
+    depth = request.config.depth
     for each in sets:
         started = time.monotonic()
         documents = encode(model, each.doc_texts, DOCUMENT, bf16=bf16)
         queries = encode(model, each.query_texts, QUERY, bf16=bf16)
         seconds = time.monotonic() - started
         for system, dimension in cuts.items():
-            nearest = top_k(
-                _cut(queries, dimension), _cut(documents, dimension), request.config.depth, device=model.device
-            )
+            # One hit more than counts: the query itself may be among them.
+            nearest = top_k(_cut(queries, dimension), _cut(documents, dimension), depth + 1, device=model.device)
             hits = [[each.doc_ids[number] for number in row] for row in nearest]
-            scores[system][each.name] = _score_hits(each, hits)
+            _score_hits(system, each, hits, depth, scores, left_out)
         emit(
             {
                 "system": name,
@@ -112,7 +141,6 @@ def _score_model(name: str, path: str, sets: Sequence[EvalSet], request: Request
                 "seconds": round(seconds, 3),
             }
         )
-    return scores
 
 
 def _cut(vectors: npt.NDArray[np.float32], dimension: int) -> npt.NDArray[np.float32]:
@@ -122,13 +150,20 @@ def _cut(vectors: npt.NDArray[np.float32], dimension: int) -> npt.NDArray[np.flo
     return np.ascontiguousarray(part / np.maximum(norms, 1e-12), dtype=np.float32)
 
 
-def _score_run(each: EvalSet, run: Mapping[str, Sequence[tuple[str, float]]], depth: int) -> Floats:
-    return _score_hits(each, [[doc for doc, _ in run.get(query, ())][:depth] for query in each.query_ids])
-
-
-def _score_hits(each: EvalSet, hits: Sequence[Sequence[str]]) -> Floats:
-    """Return (N, M) metrics of the queries, in their order."""
-    return np.array([score_query(found, each.qrels[query]) for query, found in zip(each.query_ids, hits, strict=True)])
+def _score_hits(
+    system: str, each: EvalSet, hits: Sequence[Sequence[str]], depth: int, scores: Scores, left_out: LeftOut
+) -> None:
+    """Note the metrics (N, M) of the queries, in their order, and how many hits were the query itself."""
+    found: list[tuple[float, ...]] = []
+    own = 0
+    for query, docs in zip(each.query_ids, hits, strict=True):
+        grades = each.qrels[query]
+        is_itself = query in docs and grades.get(query, 0) <= 0
+        own += is_itself
+        counted = [doc for doc in docs if doc != query] if is_itself else docs
+        found.append(score_query(counted[:depth], grades))
+    scores.setdefault(system, {})[each.name] = np.array(found)
+    left_out.setdefault(system, {})[each.name] = own
 
 
 def _summarise(each: EvalSet, scores: Floats) -> dict[str, Any]:

@@ -12,9 +12,26 @@ def format_table(result: Mapping[str, Any]) -> str:
     """Return the result for a terminal: per set all systems, then nDCG@10 per domain."""
     lines: list[str] = []
     for name, size in result["queries"].items():
-        lines += [f"{name}: {size['queries']} queries, {size['documents']} documents", ""]
+        lines += [f"{name}: {size['queries']} queries, {size['documents']} documents", *_left_out(result, name), ""]
         lines += [*_overall(result, name), "", *_per_domain(result, name), ""]
     return "\n".join(lines).rstrip()
+
+
+def _left_out(result: Mapping[str, Any], name: str) -> list[str]:
+    """Return what the figures do not rest on."""
+    size, lines = result["queries"][name], []
+    counts = {system: sets.get(name, 0) for system, sets in result.get("left_out", {}).items()}
+    if any(counts.values()):
+        told = ", ".join(f"{system} {count}" for system, count in counts.items())
+        lines.append(f"left out, hits that are the query itself: {told}")
+    words = {
+        "unknown_queries": "judgements of unknown queries",
+        "unknown_documents": "judgements of unknown documents",
+        "repeated": "judgements given again",
+        "rounded": "grades that are fractions, rounded",
+    }
+    lines += [f"{text}: {size[key]}" for key, text in words.items() if size.get(key)]
+    return lines
 
 
 def _overall(result: Mapping[str, Any], name: str) -> list[str]:

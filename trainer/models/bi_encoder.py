@@ -21,7 +21,8 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules import Normalize
 from torch import Tensor
 
-from schemas.errors import EngineError, RecipeError
+from schemas.encoding import Encoding, read_encoding
+from schemas.errors import EngineError
 from trainer.device import autocast, keep_quiet
 
 QUERY, DOCUMENT = "query", "document"
@@ -30,29 +31,45 @@ _TOKENISED_AT_ONCE = 1024
 _DIGESTED = (".json", ".safetensors", ".txt", ".model")
 
 
-def load_model(path: str | Path, device: torch.device) -> SentenceTransformer:
-    """Load a sentence-transformers model directory; never asks the network.
+def load_model(path: str | Path, device: torch.device, encoding: Encoding | None = None) -> SentenceTransformer:
+    """Load a sentence-transformers model directory, with the prompts of ``encoding``; never asks the network.
 
-    Raises: RecipeError when there is none; EngineError when it cannot be loaded.
+    In:     ``encoding`` is what the directory says of itself, unless the recipe has other prefixes.
+    Raises: RecipeError when there is no model, or none that says how it pools; EngineError when it cannot be loaded.
     """
-    directory = Path(path)
-    if not (directory / "modules.json").is_file():
-        raise RecipeError(
-            f"model must be a directory of a sentence-transformers model (with modules.json), got {str(path)!r}; "
-            "try `make setup`, which puts the demo's models in place"
-        )
+    encoding = encoding or read_encoding(path, field="train")
+    encoding.check(field="train")
     keep_quiet()
     try:
-        model = SentenceTransformer(str(directory), device=str(device), local_files_only=True)
+        model = SentenceTransformer(str(path), device=str(device), local_files_only=True)
     except Exception as error:  # the loader raises whatever its parts raise
-        first = (str(error).splitlines() or [""])[0]
+        first = " ".join(str(error).split())[:300]
         raise EngineError(
             f"model {path} cannot be loaded ({type(error).__name__}: {first}); try fetching it again"
         ) from error
+    for role, prefix in ((QUERY, encoding.query_prefix), (DOCUMENT, encoding.doc_prefix)):
+        if prefix != (model.prompts.get(role) or ""):
+            model.prompts[role] = prefix  # saved with the model, so that whoever uses it puts the same before a text
     if not isinstance(model[-1], Normalize):
         # Training and search compare cosines, so what is saved must give unit vectors too.
         model.append(Normalize())
+    _try_out(model, path)
     return model
+
+
+def _try_out(model: SentenceTransformer, path: str | Path) -> None:
+    """Embed one text: modules that do not fit together load all the same."""
+    width, model = model.get_embedding_dimension(), model.eval()
+    try:
+        with torch.inference_mode():
+            found = embed(model, tokenise(model, ["text"], DOCUMENT)).shape[1]
+    except Exception as error:  # modules raise whatever their parts raise
+        first = " ".join(str(error).split())[:200]
+        raise EngineError(
+            f"model {path} gives no vectors ({type(error).__name__}: {first}); try fetching it again"
+        ) from error
+    if found != width:
+        raise EngineError(f"model {path} must give vectors of {width} dimensions as it says, got {found}")
 
 
 def digest_model(path: str | Path) -> str:
