@@ -71,9 +71,9 @@ def test_a_missing_base_and_missing_lessons_start_nothing(calls, tmp_path):
 
 
 def test_the_trainers_own_last_line_is_the_error(tmp_path):
-    with pytest.raises(EngineError, match=r"--lessons must be a readable file .*\(log: "):
+    with pytest.raises(EngineError, match=r"^dataset must be a published dataset .*\(log: "):
         run_trainer(
-            ["teach", f"--lessons={tmp_path / 'none'}", "--model=m", f"--out={tmp_path / 'out'}"],
+            ["export", f"--dataset={tmp_path / 'none'}", "--format=beir", f"--out={tmp_path / 'out'}"],
             tmp_path / "log",
             lambda record: None,
         )
