@@ -44,7 +44,7 @@ def start_lucene_jvm(heap: str = "1g", *, whole: bool = True) -> None:
     if wanted in sys.modules:
         return
     java = use_java()
-    with _placeholder_key(), _stderr_kept() as stderr:
+    with _lend_key(), _keep_stderr() as stderr:
         try:
             _configure_jvm(java, heap)
             importlib.import_module("jnius")  # starts the JVM
@@ -52,7 +52,7 @@ def start_lucene_jvm(heap: str = "1g", *, whole: bool = True) -> None:
         except EngineError:
             raise
         except Exception as fault:
-            raise EngineError(_why_not_started(java, heap, fault, stderr)) from fault
+            raise EngineError(_explain_start(java, heap, fault, stderr)) from fault
 
 
 def _configure_jvm(java: JavaHome, heap: str) -> None:
@@ -101,7 +101,7 @@ def _package_folder(name: str) -> Path:
 
 
 @contextmanager
-def _placeholder_key() -> Iterator[None]:
+def _lend_key() -> Iterator[None]:
     """Give Pyserini the OPENAI_API_KEY that its import insists on, and take it away again."""
     if "OPENAI_API_KEY" in os.environ:
         yield
@@ -114,7 +114,7 @@ def _placeholder_key() -> Iterator[None]:
 
 
 @contextmanager
-def _stderr_kept() -> Iterator[Path]:
+def _keep_stderr() -> Iterator[Path]:
     """Collect what the JVM says at its start in a file that is read only when the start fails."""
     folder = Path(tempfile.mkdtemp(prefix="pairwright-jvm-"))
     path = folder / "stderr"
@@ -125,7 +125,7 @@ def _stderr_kept() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _why_not_started(java: JavaHome, heap: str, fault: Exception, stderr: Path) -> str:
+def _explain_start(java: JavaHome, heap: str, fault: Exception, stderr: Path) -> str:
     said = " ".join(stderr.read_text(encoding="utf-8", errors="replace").split())[-300:]
     return (
         f"Lucene's JVM did not start with {java} and a heap of {heap}: {fault} {said}".rstrip()

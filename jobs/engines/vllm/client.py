@@ -219,7 +219,7 @@ class _Call:
                 endpoint.path = CHAT
         status = answer.status
         if status in _PASSING:
-            raise _PassingError(f"kept answering HTTP {status}", _asked_to_wait(answer))
+            raise _PassingError(f"kept answering HTTP {status}", _read_retry_after(answer))
         if status in _REFUSED:
             raise _ServerGoneError(f"answered HTTP {status} ({_REFUSED[status]}: {self._say(answer)})")
         if status != httpx.codes.OK:
@@ -279,7 +279,7 @@ class _Call:
         return (words.replace(self.key, "***") if self.key else words)[:300]
 
 
-def _asked_to_wait(answer: _Answer) -> float:
+def _read_retry_after(answer: _Answer) -> float:
     """Return the seconds of a Retry-After header, at most a minute; dates are ignored."""
     try:
         return min(max(float(answer.headers.get("retry-after", "0")), 0.0), 60.0)

@@ -1,4 +1,4 @@
-"""vLLM's OpenAI-compatible server with a forked engine: ``python vllm_server.py FLAGS...``, by a Python that has vLLM.
+"""vLLM's OpenAI-compatible server with a forked engine: ``python forked_server.py FLAGS...``.
 
 Without a GPU vLLM spawns the process of its engine, which imports everything a second time: ten seconds of a start.
 Here it is forked from the server, which has imported it all and computed nothing yet. A server that is started ahead
@@ -14,7 +14,7 @@ import time
 from multiprocessing.context import ForkContext
 
 if __name__ == "__main__":
-    del sys.path[0]  # this folder, which has a vllm.py of its own
+    del sys.path[0]  # this folder, whose modules are not vLLM's
     from vllm.v1.engine import utils
 
     def fork() -> ForkContext:

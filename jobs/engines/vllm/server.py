@@ -1,7 +1,8 @@
 """A vLLM server of our own, for the time of a ``with`` block.
 
-It lives in another virtual environment, because vLLM pins a torch of its own. It is a child process on a leash
-(:mod:`jobs.engines.vllm.watchdog`): it ends with the block that started it, and also when this process is killed.
+It lives in another virtual environment, because vLLM pins a torch of its own. It is a child process under
+a watchdog (:mod:`jobs.engines.vllm.watchdog`): it ends with the block that started it, and also when this process is
+killed.
 
 Its port is free when it is chosen, and may be another's when the server comes to it. So nothing is sent there before
 two things are known: the process that listens is one that was started here, and it has the key that was made for this
@@ -34,7 +35,7 @@ from schemas.errors import EngineError, RecipeError
 PYTHON = "PAIRWRIGHT_VLLM_PYTHON"
 _GO = "PAIRWRIGHT_VLLM_GO"
 _HOME = Path(__file__).resolve().parents[3] / ".venv-vllm"
-_LEASH = Path(__file__).with_name("watchdog.py")
+_WATCHDOG = Path(__file__).with_name("watchdog.py")
 _FORKING = Path(__file__).with_name("forked_server.py")
 _KEY = "VLLM_API_KEY"  # vLLM reads it there
 _REFUSED = frozenset({401, 403})
@@ -129,7 +130,7 @@ class VllmServer:
         # The server's start is the first line of its log, whoever appended before.
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, str(_LEASH), *_command(python, self.settings, self.port)],
+                [sys.executable, str(_WATCHDOG), *_command(python, self.settings, self.port)],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
@@ -165,7 +166,7 @@ class VllmServer:
             return
         assert process.stdin is not None
         with contextlib.suppress(OSError):
-            process.stdin.close()  # lets go of the leash
+            process.stdin.close()  # the watchdog ends it
         try:
             process.wait(timeout=15)
         except subprocess.TimeoutExpired:

@@ -1,7 +1,7 @@
-"""Run a command that must not outlive its caller: ``python leash.py COMMAND...``, on a pipe as standard input.
+"""Run a command that must not outlive its caller: ``python watchdog.py COMMAND...``, on a pipe as standard input.
 
 The pipe closes when the caller closes it or dies, whatever kills it; then the command and all that it started are
-stopped, politely first. The caller starts the leash in a session of its own, so Ctrl-C reaches the caller alone, and
+stopped, politely first. The caller starts the watchdog in a session of its own, so Ctrl-C reaches the caller alone, and
 the process group is exactly what the command started. Standard library only: it runs outside of any package.
 """
 
@@ -45,7 +45,7 @@ def main() -> None:
     threading.Thread(target=watch, args=(command,), daemon=True).start()
     status = command.wait()
     # Children may outlive a command that crashed; the group is ours alone, so nothing else is hit.
-    sys.stderr.write(f"leash: the command ended with status {status}\n")
+    sys.stderr.write(f"watchdog: the command ended with status {status}\n")
     sys.stderr.flush()
     os.killpg(0, signal.SIGKILL)
 
