@@ -212,7 +212,8 @@ class _Call:
         endpoint = self.generator.endpoint
         path = endpoint.path
         answer = self._post(client, path, request.prompt)
-        if answer.status in _NOT_HERE and path == COMPLETIONS and not endpoint.is_settled:
+        completes = endpoint.is_settled and endpoint.path == COMPLETIONS  # others in flight may settle it meanwhile
+        if answer.status in _NOT_HERE and path == COMPLETIONS and not completes:
             other = self._post(client, CHAT, request.prompt)
             if other.status not in _NOT_HERE:
                 path, answer = CHAT, other

@@ -62,3 +62,9 @@ def test_a_mirror_carries_them_and_its_list_beside_them_stays(shelf: ShotShelf, 
     shelf.keep(KEPT[:1])
     assert (shelf.home / SYNCED).is_file()
     assert shelf.find() == KEPT[:1]
+
+
+@pytest.mark.parametrize("text", ['{"made_of": "settings", "shots": [["of", 1, "another"]]}', "[" * 100_000])
+def test_a_foreign_file_among_them_is_not_read(shelf: ShotShelf, text: str) -> None:
+    (shelf.home / "0000-notes.json").write_text(text)
+    assert shelf.find() == KEPT

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 from jobs.cache import parts as module
 from jobs.cache.parts import Cache
 
@@ -45,3 +47,14 @@ def test_parts_hold_a_bounded_number_of_rows(spark, tmp_path):
     finally:
         spark.conf.unset("spark.sql.execution.arrow.maxRecordsPerBatch")
     assert len(cache.parts()) == 4
+
+
+def test_a_foreign_file_is_not_read(spark, tmp_path):
+    cache = Cache(spark, tmp_path, ["key"], VECTORS)
+    cache.append(rows_of(spark, "a"))
+    (part,) = cache.parts()
+    for name in ("part-copy.parquet", "notes.parquet", f"{part.name}.bak"):
+        shutil.copyfile(part, tmp_path / name)
+    fresh = Cache(spark, tmp_path, ["key"], VECTORS)
+    assert fresh.parts() == [part]
+    assert [row.key for row in fresh.read().collect()] == ["a"]

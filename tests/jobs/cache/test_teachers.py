@@ -1,6 +1,7 @@
 """A kept teacher comes back while its lessons have hardly changed, and never when anything else has."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -74,3 +75,11 @@ def test_what_a_mirror_notes_beside_a_teacher_is_no_part_of_it(shelf: TeacherShe
     (tmp_path / "taken").mkdir()
     shelf.take(again, tmp_path / "taken")
     assert sorted(path.name for path in (tmp_path / "taken").iterdir()) == ["config.json", "model.safetensors"]
+
+
+def test_a_foreign_file_makes_it_another_teacher_and_a_copied_folder_is_none(shelf: TeacherShelf) -> None:
+    (found, _) = shelf.find(LESSONS, 0.5) or pytest.fail("no teacher")
+    shutil.copytree(found, found.with_name("r@copy"))
+    assert (shelf.find(LESSONS, 0.5) or pytest.fail("no teacher"))[0] == found
+    (found / "adapter.json").write_text("{}")
+    assert shelf.find(LESSONS, 0.5) is None
