@@ -77,7 +77,7 @@ class FakeRecipe:
     seed: int = 13
     audit = AuditConfig(min_rows=1)
     assemble = AssembleConfig(batch_stage1=3, batch_stage2=3, min_batch=2)
-    encoder = type("Encoder", (), {"model": "encoder"})
+    encoder = type("Encoder", (), {"model": "encoder", "query_prefix": "query: ", "doc_prefix": None})
     model_fields = Recipe.model_fields
 
     def section(self, name):
@@ -127,7 +127,7 @@ class FakeRun:
 def publish(rows, spark, tmp_path):
     def make(examples, workspace=None, partitions=1):
         workspace = workspace or tmp_path
-        judged = rows(JUDGEMENTS, ("src", "topic 1", "a query", "own 2", 1.0))
+        judged = rows(JUDGEMENTS, ("src", "topic 1", "a query", "own 2", 1.0, None))
         (query,) = name_queries(judged).collect()
         tables = {
             EXAMPLES: rows(EXAMPLES, *examples),
@@ -226,6 +226,7 @@ def test_the_manifest_accounts_for_every_file_and_names_no_place(version):
         (2, "dom0", 3, 6),
     ]
     assert manifest["models"]["writer"] == ["digest-of-llm"]
+    assert manifest["prompts"] == {"query": "query: ", "document": ""}
     assert {"passages", "index", "sources", "assemble"} <= manifest["recipe"].keys()
     assert not {"name", "models", "audit", "train", "evaluate"} & manifest["recipe"].keys()
     for text in contents(version)["manifest.json"], contents(version)["README.md"]:
@@ -240,6 +241,7 @@ def test_the_card_configures_both_stages(version):
     assert [config["config_name"] for config in front["configs"]] == ["stage1", "stage2"]
     assert "| src | MIT | 2 | 8 |" in card
     assert "| src | not stated | 1 | 4 |" in card
+    assert 'The encoder put `"query: "` before a query.' in card
 
 
 def test_evaluation_sets_have_the_layout_of_beir(version):
