@@ -17,8 +17,8 @@ from pipeline.guard.config import GuardConfig
 from pipeline.holdout.config import EvalSetConfig, HoldoutConfig, resolve_holdout, resolve_sets
 from pipeline.index.config import EncoderConfig, IndexConfig
 from pipeline.ingest.config import SourceConfig, resolve_path, resolve_sources, says_domains
+from pipeline.ingest.passages.config import PassageConfig, judged_sources
 from pipeline.ingest.passages.contexts import BESIDES
-from pipeline.ingest.passages.passages import PassageConfig, judged_sources
 from pipeline.judge.config import JudgeConfig
 from pipeline.label.config import LabelConfig
 from pipeline.locations import faults_of_name, faults_of_path

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.ingest.clean.rules import CleanConfig
+from pipeline.ingest.clean.config import CleanConfig
 from pipeline.locations import faults_of_domain, faults_of_name, faults_of_path, is_uri
 from pipeline.readers.config import ReaderConfig
 from pipeline.readers.registry import FORMATS

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from pipeline.ids import hash_id, hash_text
+from pipeline.ingest.clean.config import OFF, REDACT, CleanConfig
 from pipeline.ingest.clean.languages import identify_language
 from pipeline.ingest.clean.pii import redact
-from pipeline.ingest.clean.rules import OFF, REDACT, CleanConfig, failed_rules
+from pipeline.ingest.clean.rules import failed_rules
 from pipeline.ingest.config import SourceConfig
 from pipeline.readers.records import DOCUMENT, Record
 from pipeline.text import clean_text, count_seen, cut_marks, exact_form, one_line

@@ -23,7 +23,7 @@ from pyspark.sql.pandas.types import to_arrow_schema
 
 from pipeline.contract import conform, kept, spark_schema
 from pipeline.ids import hash_text
-from pipeline.ingest.passages.passages import PassageConfig
+from pipeline.ingest.passages.config import PassageConfig
 from pipeline.ports import CounterFactory
 from pipeline.prompting import copied_share, fenced, parse_reply, repeated_share
 from pipeline.text import words

@@ -6,7 +6,7 @@ import pytest
 from pyspark.sql import functions as F
 
 from pipeline.ids import hash_id, hash_text
-from pipeline.ingest.clean.rules import CleanConfig
+from pipeline.ingest.clean.config import CleanConfig
 from pipeline.ingest.config import SourceConfig
 from pipeline.ingest.tables import (
     name_targets,

@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.ingest.clean.config import CleanConfig
 from pipeline.ingest.clean.languages import identify_language
 from pipeline.ingest.clean.pii import passes_luhn, redact
 from pipeline.ingest.clean.record import clean_record
-from pipeline.ingest.clean.rules import CleanConfig, boilerplate, failed_rules, repeated_lines, top_ngram
+from pipeline.ingest.clean.rules import boilerplate, failed_rules, repeated_lines, top_ngram
 from pipeline.ingest.config import SourceConfig
 from pipeline.readers.records import Record
 from pipeline.text import words

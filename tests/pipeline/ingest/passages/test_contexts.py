@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.ingest.passages.config import PassageConfig
 from pipeline.ingest.passages.contexts import (
     BESIDES,
     context_prompt,
@@ -12,7 +13,6 @@ from pipeline.ingest.passages.contexts import (
     plan_contexts,
     why_not,
 )
-from pipeline.ingest.passages.passages import PassageConfig
 from pipeline.prompting import BYTES_PER_TOKEN
 from schemas.documents import DOCUMENTS, PASSAGES
 from schemas.errors import RecipeError

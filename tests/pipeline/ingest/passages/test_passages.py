@@ -4,7 +4,8 @@ import pytest
 
 from pipeline.ids import hash_id
 from pipeline.ingest.config import SourceConfig
-from pipeline.ingest.passages.passages import PassageConfig, cut_documents, judged_sources, list_passages, put_passages
+from pipeline.ingest.passages.config import PassageConfig, judged_sources
+from pipeline.ingest.passages.passages import cut_documents, list_passages, put_passages
 from schemas.documents import DOCUMENTS
 from schemas.errors import RecipeError
 
