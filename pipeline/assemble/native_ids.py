@@ -5,7 +5,8 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from pipeline.queries import measure_queries
+from pipeline.contract import kept
+from pipeline.queries import id_of
 from schemas.documents import SPLIT
 from schemas.pairs import SEE_ALSO_MARK
 
@@ -29,8 +30,8 @@ def name_documents(documents: DataFrame) -> DataFrame:
 def name_queries(judgements: DataFrame) -> DataFrame:
     """Return (query_id, query_native_id): the id that a source gives a query, of several the smallest.
 
-    In:   JUDGEMENTS.
+    In:   JUDGEMENTS, kept rows count.
     """
     is_given = ~F.contains("query_native_id", F.lit(SEE_ALSO_MARK))
-    asked = judgements.where(is_given).select("query", "query_native_id", F.lit("").alias("text")).distinct()
-    return measure_queries(asked).groupBy("query_id").agg(F.min("query_native_id").alias("query_native_id"))
+    asked = kept(judgements).where(is_given).select(id_of("query").alias("query_id"), "query_native_id")
+    return asked.groupBy("query_id").agg(F.min("query_native_id").alias("query_native_id"))
