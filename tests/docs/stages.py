@@ -39,14 +39,16 @@ PROSE = {
     "here.",
     "dedupe": "Maps every duplicate to one survivor: exact ones by hash, near ones by MinHash and verified Jaccard, "
     "on request also texts that say the same in other words and runs of sentences that many documents "
-    "share.",
+    "share. Documents that answer different judged queries stay apart, however alike they are.",
     "holdout": "Cuts an evaluation set from the documents, whole families at a time, and reads the sets from "
     "outside. A held-out document stays in `documents` with the reason `held_out`.",
     "guard": "Finds the documents that overlap a protected evaluation set: the same text, nearly the same, or one "
     "that holds the other. They are not trained on.",
-    "bucket": "Gives every kept document one domain; small domains join their parent. A batch holds one domain.",
+    "bucket": "Gives every kept document one domain; small domains join their parent, in the end "
+    "their source. A batch holds one domain.",
     "pair": "Makes positives, pairs of a query and a document that answers it, from titles, links and judgements, "
-    "and says of each why it is not fit to train on, if it is not.",
+    "and says of each why it is not fit to train on, if it is not. "
+    "What people judged is dropped for no form.",
     "index": "Embeds the documents with the model that mines, and indexes their words with Lucene.",
     "synthesise": "Has a language model write queries and hard negatives, shown pairs as examples; gates "
     "drop what is copied, too short, or does not find its own document again.",
