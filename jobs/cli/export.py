@@ -58,7 +58,7 @@ def export(
     ] = False,
     root: WorkspaceName = "workspace",
 ) -> int:
-    """Write a published dataset in the layout of another trainer, and say what it leaves out."""
+    """Write a published dataset in the layout of another trainer."""
     arguments = [f"--dataset={find_version(dataset, root)}", f"--format={layout}", f"--out={out}"]
     arguments += [] if negatives is None else [f"--negatives={negatives}"]
     arguments += [f"--rows={rows}"] if rows else []
