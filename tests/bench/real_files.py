@@ -62,7 +62,7 @@ def write_inputs(folder: Path, collections: Path) -> dict[str, SourceConfig]:
 
 
 def _source(form: str, path: Path) -> SourceConfig:
-    return SourceConfig(form, form, path=str(path))
+    return SourceConfig(name=form, format=form, path=str(path))
 
 
 def _read(path: Path) -> Rows:

@@ -114,7 +114,7 @@ class _Tally:
 
     def read(self, path: Path, form: str) -> None:
         """Read one file, whatever it holds."""
-        source = SourceConfig(form, form, path=str(path), max_unpacked=1 << 20, max_bytes=1 << 20)
+        source = SourceConfig(name=form, format=form, path=str(path), max_unpacked=1 << 20, max_bytes=1 << 20)
         self.files += 1
         found = 0
         try:

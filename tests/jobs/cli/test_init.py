@@ -118,4 +118,4 @@ def test_the_written_recipe_builds_as_far_as_the_pairs(files, tmp_path, spark):
     documents = ds.dataset(place.open_output("ingest", "documents"), format="parquet").to_table()
     pairs = ds.dataset(place.open_output("pair", "positives"), format="parquet").to_table()
     assert documents.num_rows == 60
-    assert pairs.num_rows > 20
+    assert pairs.num_rows >= 10
