@@ -23,7 +23,7 @@ def compare_documents(before: DataFrame, after: DataFrame) -> DataFrame:
     In:   DOCUMENTS of both builds, whole.
     Out:  key is the doc_id; a changed document stands under the id that it has now.
     """
-    old, new = (frame.select("doc_id", "drop_reason", _place().alias("place")) for frame in (before, after))
+    old, new = (frame.select("doc_id", "drop_reason", place_column().alias("place")) for frame in (before, after))
     found = _outer(old, new, ["doc_id"], ["place"]).withColumn("place", F.coalesce("place_after", "place_before"))
     both = (
         found.where(F.col("change").isin(ADDED, REMOVED))
@@ -84,7 +84,7 @@ def _fates(before: DataFrame, after: DataFrame) -> DataFrame:
     In:   DOCUMENTS of both builds, whole.
     Out:  doc_id, fate, is_again (the id is new, and its place held another text before).
     """
-    old, new = (frame.select("doc_id", "drop_reason", _place().alias("place")) for frame in (before, after))
+    old, new = (frame.select("doc_id", "drop_reason", place_column().alias("place")) for frame in (before, after))
     places_now, places_then = (
         side.select("place").distinct().withColumn(name, F.lit(True)) for side, name in ((new, "stays"), (old, "stood"))
     )
@@ -97,7 +97,8 @@ def _fates(before: DataFrame, after: DataFrame) -> DataFrame:
     return now.unionByName(gone.select("doc_id", lost.alias("fate"), F.lit(False).alias("is_again")))
 
 
-def _place() -> Column:
+def place_column() -> Column:
+    """Return where a document lies: the same before and after its text changed."""
     return F.concat_ws("\t", "source", "path", F.coalesce("native_id", F.col("line").cast("string")))
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from pipeline.compare.changes import ADDED, CHANGED, GONE, NEW, REMOVED, TEXT
+from pipeline.compare.changes import ADDED, CHANGED, GONE, NEW, REMOVED, TEXT, place_column
 from schemas.documents import HELD_OUT
 
 GRADE, NOT_ASKED, NOT_JUDGED = "another grade", "no longer asked", "no longer judged"
@@ -50,8 +50,7 @@ def compare_evaluation(before: EvaluationSets, after: EvaluationSets) -> dict[st
 
 def _places(sets: EvaluationSets) -> DataFrame:
     """Return (doc_id, place) of the held-out documents."""
-    place = F.concat_ws("\t", "source", "path", F.coalesce("native_id", F.col("line").cast("string")))
-    return sets.documents.where(F.col("drop_reason") == HELD_OUT).select("doc_id", place.alias("place"))
+    return sets.documents.where(F.col("drop_reason") == HELD_OUT).select("doc_id", place_column().alias("place"))
 
 
 def _documents(sets: EvaluationSets) -> DataFrame:
