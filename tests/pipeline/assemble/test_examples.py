@@ -78,9 +78,9 @@ def test_own_ids_of_query_positive_and_negatives_stand_beside_the_hashes(build, 
             document("passage", line=9),
         ],
         judgements=[
-            ("src", "q-17", asked, "manual/7", 1.0),
-            ("other", "q-20", asked, "x", 1.0),
-            ("src", f"a{SEE_ALSO_MARK}b", asked, "x", 1.0),
+            ("src", "q-17", asked, "manual/7", 1.0, None),
+            ("other", "q-20", asked, "x", 1.0, None),
+            ("src", f"a{SEE_ALSO_MARK}b", asked, "x", 1.0, None),
         ],
     )
     for stage in (1, 2):
