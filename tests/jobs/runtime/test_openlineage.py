@@ -60,3 +60,16 @@ def test_a_catalogue_that_is_not_there_is_a_warning(tmp_path, monkeypatch, caplo
     with send_events("demo.mine", tmp_path.as_uri(), {}) as lineage:
         lineage.keep_outputs(MANIFEST, [THINGS])
     assert "event COMPLETE of demo.mine was not sent" in caplog.text
+
+
+def test_settings_that_openlineage_does_not_take_fail_no_run(tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv("OPENLINEAGE__TRANSPORT", json.dumps({"type": "carrier pigeon"}))
+    with send_events("demo.mine", tmp_path.as_uri(), {}) as lineage:
+        assert lineage is None
+    assert "events of demo.mine are not sent" in caplog.text
+
+
+def test_a_manifest_that_cannot_be_described_fails_no_run(tmp_path, events, caplog):
+    with send_events("demo.mine", tmp_path.as_uri(), {}) as lineage:
+        lineage.keep_outputs({"outputs": {"things": {}}}, [THINGS])
+    assert "COMPLETE of demo.mine was not sent" in caplog.text
