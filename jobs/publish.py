@@ -18,7 +18,7 @@ from jobs.release.dataset_card import write_card
 from jobs.release.history import current_version
 from jobs.release.manifest import describe_recipe, describe_version
 from jobs.release.shards import write_eval_sets, write_shards
-from jobs.release.versions import publish_version
+from jobs.release.versions import finish_publishing, put_version
 from jobs.runtime.entry import main
 from jobs.runtime.stage import Run, Stage
 from jobs.store.files import directory_digest, write_json
@@ -32,7 +32,7 @@ from schemas.shards import EXAMPLES
 
 
 def run(run: Run) -> None:
-    """Write the files, audit them, and make them the current version."""
+    """Write the files, audit them, and put them in place as a version; ``finish`` makes it the current one."""
     home = dataset_folder(run.workspace_dir, run.recipe.name)
     partial = home / f".partial-{run.fingerprint_of('publish')}"
     shutil.rmtree(partial, ignore_errors=True)
@@ -58,7 +58,7 @@ def run(run: Run) -> None:
         write_json(partial / VERSION_MANIFEST, manifest)
         write_card(partial / CARD, manifest)
         write_croissant(partial / CROISSANT, manifest)
-        publish_version(partial, home, manifest["version"], run.fingerprints())
+        put_version(partial, home, manifest["version"])
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     write_json(run.artefact(DATASET) / POINTER, {"name": run.recipe.name, "version": manifest["version"]})
@@ -109,6 +109,7 @@ STAGE = Stage(
     },
     artefacts=(DATASET,),
     run=run,
+    finish=finish_publishing,
     external=_encoder,
     conditional_settings=lambda recipe: {"(recipe)": describe_recipe(recipe)},  # the manifest has all of it
     is_resumable=False,

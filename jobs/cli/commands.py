@@ -87,7 +87,7 @@ def stage(
     conf: Conf = None,
 ) -> int:
     """Run one stage; its inputs must be complete."""
-    from jobs.runtime.runner import run_stage
+    from jobs.runtime.runner import finish_stage, run_stage
     from jobs.runtime.stage_line import stage_line
     from jobs.runtime.terminal import Terminal
 
@@ -97,6 +97,8 @@ def stage(
         with workspace.hold_lease(f"pairwright stage {name} {workspace.recipe.name}"):
             manifest = None if force else workspace.manifest(name)
             is_new = manifest is None
+            if manifest is not None:
+                finish_stage(found, workspace)
             if manifest is None:
                 with terminal.stage(name, workspace.logs / "build.log", workspace.count_tasks):
                     manifest = run_stage(found, workspace, terminal.progress)

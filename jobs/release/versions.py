@@ -28,9 +28,28 @@ _WAY_OUT = "try another version, or pairwright build RECIPE, which publishes the
 
 
 def publish_version(partial: Path, home: Path, version: str, stages: Mapping[str, str]) -> Path:
-    """Move complete files to their version and point ``CURRENT`` at it; a version that is there already stays.
+    """Put a version in place and point ``CURRENT`` at it; one that was rolled back does not become current by itself.
 
-    A version that was rolled back does not become current by itself.
+    Raises: EngineError when the file system refuses.
+    """
+    target = put_version(partial, home, version)
+    if not is_withdrawn(home, version):
+        make_current(home, version, stages)
+    return target
+
+
+def finish_publishing(run: Run) -> None:
+    """Point ``CURRENT`` at the version that the stage ``publish`` put in place, unless it was rolled back.
+
+    It comes after the stage's outputs exist: nothing that fails on the way there leaves ``CURRENT`` moved.
+    """
+    version = _version_at(run.workspace_dir, run.artefact(DATASET))
+    if not is_withdrawn(version.parent, version.name):
+        make_current(version.parent, version.name, run.fingerprints())
+
+
+def put_version(partial: Path, home: Path, version: str) -> Path:
+    """Move complete files to their version; one that is there already stays, unless it is damaged.
 
     Raises: EngineError when the file system refuses.
     """
@@ -46,8 +65,6 @@ def publish_version(partial: Path, home: Path, version: str, stages: Mapping[str
         if not target.exists():
             partial.replace(target)
             sync(home)
-        if not is_withdrawn(home, version):
-            make_current(home, version, stages)
     except OSError as error:
         way_out = "try freeing space, then build again"
         raise EngineError(f"cannot publish to {target}: {error.strerror}; {way_out}") from error

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jobs.runtime.exit_status import run_to_status
-from jobs.runtime.runner import run_stage
+from jobs.runtime.runner import finish_stage, run_stage
 from jobs.runtime.stage import Stage
 from jobs.runtime.workspace import open_workspace
 
@@ -38,7 +38,11 @@ def main(stage: Stage, argv: Sequence[str] | None = None) -> None:
 def _run(stage: Stage, args: argparse.Namespace) -> int:
     workspace = open_workspace(args.recipe, args.workspace, args.spark_conf, args.conf)
     with workspace.hold_lease(f"jobs/{stage.name}.py {workspace.recipe.name}"):
-        manifest = workspace.manifest(stage.name) or run_stage(stage, workspace)
+        manifest = workspace.manifest(stage.name)
+        if manifest is None:
+            manifest = run_stage(stage, workspace)
+        else:
+            finish_stage(stage, workspace)
         workspace.stop_spark()
     rows = ", ".join(f"{name} {facts['rows']:,} rows" for name, facts in manifest["outputs"].items() if "rows" in facts)
     print(f"{stage.name}: {rows or 'done'} in {manifest['seconds']} s")

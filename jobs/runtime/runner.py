@@ -28,10 +28,22 @@ def run_stage(stage: Stage, workspace: Workspace, progress: Progress = lambda *_
     with send_events(f"{workspace.recipe.name}.{stage.name}", workspace.uri, inputs) as events:
         if not (stage.is_resumable and workspace.store.resume(stage.name, workspace.fingerprint(stage.name))):
             _run_anew(stage, workspace, progress)
+        finish_stage(stage, workspace)
         manifest = workspace.require(stage.name)
         if events is not None:
             events.keep_outputs(manifest, stage.outputs)
     return manifest
+
+
+def finish_stage(stage: Stage, workspace: Workspace) -> None:
+    """Do what follows once a stage's outputs exist. Raises: EngineError when the file system refuses."""
+    if stage.finish is not None:
+        try:
+            stage.finish(
+                StageRun(stage, workspace, workspace.store.home(stage.name, workspace.fingerprint(stage.name)))
+            )
+        except OSError as error:
+            raise explain_failure(error, stage.name, workspace.logs) from error
 
 
 def _run_anew(stage: Stage, workspace: Workspace, progress: Progress) -> None:

@@ -118,6 +118,7 @@ class Stage:
     ``leaves``: others than later stages read the outputs, which therefore pass the suites of their contracts
     (``jobs/contracts/expectations.py``) before they exist. ``says_none``: tables that the stage's line names also when
     they are empty. ``needs_server``: it asks a language model, whose server may start beside the stages before it.
+    ``finish`` is what follows once the outputs exist, also where they are kept from an earlier run.
     ``is_resumable`` false: a run that ended while its outputs were pushed is done again, since it does more than write.
     """
 
@@ -126,6 +127,7 @@ class Stage:
     settings: tuple[str, ...]
     inputs: Mapping[Table | str, str]
     run: Callable[[Run], None]
+    finish: Callable[[Run], None] | None = None
     outputs: tuple[Table, ...] = ()
     artefacts: tuple[str, ...] = ()
     external: Callable[[Recipe], Mapping[str, str]] | None = None

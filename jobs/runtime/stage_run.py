@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 class StageRun:
     """What a running stage is handed: its recipe, its inputs, and the places for its outputs."""
 
-    def __init__(self, stage: Stage, workspace: Workspace, home: Path, progress: Progress) -> None:
+    def __init__(self, stage: Stage, workspace: Workspace, home: Path, progress: Progress = lambda *_: None) -> None:
         """Prepare a run that writes below ``home``."""
         self.stage = stage
         self.progress = progress

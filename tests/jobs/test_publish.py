@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from jobs.publish import run
-from jobs.release.versions import is_sound
+from jobs.release.versions import finish_publishing, is_sound
 from jobs.store.layout import CURRENT, HISTORY
 from pipeline.assemble.config import AssembleConfig
 from pipeline.assemble.native_ids import name_queries
@@ -163,6 +163,7 @@ def publish(rows, spark, tmp_path):
         frames = {table.name: frame.repartition(partitions) for table, frame in tables.items()}
         job = FakeRun(spark, workspace, frames)
         run(job)
+        finish_publishing(job)
         home = workspace / "datasets" / "tiny"
         return home / (home / CURRENT).read_text().strip()
 

@@ -3,12 +3,13 @@
 import errno
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from jobs.runtime.registry import load_stage
-from jobs.runtime.runner import run_stage
+from jobs.runtime.runner import finish_stage, run_stage
 from jobs.runtime.stage import Stage
 from jobs.runtime.stage_run import StageRun
 from jobs.runtime.workspace import Workspace
@@ -94,3 +95,26 @@ def test_an_input_that_is_not_built_is_named(tmp_path: Path) -> None:
     place = Workspace.open(load_recipe(recipe(tmp_path)), tmp_path / "w")
     with pytest.raises(RecipeError, match="stage ingest is not built"):
         run_stage(load_stage("dedupe"), place)
+
+
+def test_what_follows_a_stage_comes_once_its_outputs_exist_and_not_where_they_do_not(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def finish(run: StageRun) -> None:
+        seen.append((run.artefact("out") / "x").read_text())
+        assert workspace.manifest("ingest") is not None
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    stage = replace(make_stage(good), finish=finish)
+    with monkeypatch.context() as broken:
+        broken.setattr(workspace.store, "commit", full)
+        with pytest.raises(EngineError):
+            run_stage(stage, workspace)
+    assert seen == []
+    run_stage(stage, workspace)
+    finish_stage(stage, workspace)
+    assert seen == ["x", "x"]
