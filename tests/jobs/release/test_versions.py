@@ -9,7 +9,15 @@ import pytest
 from jobs.cli.main import main
 from jobs.release.history import current_version, read_history
 from jobs.release.rollback import roll_back
-from jobs.release.versions import check_version, find_dataset, find_version, is_sound, name_version, publish_version
+from jobs.release.versions import (
+    check_version,
+    find_dataset,
+    find_version,
+    finish_publishing,
+    is_sound,
+    name_version,
+    publish_version,
+)
 from jobs.store.files import file_sha256, write_json
 from schemas.errors import ShardError
 
@@ -168,3 +176,18 @@ def test_training_and_measuring_start_from_no_damaged_version(home: Path, tmp_pa
     harm(version)
     with pytest.raises(ShardError, match=version.name):
         find_dataset(run)
+
+
+def test_a_version_that_is_put_in_place_becomes_current_at_the_end_unless_it_was_rolled_back(home: Path) -> None:
+    first = publish(home, "one")
+    run = SimpleNamespace(
+        workspace_dir=home.parents[1], artefact=lambda _: home.parents[1] / "out", fingerprints=lambda: {"publish": "f"}
+    )
+    second = publish(home, "two")
+    run.artefact("dataset").mkdir()
+    write_json(run.artefact("dataset") / "dataset.json", {"name": home.name, "version": first.name})
+    finish_publishing(run)
+    assert current_version(home) == first.name
+    roll_back(home, second.name)
+    finish_publishing(run)
+    assert current_version(home) == second.name
