@@ -21,7 +21,7 @@ from pipeline.ingest.config import SourceConfig, resolve_path
 from pipeline.ingest.erase import read_erased
 from pipeline.ingest.files import list_files
 from pipeline.ingest.preview import read_first
-from pipeline.locations import is_uri
+from pipeline.locations import faults_of_path, is_uri
 from pipeline.readers.config import FIELDS
 from pipeline.readers.records import MISSING_FIELD, REJECT, Record
 from pipeline.readers.registry import FORMATS
@@ -68,7 +68,14 @@ def print_check(path: Path) -> int:
 
 def _ask(look: Callable[[T, Path], Iterator[Finding]], items: Iterable[T], folder: Path) -> list[Finding]:
     """Return what is to be said of each item, as far as its own settings are sound."""
-    return [finding for found in ask_each(items, lambda each: list(look(each, folder))) for finding in found]
+
+    def ask(item: T) -> list[Finding]:
+        try:
+            return list(look(item, folder))
+        except OSError as error:  # a name too long, no permission
+            return [Finding(f"{error.filename} cannot be looked at: {error.strerror}", is_warning=True)]
+
+    return [finding for found in ask_each(items, ask) for finding in found]
 
 
 def _look_at_source(source: SourceConfig, folder: Path) -> Iterator[Finding]:
@@ -77,7 +84,7 @@ def _look_at_source(source: SourceConfig, folder: Path) -> Iterator[Finding]:
     path = resolve_path(source.path, folder) if source.path else ""
     sound = _resolve(source, path)
     if sound is None:  # its own faults are told already; whether there is something can be told all the same
-        if path and not is_uri(path) and not glob.glob(path):  # noqa: PTH207
+        if path and not is_uri(path) and not faults_of_path("", path) and not glob.glob(path):  # noqa: PTH207
             yield find_missing(f"{where}.path", path)
         return
     source = sound
@@ -170,7 +177,7 @@ def _splits_in(path: str, pattern: str) -> str:
 
 
 def _look_at_erased(recipe: Recipe, folder: Path) -> Iterator[Finding]:
-    if recipe.erase:
+    if recipe.erase and not faults_of_path("erase", recipe.erase):
         path = resolve_path(recipe.erase, folder)
         if not Path(path).exists():
             yield Finding(find_missing("erase", path).text)

@@ -75,7 +75,8 @@ def resolve_sources(sources: Sequence[SourceConfig], folder: Path) -> tuple[Sour
 
 def resolve_path(path: str, folder: Path) -> str:
     """Return a path of a recipe as taken from its folder; a URI as it is."""
-    return path if is_uri(path) else str(folder / Path(path).expanduser())
+    is_whole = is_uri(path) or faults_of_path("", path)  # a path that can be none is told by the class it stands in
+    return path if is_whole else str(folder / Path(path).expanduser())
 
 
 def says_domains(source: SourceConfig) -> bool:

@@ -89,6 +89,13 @@ def test_one_broken_file_among_others_is_a_warning_and_alone_a_fault(check, tmp_
     assert said.startswith("warning: sources.s must give rows that can be read, got a.json")
 
 
+@pytest.mark.parametrize("path", ["~no-such-user-here/x", "a" * 300, "x/" + "é" * 200])
+def test_a_path_that_can_be_none_is_told_once(check, path):
+    for text, sources in (("", f"[{{name: s, format: jsonl, path: '{path}'}}]"), (f"erase: '{path}'", None)):
+        [said] = check(text, *filter(None, [sources]))
+        assert said.startswith(("sources[0].path must be a path", "erase must be a path"))
+
+
 def test_a_header_of_one_column_is_told_its_delimiter(check, tmp_path):
     (tmp_path / "faq.csv").write_text("Nr;Frage;Antwort\n1;a;b\n")
     [said] = check("", "[{name: s, format: csv, path: faq.csv, fields: {text: Antwort}, delimiter: '|'}]")
