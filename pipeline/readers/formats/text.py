@@ -10,6 +10,7 @@ from pipeline.readers.format import Format
 from pipeline.readers.records import DOCUMENT, NUL_BYTES, Record, reject, wrong_encoding
 from pipeline.readers.unit import Unit
 from pipeline.readers.whole_files import read_whole
+from pipeline.text import one_line
 
 TEXT = "text"
 _TITLE_CHARS = 200
@@ -47,7 +48,7 @@ def split_title(text: str) -> tuple[str, str]:
     """Return the first line, without the marks of a heading, and the rest; a long first line is no title."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     first, _, rest = text.strip().partition("\n")
-    title = without_closing_marks(_OPENING_MARKS.sub("", first.strip()))
+    title = one_line(without_closing_marks(_OPENING_MARKS.sub("", first.strip())))
     rest = _UNDERLINE.sub("", rest)
     if len(title) > _TITLE_CHARS or not rest.strip():
         return "", text

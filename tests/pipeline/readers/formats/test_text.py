@@ -22,6 +22,7 @@ def records(form, path, **settings):
         ("# Brewing tea #\n\nBoil water.", ("Brewing tea", "\nBoil water.")),
         ("Brewing tea\n===========\nBoil water.", ("Brewing tea", "Boil water.")),
         ("Brewing tea\nBoil water.", ("Brewing tea", "Boil water.")),
+        ("Brewing" + " " * 300 + "tea\nBoil water.", ("Brewing tea", "Boil water.")),
         ("Only one line", ("", "Only one line")),
         ("x" * 300 + "\nmore", ("", "x" * 300 + "\nmore")),
     ],
