@@ -508,6 +508,7 @@ def with_a_server_that_dies(_: Path) -> str:
                 client.recv(1 << 16)
                 head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(answer)}\r\nConnection: close\r\n\r\n"
                 client.sendall(head.encode() + answer)
+            listening.accept()[0].close()  # alive until the first reply was taken
             listening.close()
 
         thread = Thread(target=once)

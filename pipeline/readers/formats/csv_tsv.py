@@ -108,10 +108,10 @@ def read_csv(unit: Unit, source: ReaderConfig) -> Iterator[Record]:
         return
     lines = None
     try:
+        delimiter = source.delimiter or find_delimiter(unit, source)  # it opens the file for itself
         with open_unit(unit, source) as handle:
             lines = _Lines(handle, source)
             names: tuple[str, ...] = source.columns
-            delimiter = source.delimiter or find_delimiter(unit, source)
             for cells, number, raw in _rows(lines, unit.path, source, delimiter):
                 if isinstance(cells, Record):
                     yield cells
