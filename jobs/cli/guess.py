@@ -18,11 +18,11 @@ from itertools import islice
 from typing import Any
 
 from pipeline.readers.config import FIELDS
+from pipeline.readers.formats.csv_tsv import DELIMITERS
 from schemas.errors import RecipeError
 from schemas.nearest import find_synonym
 
 ROWS = 200
-_DELIMITERS = (",", ";", "\t", "|")
 _ENCODINGS = ("cp1252", "cp1251", "shift_jis", "euc_kr", "big5", "gb18030")
 # Lead bytes of the characters of everyday, which come first in the encodings of East Asia.
 _EVERYDAY = {"gb18030": (0xA1, 0xD7), "shift_jis": (0x81, 0x97), "euc_kr": (0xA1, 0xC8), "big5": (0xA1, 0xC6)}
@@ -78,7 +78,7 @@ def _is_rare(sign: str, encoding: str) -> bool:
 def guess_delimiter(text: str) -> str:
     """Return what parts the cells of a CSV file: what gives most columns, and the same number in most rows."""
     best, chosen = 0.0, ","
-    for delimiter in _DELIMITERS:
+    for delimiter in DELIMITERS:
         widths = [len(cells) for cells in read_cells(text, delimiter)]
         if widths and widths[0] > 1:
             score = widths[0] ** 0.5 * widths.count(widths[0]) / len(widths)

@@ -5,35 +5,20 @@ import shutil
 import numpy as np
 import pytest
 from sentence_transformers import CrossEncoder
-from transformers import BertConfig, BertModel, BertTokenizerFast
 
 from jobs.engines.cross_encoder import OpenScorer, TransformerScorer
 from pipeline.label.config import LabelConfig
 from schemas.errors import EngineError
+from tests.small_bert import WORDS, save_small_bert
 
-WORDS = [f"{letter}{number}" for letter in "abcdefgh" for number in range(8)]
 CFG = LabelConfig(max_length=48, batch=8)
 
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory):
     """A BERT of two small layers and a vocabulary of its own."""
-    import torch
-
     folder = tmp_path_factory.mktemp("base")
-    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]
-    BertTokenizerFast(vocab={word: place for place, word in enumerate(vocabulary)}).save_pretrained(folder)
-    torch.manual_seed(1)
-    config = BertConfig(
-        vocab_size=len(vocabulary),
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=64,
-        max_position_embeddings=64,
-        initializer_range=0.1,
-    )
-    BertModel(config).save_pretrained(folder)
+    save_small_bert(folder)
     return folder
 
 

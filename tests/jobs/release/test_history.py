@@ -7,19 +7,8 @@ import pytest
 
 from jobs.release.history import current_version, read_history
 from jobs.release.rollback import roll_back
-from jobs.release.versions import make_current
 from schemas.errors import RecipeError, ShardError
-
-
-def publish(home: Path, *versions: str) -> None:
-    for version in versions:
-        (home / version).mkdir(parents=True, exist_ok=True)
-        (home / version / "manifest.json").write_text('{"files": []}')
-        make_current(home, version, {"publish": f"of-{version}"})
-
-
-def names(home: Path) -> list[str]:
-    return [entry.version + ("-" if entry.withdrawn else "") for entry in read_history(home)]
+from tests.jobs.release.published import names, publish
 
 
 def test_the_history_has_every_version_in_the_order_of_its_latest_publication(tmp_path: Path) -> None:

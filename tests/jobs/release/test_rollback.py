@@ -6,20 +6,9 @@ from pathlib import Path
 import pytest
 
 from jobs.cli.main import main
-from jobs.release.history import current_version, is_withdrawn, read_history
+from jobs.release.history import current_version, is_withdrawn
 from jobs.release.rollback import roll_back
-from jobs.release.versions import make_current
-
-
-def publish(home: Path, *versions: str) -> None:
-    for version in versions:
-        (home / version).mkdir(parents=True, exist_ok=True)
-        (home / version / "manifest.json").write_text('{"files": []}')
-        make_current(home, version, {"publish": f"of-{version}"})
-
-
-def names(home: Path) -> list[str]:
-    return [entry.version + ("-" if entry.withdrawn else "") for entry in read_history(home)]
+from tests.jobs.release.published import names, publish
 
 
 def test_a_rollback_goes_to_the_version_before_and_withdraws_what_came_after(tmp_path: Path) -> None:

@@ -6,14 +6,13 @@ import numpy as np
 import pytest
 import torch
 from sentence_transformers import CrossEncoder
-from transformers import BertConfig, BertModel, BertTokenizerFast
 
 from schemas.errors import EngineError, RecipeError
 from schemas.training import TeachConfig
+from tests.small_bert import WORDS, save_small_bert
 from trainer.__main__ import main
 from trainer.models.cross_encoder import Lesson, teach
 
-WORDS = [f"{letter}{number}" for letter in "abcdefgh" for number in range(8)]
 CONFIG = TeachConfig(max_length=48, batch=8, epochs=12, learning_rate=3e-3, threads=1)
 
 
@@ -30,19 +29,7 @@ def global_switches():
 def base(tmp_path_factory):
     """A BERT of two small layers and a vocabulary of its own."""
     folder = tmp_path_factory.mktemp("base")
-    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]
-    BertTokenizerFast(vocab={word: place for place, word in enumerate(vocabulary)}).save_pretrained(folder)
-    torch.manual_seed(1)
-    config = BertConfig(
-        vocab_size=len(vocabulary),
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=64,
-        max_position_embeddings=64,
-        initializer_range=0.1,
-    )
-    BertModel(config).save_pretrained(folder)
+    save_small_bert(folder)
     return folder
 
 
