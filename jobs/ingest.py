@@ -44,7 +44,7 @@ from pipeline.ingest.tables import (
 )
 from pipeline.ingest.units import plan_units, unit_frame
 from pipeline.ingest.yields import check_yields, count_yields
-from pipeline.readers.formats.csv_tsv import CSV, told_delimiter
+from pipeline.readers.formats.csv_tsv import CsvConfig, told_delimiter
 from pipeline.readers.registry import FORMATS
 from pipeline.readers.unit import Unit
 from pipeline.recipe import Recipe
@@ -177,7 +177,7 @@ def _counted_model(recipe: Recipe) -> Path:
 def _delimiters(sources: Sequence[SourceConfig], units: Sequence[Unit]) -> Iterator[str]:
     """Say of CSV files what was found to part their columns, where that is no comma."""
     for source in sources:
-        if source.format == CSV and source.delimiter is None:
+        if isinstance(source, CsvConfig) and source.delimiter is None:
             looked = [unit for unit in units if unit.source == source.name][:_LOOKED_AT]
             found = sorted({told for unit in looked if (told := told_delimiter(unit, source)) not in (",", None)})
             for delimiter in found:

@@ -16,7 +16,7 @@ from pipeline.dedupe.config import DedupeConfig
 from pipeline.guard.config import GuardConfig
 from pipeline.holdout.config import EvalSetConfig, HoldoutConfig, resolve_holdout, resolve_sets
 from pipeline.index.config import EncoderConfig, IndexConfig
-from pipeline.ingest.config import SourceConfig, resolve_path, resolve_sources, says_domains
+from pipeline.ingest.config import AnySource, resolve_path, resolve_sources, says_domains
 from pipeline.ingest.passages.config import PassageConfig, judged_sources
 from pipeline.ingest.passages.contexts import BESIDES
 from pipeline.judge.config import JudgeConfig
@@ -38,7 +38,7 @@ class Recipe(Config):
     """Everything that decides a dataset and the model trained on it."""
 
     name: str = setting(doc="name of the dataset: letters, digits, - and _")
-    sources: tuple[SourceConfig, ...] = setting(doc="where the documents come from")
+    sources: tuple[AnySource, ...] = setting(doc="where the documents come from")
     seed: int = setting(13, "of every draw", low=0)
     models: str = setting("", "folder of the models named without a path; empty = $PAIRWRIGHT_MODELS, else .models")
     erase: str = setting("", "file of ids, one a line, of documents to erase; relative to the recipe")

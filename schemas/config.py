@@ -27,7 +27,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import PydanticUndefined
 
 from schemas.errors import RecipeError, rule
-from schemas.faults import WHOLE, as_given, explain_error, explain_unknown, join_place
+from schemas.faults import WHOLE, as_given, explain_error, explain_unknown, join_place, models_in
 from schemas.nearest import find_nearest
 
 T = TypeVar("T")
@@ -80,6 +80,11 @@ class Config(BaseModel):
     def faults(self) -> list[str]:
         """Return the faults that span several settings; subclasses override it."""
         return []
+
+    @classmethod
+    def explain_unknown(cls, key: str, value: Any) -> str | None:  # noqa: ARG003 -- for subclasses
+        """Return the fault of an unknown setting where a class knows more of it than that; subclasses override it."""
+        return None
 
     @classmethod
     def from_mapping(cls, given: Mapping[str, Any] | None, where: str = "") -> Self:
@@ -188,6 +193,11 @@ def ask_each(items: Iterable[T], ask: Callable[[T], R]) -> list[R]:
     return found
 
 
+def configs_in(hint: Any) -> list[type[Config]]:
+    """Return the configs that a setting of a type may hold, alone or in a list, as the JSON schema has them."""
+    return [kind for kind in models_in(hint) if issubclass(kind, Config) and not kind.__name__.startswith("_")]
+
+
 class _PlainSchema(GenerateJsonSchema):
     """JSON schema without a title for each setting."""
 
@@ -201,7 +211,12 @@ def _sort_keys(
 ) -> tuple[dict[str, Any], list[str]]:
     """Return the known keys with their values, lists as tuples, and a fault for each unknown or missing one."""
     known = kind.model_fields
-    found = [explain_unknown(key, kind, outermost) for key in given if key not in known]
+    found = [
+        (kind.explain_unknown(key, given[key]) if isinstance(key, str) else None)
+        or explain_unknown(key, kind, outermost)
+        for key in given
+        if key not in known
+    ]
     values: dict[str, Any] = {}
     for name, item in known.items():
         if name in given:

@@ -106,9 +106,15 @@ def _places_of(kind: type[BaseModel], where: str = "") -> Iterator[tuple[str, st
         place = join_place(where, name)
         yield place, name
         brackets = "[]" if typing.get_origin(item.annotation) is tuple else ""
-        for inner in (item.annotation, *typing.get_args(item.annotation)):
-            if isinstance(inner, type) and issubclass(inner, BaseModel):
-                yield from _places_of(inner, place + brackets)
+        for inner in models_in(item.annotation):
+            yield from _places_of(inner, place + brackets)
+
+
+def models_in(hint: Any) -> list[type[BaseModel]]:
+    """Return the models of a setting's type: one, those of a union, or those of a list's elements."""
+    if isinstance(hint, type) and issubclass(hint, BaseModel):
+        return [hint]
+    return [found for inner in typing.get_args(hint) for found in models_in(inner)]
 
 
 def join_place(where: str, fault: str) -> str:

@@ -22,7 +22,8 @@ from pipeline.ingest.erase import read_erased
 from pipeline.ingest.files import list_files
 from pipeline.ingest.preview import read_first
 from pipeline.locations import faults_of_path, is_uri
-from pipeline.readers.config import FIELDS
+from pipeline.readers.config import FIELDS, FieldsConfig
+from pipeline.readers.formats.csv_tsv import CsvConfig
 from pipeline.readers.records import MISSING_FIELD, REJECT, Record
 from pipeline.readers.registry import FORMATS
 from pipeline.recipe import Recipe, read_recipe, resolve_recipe
@@ -103,7 +104,8 @@ def _look_at_source(source: SourceConfig, folder: Path) -> Iterator[Finding]:
         return
     if not is_uri(path) and not form.list_files:
         yield from _look_at_rows(where, read_first(source, files, _ROWS), len(files), MISSING_FIELD)
-        yield from _look_at_fields(source, where)
+        if isinstance(source, FieldsConfig):
+            yield from _look_at_fields(source, where)
 
 
 def _resolve(source: SourceConfig, path: str) -> SourceConfig | None:
@@ -129,7 +131,7 @@ def _look_at_rows(where: str, records: list[Record], files: int, but: str = "") 
             yield Finding(fault, is_warning=not is_all)
 
 
-def _look_at_fields(source: SourceConfig, where: str) -> Iterator[Finding]:
+def _look_at_fields(source: FieldsConfig, where: str) -> Iterator[Finding]:
     """Say which of the names in ``fields`` no row of the first file has, and which one is near."""
     files = list_files(source)[:1]
     has_header = source.format not in ("jsonl", "json")  # where not, a field may come with later rows
@@ -142,7 +144,8 @@ def _look_at_fields(source: SourceConfig, where: str) -> Iterator[Finding]:
         names = has.group(1).split(", ") if has else []
         usual = (name for name in names if find_nearest(name, FIELDS) == field)
         meant = find_nearest(column, names) if column else next(usual, None)
-        if len(names) == 1 and source.format == "csv" and (delimiter := guess_delimiter(names[0])) != source.delimiter:
+        delimiter = guess_delimiter(names[0]) if len(names) == 1 else None
+        if isinstance(source, CsvConfig) and delimiter not in (None, source.delimiter):
             meant = f"sources.{source.name}.delimiter: {delimiter!r}"
         must_be = f"a field of {files[0].path} ({', '.join(names)})"
         fault = rule(f"{where}.fields.{field}", must_be, column, meant=meant)

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from jobs.cli.findings import find_missing
 from jobs.cli.guess import ROWS, guess_delimiter, guess_encoding, guess_fields, has_header, read_cells
-from pipeline.ingest.config import SourceConfig
+from pipeline.ingest.config import SourceConfig, make_source
 from pipeline.ingest.files import formats_in, list_files
 from pipeline.ingest.preview import read_first
 from pipeline.locations import is_uri, name_folder
@@ -45,7 +45,7 @@ class Sketch:
     @property
     def source(self) -> SourceConfig:
         """The source, with its path as it was given."""
-        return SourceConfig.from_mapping(self.settings)
+        return make_source(**self.settings)
 
 
 def sketch_path(path: str) -> list[Sketch]:
@@ -60,7 +60,7 @@ def sketch_path(path: str) -> list[Sketch]:
     found: list[Sketch] = []
     for form in formats:
         name = stem if len(formats) == 1 else f"{stem}-{form}"
-        source = SourceConfig.from_mapping({"name": name, "format": form, "path": path, **_split_of(form, path)})
+        source = make_source(name=name, format=form, path=path, **_split_of(form, path))
         files = list_files(source)
         parts = _part_by_shape(files, form) if form in ("csv", "tsv") else [files]
         for part in parts:

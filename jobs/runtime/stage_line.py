@@ -49,16 +49,26 @@ def rate_text(rate: float, unit: str) -> str:
     return f"{rate:,.{digits}f} {unit}/s"
 
 
+def count_text(count: int, table: str) -> str:
+    """Return a count of a table's rows in words: tables are plural nouns, one row of them is not."""
+    if count != 1:
+        return f"{count:,} {table}"
+    ends = {"ies": "y", "ches": "ch", "us": "us", "s": ""}
+    plural = next(end for end in (*ends, "") if table.endswith(end))
+    return f"1 {table.removesuffix(plural)}{ends.get(plural, '')}"
+
+
 def _rows_text(table: str, facts: Mapping[str, Any], before: Reasons) -> str:
     if "reasons" not in facts:
-        return _unfolded(f"{facts['rows']:,} {table}")
+        return _unfolded(count_text(facts["rows"], table))
     kept = facts["reasons"].get("kept", 0)
     new = {why: count - before.get(why, 0) for why, count in facts["reasons"].items() if why != "kept"}
     dropped = sorted(((why, count) for why, count in new.items() if count > 0), key=lambda each: -each[1])
     if not dropped:
-        return _unfolded(f"{kept:,} {table}")
+        return _unfolded(count_text(kept, table))
     rows = kept + sum(count for _, count in dropped)
-    return f"{_unfolded(f'{rows:,} -> {kept:,} {table}')}: {', '.join(_reason_text(table, *each) for each in dropped)}"
+    became = _unfolded(f"{rows:,} -> {count_text(kept, table)}")
+    return f"{became}: {', '.join(_reason_text(table, *each) for each in dropped)}"
 
 
 def _reason_text(table: str, why: str, count: int) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 from pydantic.fields import FieldInfo
 
 from pipeline.recipe import Recipe
-from schemas.config import Config
+from schemas.config import Config, configs_in
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "settings.md"
 _HEAD = """# Settings
@@ -29,44 +29,68 @@ folder; `null` stands for none.
 
 def page() -> str:
     """Return the page."""
-    return "\n".join([_HEAD, *_section("The recipe", "", Recipe)])
+    return "\n".join([_HEAD, *_section("The recipe", "", [Recipe])])
 
 
-def _section(title: str, where: str, kind: type[Config]) -> Iterator[str]:
-    """Yield a section of the page for a config, then those of the configs within."""
-    inner = [(name, found) for name, item in kind.model_fields.items() if (found := _config_of(item)) is not None]
+def _section(title: str, where: str, kinds: Sequence[type[Config]]) -> Iterator[str]:
+    """Yield a section of the page for a config, then those of the configs within.
+
+    Of configs that are told apart by one setting, the settings of all come first, then those of some.
+    """
+    names = list(dict.fromkeys(name for kind in kinds for name in kind.model_fields))
+    shared = [name for name in names if all(name in kind.model_fields for kind in kinds)]
+    items = {name: next(kind.model_fields[name] for kind in kinds if name in kind.model_fields) for name in names}
     yield f"## {title}\n"
-    yield (kind.__doc__ or "").partition("\n")[0] + "\n"
+    yield (_shared_class(kinds).__doc__ or "").partition("\n")[0] + "\n"
     yield "| setting | default | may be | meaning |"
     yield "|---|---|---|---|"
-    for name, item in kind.model_fields.items():
-        shown, default = f"`{name}`", "required" if item.is_required() else ""
-        if _config_of(item):
-            shown = f"[`{name}`](#{_anchor(_place(where, name, item))})"
-        elif not item.is_required():
-            default = _code(item.get_default(call_default_factory=True))
-        yield f"| {shown} | {default} | {_may_be(item)} | {_cell(item.description or '')} |"
+    for name in shared:
+        yield f"| {_row(where, name, items[name], [kind.model_fields[name] for kind in kinds])} |"
     yield ""
-    for name, each in inner:
-        place = _place(where, name, kind.model_fields[name])
-        yield from _section(place, place, each)
+    if len(shared) < len(names):
+        told_apart = next(name for name in shared if _literals(kinds[0].model_fields[name]))
+        yield f"| setting | of {told_apart} | default | may be | meaning |"
+        yield "|---|---|---|---|---|"
+        for name in (each for each in names if each not in shared):
+            having = [kind for kind in kinds if name in kind.model_fields]
+            words = ", ".join(word for kind in having for word in _literals(kind.model_fields[told_apart]))
+            setting, rest = _row(where, name, items[name], [items[name]]).split(" | ", 1)
+            yield f"| {setting} | {words} | {rest} |"
+        yield ""
+    for name in shared:
+        if inner := configs_in(items[name].annotation):
+            place = _place(where, name, items[name])
+            yield from _section(place, place, inner)
+
+
+def _shared_class(kinds: Sequence[type[Config]]) -> type[Config]:
+    """Return the class itself, or the nearest one that all are made of."""
+    return next(each for each in kinds[0].__mro__ if all(issubclass(kind, each) for kind in kinds))
+
+
+def _row(where: str, name: str, item: FieldInfo, items: Sequence[FieldInfo]) -> str:
+    """Return the cells of a setting; its choices are those of all the configs that have it."""
+    shown, default = f"`{name}`", "required" if item.is_required() else ""
+    if configs_in(item.annotation):
+        shown = f"[`{name}`](#{_anchor(_place(where, name, item))})"
+    elif not item.is_required():
+        default = _code(item.get_default(call_default_factory=True))
+    words = [word for each in items for word in _literals(each)]
+    may_be = ", ".join(f"`{word}`" for word in words) if words else _may_be(item)
+    return f"{shown} | {default} | {may_be} | {_cell(item.description or '')}"
+
+
+def _literals(item: FieldInfo) -> tuple[str, ...]:
+    return typing.get_args(item.annotation) if typing.get_origin(item.annotation) is typing.Literal else ()
 
 
 def _place(where: str, name: str, item: FieldInfo) -> str:
-    name = f"{name}[]" if _config_of(item) and typing.get_origin(item.annotation) is tuple else name
+    name = f"{name}[]" if configs_in(item.annotation) and typing.get_origin(item.annotation) is tuple else name
     return f"{where}.{name}" if where else name
 
 
 def _anchor(title: str) -> str:
     return "".join(sign for sign in title.lower() if sign.isalnum() or sign in "-_")
-
-
-def _config_of(item: FieldInfo) -> type[Config] | None:
-    """Return the config that a setting holds, alone or in a list."""
-    for kind in (item.annotation, *typing.get_args(item.annotation)):
-        if isinstance(kind, type) and issubclass(kind, Config):
-            return kind
-    return None
 
 
 def _may_be(item: FieldInfo) -> str:
@@ -83,7 +107,7 @@ def _may_be(item: FieldInfo) -> str:
 
 
 def _type_name(hint: Any) -> str:
-    if isinstance(hint, type) and issubclass(hint, Config):
+    if typing.get_origin(hint) is not tuple and configs_in(hint):
         return "section"
     names = {str: "word", int: "whole number", float: "number", bool: "true, false", type(None): "null"}
     args = typing.get_args(hint)

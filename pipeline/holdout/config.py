@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.ingest.config import SourceConfig, resolve_path
+from pipeline.ingest.config import SourceConfig, make_source, resolve_path
 from pipeline.locations import faults_of_name, faults_of_path
 from schemas.config import Config, setting
 from schemas.errors import rule
@@ -78,7 +78,7 @@ def resolve_holdout(cfg: HoldoutConfig, sets: Sequence[EvalSetConfig]) -> Holdou
 
 def source_of_set(evaluation: EvalSetConfig) -> SourceConfig:
     """Return the source that reads the files of an evaluation set, unchanged but for white space."""
-    return SourceConfig(
+    return make_source(
         name=evaluation.name,
         format="beir",
         path=evaluation.path,

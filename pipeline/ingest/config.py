@@ -1,9 +1,19 @@
-"""What a recipe says about a source of documents."""
+"""What a recipe says about a source of documents: a class a format, told apart by ``format``.
+
+What all sources may say stands in :class:`SourceConfig`, what one format reads beside its reader; the class of a format
+is made of both, so that a recipe cannot set what nobody would read.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import reduce
+from operator import or_
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Discriminator, GetJsonSchemaHandler, Tag, create_model
+from pydantic_core import CoreSchema
 
 from pipeline.ingest.clean.config import CleanConfig
 from pipeline.locations import faults_of_domain, faults_of_name, faults_of_path, is_uri
@@ -14,9 +24,8 @@ from schemas.errors import rule
 
 
 class SourceConfig(ReaderConfig):
-    """One source of documents."""
+    """One source of documents, as far as its format does not matter."""
 
-    format: str = setting(doc="how its files are read", choices=tuple(FORMATS))
     domain: str | None = setting(None, "domain of all its documents; null = fields.domain, the package, or the name")
     license: str | None = setting(None, "licence of documents that state none")
     title_in_text: bool | None = setting(None, "put the title before the text; null = for beir only")
@@ -29,6 +38,15 @@ class SourceConfig(ReaderConfig):
         None, "longer texts are dropped: too_long; null = 100,000, but not what a judgement or link points at", low=1
     )
     clean: CleanConfig = setting(factory=CleanConfig, doc="repair, rules, languages and personal data; all off")
+
+    @classmethod
+    def explain_unknown(cls, key: str, value: Any) -> str | None:
+        """Say so when a setting is one of other formats."""
+        readers = [name for name, form in FORMATS.items() if key in form.config.model_fields]
+        if not readers:
+            return None
+        own = next((name for name, kind in KINDS.items() if kind is cls), "it")
+        return rule(key, f"left out for {own}, for it is read of {', '.join(readers)} alone", value)
 
     @property
     def with_title(self) -> bool:
@@ -66,6 +84,60 @@ class SourceConfig(ReaderConfig):
         if self.shortest <= self.longest:
             return []
         return [rule("min_chars", f"at most max_chars ({self.longest})", self.shortest)]
+
+
+def _class_of(name: str) -> type[SourceConfig]:
+    """Return the class of a format's sources, by whose name it can be imported in a worker."""
+    config = FORMATS[name].config
+    bases: Any = SourceConfig if config is ReaderConfig else (SourceConfig, config)
+    its_format: Any = (Literal[name], setting(doc="how its files are read"))
+    made: type[SourceConfig] = create_model(
+        f"{name.capitalize()}Source", __base__=bases, __module__=__name__, __doc__=config.__doc__, format=its_format
+    )
+    return made
+
+
+KINDS: Mapping[str, type[SourceConfig]] = {name: _class_of(name) for name in FORMATS}
+"""The class of each format's sources."""
+globals().update({kind.__name__: kind for kind in KINDS.values()})
+
+
+class _AnyFormat(SourceConfig):
+    """A source of no known format."""
+
+    format: str = setting(doc="how its files are read", choices=tuple(FORMATS))
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Return the schema that nothing fits."""
+        return {"not": {}}
+
+
+# It takes the settings of all formats, so that its format alone is at fault.
+_SPECIAL: dict[str, Any] = {name: (Any, None) for kind in KINDS.values() for name in kind.model_fields}
+_UnknownSource = create_model(
+    "_UnknownSource",
+    __base__=_AnyFormat,
+    __module__=__name__,
+    **{name: field for name, field in _SPECIAL.items() if name not in SourceConfig.model_fields},
+)
+
+
+def _tell_format(given: Any) -> str:
+    name = given.get("format") if isinstance(given, Mapping) else getattr(given, "format", None)
+    return name if isinstance(name, str) and name in KINDS else ""
+
+
+if TYPE_CHECKING:
+    AnySource = SourceConfig
+else:
+    _TAGGED = [Annotated[kind, Tag(name)] for name, kind in {**KINDS, "": _UnknownSource}.items()]
+    AnySource = Annotated[reduce(or_, _TAGGED), Discriminator(_tell_format)]
+
+
+def make_source(**settings: Any) -> SourceConfig:
+    """Return a source of its format's class. Raises: RecipeError with every fault."""
+    return KINDS.get(_tell_format(settings), _UnknownSource).from_mapping(settings)
 
 
 def resolve_sources(sources: Sequence[SourceConfig], folder: Path) -> tuple[SourceConfig, ...]:

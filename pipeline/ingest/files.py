@@ -19,7 +19,7 @@ from pathlib import Path, PurePath, PurePosixPath
 from pipeline.ingest.remote_files import RemoteFile, list_remote
 from pipeline.locations import is_uri, local_path, location_of
 from pipeline.readers.compression import PACKED
-from pipeline.readers.config import ReaderConfig
+from pipeline.readers.config import ReaderConfig, SplitConfig
 from pipeline.readers.formats.markdown import MARKDOWN
 from pipeline.readers.formats.text import TEXT
 from pipeline.readers.registry import FORMATS
@@ -111,7 +111,7 @@ def _remote_files(uri: str, suffixes: tuple[str, ...]) -> tuple[list[SourceFile]
 
 def _layout_files(source: ReaderConfig) -> list[SourceFile]:
     """Return the files of a folder of a fixed layout; queries and qrels only with a split."""
-    form, split = FORMATS[source.format], source.split
+    form, split = FORMATS[source.format], source.split if isinstance(source, SplitConfig) else None
     there = {file.path: file for file in list_remote(source.path)[0]} if is_uri(source.path) else None
     found, missing, root = [], [], Path(source.path)
     for role, pattern in form.layout.items():

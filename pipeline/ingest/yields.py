@@ -10,8 +10,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from pipeline.ingest.config import SourceConfig
+from pipeline.readers.config import FieldsConfig, SplitConfig
 from pipeline.readers.records import NOT_A_QREL
-from pipeline.readers.registry import FORMATS
 from schemas.errors import RecipeError
 
 
@@ -80,10 +80,10 @@ def check_yields(yields: Sequence[SourceYield], sources: Sequence[SourceConfig])
             told = [f"{count} {reason}" for reason, count in {**each.dropped, **each.rejected}.items()]
             example = f"; first: {each.first_reject}" if each.first_reject else ""
             faults.append(f"{where} must give documents, got none ({', '.join(told) or 'empty files'}){example}")
-        elif "title" in source.fields and not each.titled:
+        elif isinstance(source, FieldsConfig) and "title" in source.fields and not each.titled:
             name = source.fields["title"]
             faults.append(f"{where}.fields.title must name a field of the rows, got {name!r}, which no row has")
-        elif FORMATS[source.format].layout and source.split is not None and not each.judgements:
+        elif isinstance(source, SplitConfig) and source.split is not None and not each.judgements:
             told = [f"{count} {reason}" for reason, count in sorted(each.judgements_dropped.items())]
             told += [f"{count} {NOT_A_QREL}" for count in [each.rejected.get(NOT_A_QREL, 0)] if count]
             example = f"; first: {each.first_reject}" if each.first_reject else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.readers.config import ReaderConfig
+from pipeline.readers.config import FieldsConfig
 from pipeline.readers.records import DOCUMENT, MISSING_FIELD, WRONG_TYPE, Record, reject
 from schemas.beir import is_missing, read_id
 
@@ -16,12 +16,12 @@ _MISSING = frozenset({"NaN", "NaT", "<NA>"})
 _OPTIONAL = frozenset({"id", "family", "domain", "license", "links"})
 
 
-def names_of(source: ReaderConfig, field: str) -> tuple[str, ...]:
+def names_of(source: FieldsConfig, field: str) -> tuple[str, ...]:
     """Return the names under which a field is looked for, first match wins."""
     return (source.fields[field],) if field in source.fields else _DEFAULTS.get(field, (field,))
 
 
-def read_row(row: Mapping[str, Any], source: ReaderConfig, path: str, line: int, raw: bytes) -> Record:
+def read_row(row: Mapping[str, Any], source: FieldsConfig, path: str, line: int, raw: bytes) -> Record:
     """Return the document of a row, or the reject that says which field is missing or of the wrong type."""
     wrong: list[str] = []
     text = _string(row, source, "text", wrong)
@@ -44,7 +44,7 @@ def read_row(row: Mapping[str, Any], source: ReaderConfig, path: str, line: int,
     return reject(path, line, WRONG_TYPE, "; ".join(wrong), raw) if wrong else record
 
 
-def _value(row: Mapping[str, Any], source: ReaderConfig, field: str) -> tuple[str, Any]:
+def _value(row: Mapping[str, Any], source: FieldsConfig, field: str) -> tuple[str, Any]:
     names = names_of(source, field)
     for name in names:
         value = row.get(name)
@@ -53,7 +53,7 @@ def _value(row: Mapping[str, Any], source: ReaderConfig, field: str) -> tuple[st
     return names[0], None
 
 
-def _string(row: Mapping[str, Any], source: ReaderConfig, field: str, wrong: list[str]) -> str | None:
+def _string(row: Mapping[str, Any], source: FieldsConfig, field: str, wrong: list[str]) -> str | None:
     name, value = _value(row, source, field)
     if value is None or isinstance(value, str):
         return value
@@ -61,7 +61,7 @@ def _string(row: Mapping[str, Any], source: ReaderConfig, field: str, wrong: lis
     return None
 
 
-def _identifier(row: Mapping[str, Any], source: ReaderConfig, wrong: list[str]) -> str | None:
+def _identifier(row: Mapping[str, Any], source: FieldsConfig, wrong: list[str]) -> str | None:
     """Ids are strings or whole numbers; an empty one is none."""
     name, value = _value(row, source, "id")
     try:
@@ -71,7 +71,7 @@ def _identifier(row: Mapping[str, Any], source: ReaderConfig, wrong: list[str]) 
         return None
 
 
-def _links(row: Mapping[str, Any], source: ReaderConfig, wrong: list[str]) -> list[str]:
+def _links(row: Mapping[str, Any], source: FieldsConfig, wrong: list[str]) -> list[str]:
     name, value = _value(row, source, "links")
     if value is None:
         return []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pipeline.readers.config import ReaderConfig
 from pipeline.readers.records import Record
@@ -31,6 +31,7 @@ class Format:
 
     name              what a recipe calls it
     read              yields the records of a unit; of what it cannot read it yields rejects
+    config            what a recipe says of it: ReaderConfig, or a class beside the reader with settings of its own
     suffixes          its files in a folder
     cut               yields the parts of a large file
     may_be_packed     whether .gz, .bz2 and .zst files are read too; readers open them with compression.open_unit
@@ -44,12 +45,13 @@ class Format:
     """
 
     name: str
-    read: Callable[[Unit, ReaderConfig], Iterator[Record]]
+    read: Callable[[Unit, Any], Iterator[Record]]
+    config: type[ReaderConfig] = ReaderConfig
     suffixes: tuple[str, ...] = ()
     cut: Callable[[SourceFile], Iterator[Part]] = whole_file
     may_be_packed: bool = True
     says_domain: bool = False
-    list_files: Callable[[ReaderConfig], list[SourceFile]] | None = None
+    list_files: Callable[[Any], list[SourceFile]] | None = None
     layout: Mapping[str, str] = field(default_factory=dict)
     folder: str = ""
     holds_judgements: bool = False

@@ -6,11 +6,11 @@ Memory holds one line, however large the file.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import IO
+from typing import IO, Any
 
 from pipeline.locations import open_location
 from pipeline.readers.compression import PACKED, PackError, open_unit
-from pipeline.readers.config import ReaderConfig
+from pipeline.readers.config import EncodedConfig
 from pipeline.readers.format import Part, whole_file
 from pipeline.readers.records import (
     EMPTY_FILE,
@@ -31,7 +31,7 @@ _BLOCK = 1 << 20
 ENDS_WITH_RETURN = "lines must end with a newline, not with a carriage return alone; try converting the file"
 
 # text, bytes, path, number of the line, source
-Parser = Callable[[str, bytes, str, int, ReaderConfig], Record | None]
+Parser = Callable[[str, bytes, str, int, Any], Record | None]
 
 
 class HeaderError(Exception):
@@ -75,8 +75,8 @@ def line_spans(location: str, size: int, span: int) -> Iterator[Part]:
 
 def read_lines(
     unit: Unit,
-    source: ReaderConfig,
-    open_parser: Callable[[Unit, ReaderConfig], Parser],
+    source: EncodedConfig,
+    open_parser: Callable[[Unit, Any], Parser],
 ) -> Iterator[Record]:
     """Yield the records of a span of lines.
 
@@ -108,7 +108,7 @@ def read_lines(
         yield unreadable(unit.path, number + 1, error)
 
 
-def first_line(unit: Unit, source: ReaderConfig) -> str:
+def first_line(unit: Unit, source: EncodedConfig) -> str:
     """Return the first line of the unit's file, wherever the unit begins.
 
     Raises: HeaderError when it is in another encoding; OSError, PackError when it cannot be read.
@@ -123,7 +123,7 @@ def first_line(unit: Unit, source: ReaderConfig) -> str:
         raise HeaderError(WRONG_ENCODING, f"the first line is not {source.encoding}: {error.reason}") from error
 
 
-def _decoded(parse: Parser, line: bytes, path: str, number: int, source: ReaderConfig) -> Iterator[Record]:
+def _decoded(parse: Parser, line: bytes, path: str, number: int, source: EncodedConfig) -> Iterator[Record]:
     try:
         text = line.decode(source.encoding)
     except UnicodeDecodeError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pipeline.readers.config import ReaderConfig
+from pipeline.readers.config import EncodedConfig, ReaderConfig
 from schemas.documents import ANNOTATIONS, DOCUMENTS, REJECTS
 from schemas.table import Column, Table
 
@@ -85,7 +85,7 @@ def too_slow(path: str, line: int, source: ReaderConfig, raw: bytes = b"", *, re
     return reject(path, line, TOO_SLOW, f"{detail}; the rest of the file is not read" if rest else detail, raw)
 
 
-def wrong_encoding(path: str, line: int, source: ReaderConfig, error: UnicodeDecodeError, raw: bytes) -> Record:
+def wrong_encoding(path: str, line: int, source: EncodedConfig, error: UnicodeDecodeError, raw: bytes) -> Record:
     """Return the reject of bytes that are not in the source's encoding."""
     detail = f"not {source.encoding}: {error.reason} at byte {error.start}; try sources.{source.name}.encoding"
     return reject(path, line, WRONG_ENCODING, detail, raw)

@@ -4,10 +4,12 @@ To add one: write ``pipeline/readers/formats/NAME.py`` with a function that yiel
 FORMATS of :class:`~pipeline.readers.format.Format`, and put NAME into the list below. Recipes, folders, ``--format``,
 the JSON schema and the tests of every format know it from then on. A whole format of one JSON object a line:
 
-    def read_notes(unit: Unit, source: ReaderConfig) -> Iterator[Record]:
+    def read_notes(unit: Unit, source: RowsConfig) -> Iterator[Record]:
         return read_lines(unit, source, lambda unit, source: note_of)
 
-    FORMATS = (Format("notes", read_notes, suffixes=(".notes",), cut=cut_lines, says_domain=True),)
+    FORMATS = (Format("notes", read_notes, RowsConfig, suffixes=(".notes",), cut=cut_lines, says_domain=True),)
+
+A format with settings of its own has a subclass of :class:`~pipeline.readers.config.ReaderConfig` beside its reader.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ from jobs.engines.vllm.server import ServerSettings, VllmServer
 from jobs.runtime.registry import load_stage
 from jobs.runtime.runner import run_stage
 from jobs.runtime.workspace import Workspace
-from pipeline.ingest.config import SourceConfig
+from pipeline.ingest.config import make_source
 from pipeline.ingest.units import plan_units
 from pipeline.ports import GenerationRequest
 from pipeline.readers.formats.jsonl import read_jsonl
@@ -345,7 +345,7 @@ def test_good_rows_go_on_and_bad_ones_are_kept_and_counted(ingested, case):
 
 def test_a_line_of_50_mb_is_not_held_in_memory(tmp_path):
     fill(tmp_path / "in", {"a.jsonl": b'{"text": "' + LARGE + b'"}\n' + GOOD})
-    source = SourceConfig(name="s", format="jsonl", path=str(tmp_path / "in"), max_bytes=1 << 20)
+    source = make_source(name="s", format="jsonl", path=str(tmp_path / "in"), max_bytes=1 << 20)
     tracemalloc.start()
     try:
         found = [record.reason for unit in plan_units([source]) for record in read_jsonl(unit, source)]
@@ -363,7 +363,7 @@ def test_a_bomb_is_refused_and_never_held(tmp_path, form, pack):
     begin = {"jsonl": b'{"text": "', "json": b'[{"text": "'}.get(form, b"text\n")
     suffix = {gzip.compress: "gz", bz2.compress: "bz2"}.get(pack, "zst")
     fill(tmp_path / "in", {f"a.{form}.{suffix}": pack(begin + b"0" * (48 << 20))})
-    source = SourceConfig(name="s", format=form, path=str(tmp_path / "in"), max_bytes=1 << 20, max_unpacked=8 << 20)
+    source = make_source(name="s", format=form, path=str(tmp_path / "in"), max_bytes=1 << 20, max_unpacked=8 << 20)
     tracemalloc.start()
     try:
         found = [record.reason for unit in plan_units([source]) for record in FORMATS[form].read(unit, source)]

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
-from pipeline.ingest.config import SourceConfig
+from pipeline.ingest.config import SourceConfig, make_source
 
 Rows = list[dict[str, Any]]
 _PDF_DOCUMENTS, _PDF_LINES, _TEXT_FILES = 40, 60, 2_000
@@ -57,12 +57,12 @@ def write_inputs(folder: Path, collections: Path) -> dict[str, SourceConfig]:
         "markdown": _source("markdown", Path(sysconfig.get_path("purelib"))),
         "beir": _source("beir", collections / "scifact"),
         "msmarco": _source("msmarco", folder / "msmarco"),
-        "pydocs": SourceConfig(name="pydocs", format="pydocs", packages=("stdlib",)),
+        "pydocs": make_source(name="pydocs", format="pydocs", packages=("stdlib",)),
     }
 
 
 def _source(form: str, path: Path) -> SourceConfig:
-    return SourceConfig(name=form, format=form, path=str(path))
+    return make_source(name=form, format=form, path=str(path))
 
 
 def _read(path: Path) -> Rows:

@@ -24,6 +24,12 @@ def test_every_reason_of_every_table_has_a_setting_or_none():
     assert {*SETTING_OF, *NO_SETTING} - REASONS - CODES == set()
 
 
+def resolve(node: dict[str, Any], whole: dict[str, Any]) -> dict[str, Any]:
+    while "$ref" in node:
+        node = whole["$defs"][node["$ref"].rsplit("/", 1)[1]]
+    return node
+
+
 def test_every_named_setting_is_one_of_the_recipe():
     whole: dict[str, Any] = Recipe.json_schema()
     tables = (SETTING_OF, *_OF_TABLE.values())
@@ -31,8 +37,10 @@ def test_every_named_setting_is_one_of_the_recipe():
     for setting in sorted(named):
         node = whole
         for part in setting.split("."):
-            while "$ref" in node:
-                node = whole["$defs"][node["$ref"].rsplit("/", 1)[1]]
+            node = resolve(node, whole)
+            if "oneOf" in node:  # a setting of one format is one of the recipe
+                kinds = [resolve(each, whole).get("properties", {}) for each in node["oneOf"]]
+                node = {"properties": {name: each for kind in kinds for name, each in kind.items()}}
             if part == "<name>":
                 node = node["items"]
             else:

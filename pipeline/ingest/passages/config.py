@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipeline.ingest.config import SourceConfig
+from pipeline.readers.config import SplitConfig
 from pipeline.readers.registry import FORMATS
 from schemas.config import Config, setting
 from schemas.errors import rule
@@ -64,7 +65,7 @@ def judged_sources(cfg: PassageConfig, sources: Sequence[SourceConfig]) -> list[
     ]
     for source in sources:
         form = FORMATS[source.format]
-        is_judged = form.holds_judgements and (not form.layout or source.split is not None)
+        is_judged = form.holds_judgements and not (isinstance(source, SplitConfig) and source.split is None)
         if cfg.cuts(source.name) and is_judged:
             others = [each.name for each in sources if each.name != source.name]
             alone = "passages.tokens: null" if not form.layout else f"sources.{source.name}.split: null"

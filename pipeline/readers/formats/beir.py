@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pipeline.readers.config import ReaderConfig
+from pipeline.readers.config import ReaderConfig, RowsConfig, SplitConfig
 from pipeline.readers.format import Format
 from pipeline.readers.formats.jsonl import parse_document, parse_object
 from pipeline.readers.lines import HeaderError, Parser, cut_lines, first_line, read_lines
@@ -13,12 +13,16 @@ from pipeline.readers.unit import DOCUMENTS, QRELS, QUERIES, Unit
 from schemas import beir
 
 
-def read_beir(unit: Unit, source: ReaderConfig) -> Iterator[Record]:
+class BeirConfig(RowsConfig, SplitConfig):
+    """A BEIR folder: ``fields`` are those of its documents."""
+
+
+def read_beir(unit: Unit, source: BeirConfig) -> Iterator[Record]:
     """Yield the records of a span of lines: documents, queries or judgements."""
     return read_lines(unit, source, _open_parser)
 
 
-def _open_parser(unit: Unit, source: ReaderConfig) -> Parser:
+def _open_parser(unit: Unit, source: BeirConfig) -> Parser:
     """Return what reads a line of the unit's file; of judgements the first line says which form they have."""
     if unit.role != QRELS:
         return {DOCUMENTS: parse_document, QUERIES: _parse_query}[unit.role]
@@ -62,6 +66,7 @@ FORMATS = (
     Format(
         "beir",
         read_beir,
+        BeirConfig,
         cut=cut_lines,
         says_domain=True,
         layout={DOCUMENTS: beir.CORPUS, QUERIES: beir.QUERIES, QRELS: beir.QRELS},

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from typing import IO, Any
 
 from pipeline.readers.compression import PackError, open_unit
-from pipeline.readers.config import ReaderConfig
+from pipeline.readers.config import RowsConfig
 from pipeline.readers.fields import names_of, read_row
 from pipeline.readers.format import Format
 from pipeline.readers.lines import ENDS_WITH_RETURN, HeaderError, Parser, cut_lines, first_line, read_lines
@@ -33,6 +33,8 @@ from pipeline.readers.records import (
     unreadable,
 )
 from pipeline.readers.unit import Unit
+from schemas.config import setting
+from schemas.errors import rule
 
 _SHOWN = 20
 _LOOKED_AT = 50
@@ -41,35 +43,59 @@ CSV = "csv"
 DELIMITERS = (",", ";", "\t", "|")
 
 
-def read_tsv(unit: Unit, source: ReaderConfig) -> Iterator[Record]:
+class TableConfig(RowsConfig):
+    """Rows of cells."""
+
+    columns: tuple[str, ...] = setting((), "names of the columns, for files without a header row")
+
+    def faults_of_columns(self) -> list[str]:
+        """Require columns that can be told apart."""
+        if len(set(self.columns)) == len(self.columns):
+            return []
+        return [f"columns must have names of their own, got {', '.join(self.columns)}"]
+
+
+class CsvConfig(TableConfig):
+    """Rows of cells that may be quoted."""
+
+    delimiter: str | None = setting(None, "what parts the columns; null = found: comma, semicolon, tab or pipe")
+
+    def faults_of_delimiter(self) -> list[str]:
+        """Require one character that no quoted cell can begin with."""
+        found = self.delimiter
+        if found is None or (len(found) == 1 and found.isascii() and found not in '"\r\n\0'):
+            return []
+        return [rule("delimiter", "one ASCII character but no quote", self.delimiter, '";", "|", or "\\t" for a tab')]
+
+
+def read_tsv(unit: Unit, source: TableConfig) -> Iterator[Record]:
     """Yield the documents of a span of lines."""
-    return read_lines(unit, source, open_rows)
+    return read_lines(unit, source, lambda unit, source: open_rows(unit, source, source.columns))
 
 
-def open_rows(unit: Unit, source: ReaderConfig, columns: tuple[str, ...] = ()) -> Parser:
+def open_rows(unit: Unit, source: RowsConfig, columns: tuple[str, ...]) -> Parser:
     """Return what turns a line of tab-separated cells into a document; every span knows the header.
 
     Raises: HeaderError when the header is of no use; OSError, PackError when it cannot be read.
     """
-    given = columns or source.columns
-    names = given or _header(unit, source)
+    names = columns or _header(unit, source)
     check_header(names, source)
 
-    def parse(text: str, line: bytes, path: str, number: int, source: ReaderConfig) -> Record | None:
+    def parse(text: str, line: bytes, path: str, number: int, source: RowsConfig) -> Record | None:
         cells = text.rstrip("\r\n").split("\t")
-        return None if number == 1 and not given else row_record(names, cells, source, path, number, line)
+        return None if number == 1 and not columns else row_record(names, cells, source, path, number, line)
 
     return parse
 
 
-def _header(unit: Unit, source: ReaderConfig) -> tuple[str, ...]:
+def _header(unit: Unit, source: RowsConfig) -> tuple[str, ...]:
     line = first_line(unit, source).rstrip("\r\n")
     if "\r" in line:
         raise HeaderError(NOT_CSV, ENDS_WITH_RETURN)
     return tuple(line.split("\t"))
 
 
-def check_header(names: tuple[str, ...], source: ReaderConfig) -> None:
+def check_header(names: tuple[str, ...], source: RowsConfig) -> None:
     """Refuse a header without the column of the text, or with a name twice.
 
     Raises: HeaderError.
@@ -89,7 +115,7 @@ def check_header(names: tuple[str, ...], source: ReaderConfig) -> None:
 def row_record(
     names: tuple[str, ...],
     cells: list[str],
-    source: ReaderConfig,
+    source: RowsConfig,
     path: str,
     line: int,
     raw: bytes,
@@ -101,7 +127,7 @@ def row_record(
     return read_row(dict(zip(names, cells, strict=True)), source, path, line, raw)
 
 
-def read_csv(unit: Unit, source: ReaderConfig) -> Iterator[Record]:
+def read_csv(unit: Unit, source: CsvConfig) -> Iterator[Record]:
     """Yield the records of a CSV file; a row has the number of its first line."""
     if unit.size == 0:
         yield reject(unit.path, 0, EMPTY_FILE, "the file is empty")
@@ -136,7 +162,7 @@ def read_csv(unit: Unit, source: ReaderConfig) -> Iterator[Record]:
 def _csv_record(
     names: tuple[str, ...],
     cells: list[str],
-    source: ReaderConfig,
+    source: RowsConfig,
     path: str,
     number: int,
     raw: bytes,
@@ -151,7 +177,7 @@ def _csv_record(
     return row_record(names, cells, source, path, number, raw)
 
 
-def find_delimiter(unit: Unit, source: ReaderConfig) -> str:
+def find_delimiter(unit: Unit, source: CsvConfig) -> str:
     """Return what parts the columns of a CSV file: a comma where that gives the column of the text, else what does.
 
     Where nothing does, it is what parts most of the first rows into as many cells as the header.
@@ -179,7 +205,7 @@ def find_delimiter(unit: Unit, source: ReaderConfig) -> str:
     return "," if ranks[","][0] else max(DELIMITERS, key=lambda each: ranks[each])  # of equals the first
 
 
-def told_delimiter(unit: Unit, source: ReaderConfig) -> str | None:
+def told_delimiter(unit: Unit, source: CsvConfig) -> str | None:
     """Return what parts the columns of a CSV file, None of one that cannot be read: its reader says why."""
     try:
         return find_delimiter(unit, source)
@@ -216,7 +242,7 @@ class _TooLargeError(Exception):
 class _Lines:
     """Decoded lines for csv.reader, which remembers those of the row under way and takes them back."""
 
-    def __init__(self, handle: IO[bytes], source: ReaderConfig) -> None:
+    def __init__(self, handle: IO[bytes], source: RowsConfig) -> None:
         self._fresh = _split_rows(handle, source.max_bytes)
         self._back: deque[tuple[int, bytes, int]] = deque()
         self._row: list[tuple[int, bytes, int]] = []
@@ -252,7 +278,7 @@ class _Lines:
 
 
 def _rows(
-    lines: _Lines, path: str, source: ReaderConfig, delimiter: str
+    lines: _Lines, path: str, source: RowsConfig, delimiter: str
 ) -> Iterator[tuple[list[str] | Record, int, bytes]]:
     """Yield cells, line and bytes of each row; a reject in place of the cells where a line had to be given up."""
     csv.field_size_limit(source.max_bytes)  # of the process; Python's own default is 128 KiB
@@ -275,6 +301,6 @@ def _rows(
 
 
 FORMATS = (
-    Format(CSV, read_csv, suffixes=(".csv",), says_domain=True),
-    Format("tsv", read_tsv, suffixes=(".tsv", ".tab"), cut=cut_lines, says_domain=True),
+    Format(CSV, read_csv, CsvConfig, suffixes=(".csv",), says_domain=True),
+    Format("tsv", read_tsv, TableConfig, suffixes=(".tsv", ".tab"), cut=cut_lines, says_domain=True),
 )

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pipeline.readers.compression import PackError, open_unit
-from pipeline.readers.config import ReaderConfig
+from pipeline.readers.config import EncodedConfig, RowsConfig
 from pipeline.readers.fields import read_row
 from pipeline.readers.format import Format
 from pipeline.readers.records import (
@@ -30,6 +30,7 @@ from pipeline.readers.records import (
     unreadable,
 )
 from pipeline.readers.unit import Unit
+from schemas.config import setting
 
 _CHUNK = 1 << 16
 _LONGEST_WORD = len("-Infinity")
@@ -126,7 +127,13 @@ class _Window:
         return "".join(found)
 
 
-def read_json(unit: Unit, source: ReaderConfig) -> Iterator[Record]:
+class JsonConfig(RowsConfig):
+    """One array of objects a file."""
+
+    items: str = setting("", "where the array is in the object, as in response.docs; empty = the file is one")
+
+
+def read_json(unit: Unit, source: JsonConfig) -> Iterator[Record]:
     """Yield the documents of a JSON array; an item has its ordinal in place of a line."""
     names = [name for name in source.items.split(".") if name]
     for number, item in read_items(unit, source, names):
@@ -139,7 +146,7 @@ def read_json(unit: Unit, source: ReaderConfig) -> Iterator[Record]:
             yield read_row(item.value, source, unit.path, number, item.raw)
 
 
-def read_items(unit: Unit, source: ReaderConfig, names: list[str]) -> Iterator[tuple[int, Item | Record]]:
+def read_items(unit: Unit, source: EncodedConfig, names: list[str]) -> Iterator[tuple[int, Item | Record]]:
     """Yield the items of the array under ``names``, numbered from 1, and rejects of what is none."""
     if unit.size == 0:
         yield 0, reject(unit.path, 0, EMPTY_FILE, "the file is empty")
@@ -163,7 +170,7 @@ def read_items(unit: Unit, source: ReaderConfig, names: list[str]) -> Iterator[t
         yield number, unreadable(unit.path, number + 1, error)
 
 
-def _checked(item: Item, number: int, unit: Unit, source: ReaderConfig) -> Item | Record:
+def _checked(item: Item, number: int, unit: Unit, source: EncodedConfig) -> Item | Record:
     if len(item.raw) > source.max_bytes:
         return too_large(unit.path, number, source, item.raw)
     if not item.is_decoded:
@@ -208,4 +215,4 @@ def _enter(window: _Window, name: str) -> None:
     raise ValueError(f"the object has no key {name!r}")
 
 
-FORMATS = (Format("json", read_json, suffixes=(".json",), says_domain=True),)
+FORMATS = (Format("json", read_json, JsonConfig, suffixes=(".json",), says_domain=True),)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from pipeline.readers.config import ReaderConfig
+from pipeline.readers.config import EncodedConfig
 from pipeline.readers.format import Format
 from pipeline.readers.formats.text import read_titled, without_closing_marks
 from pipeline.readers.records import Record
@@ -19,7 +19,7 @@ _UNDERLINE = re.compile(r" {0,3}(=++|-++)[ \t]*+$")
 _FRONT_TITLE = re.compile(r"^title:(.*)$", re.MULTILINE)
 
 
-def read_markdown(unit: Unit, source: ReaderConfig) -> Iterator[Record]:
+def read_markdown(unit: Unit, source: EncodedConfig) -> Iterator[Record]:
     """Yield the document of a Markdown file."""
     return read_titled(unit, source, split_markdown)
 
@@ -61,4 +61,4 @@ def _is_underlined(lines: list[str], at: int) -> bool:
     return alone and at + 1 < len(lines) and _UNDERLINE.match(lines[at + 1]) is not None
 
 
-FORMATS = (Format(MARKDOWN, read_markdown, suffixes=(".md", ".markdown", ".mdx"), may_be_packed=False),)
+FORMATS = (Format(MARKDOWN, read_markdown, EncodedConfig, suffixes=(".md", ".markdown", ".mdx"), may_be_packed=False),)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pipeline.readers.config import ReaderConfig
+from pipeline.readers.config import ReaderConfig, RowsConfig, SplitConfig
 from pipeline.readers.format import Format
 from pipeline.readers.formats.beir import judgement_parser
 from pipeline.readers.formats.csv_tsv import open_rows
@@ -14,12 +14,16 @@ from pipeline.readers.unit import DOCUMENTS, QRELS, QUERIES, Unit
 from schemas.beir import TREC
 
 
-def read_msmarco(unit: Unit, source: ReaderConfig) -> Iterator[Record]:
+class MsmarcoConfig(RowsConfig, SplitConfig):
+    """An MS MARCO folder."""
+
+
+def read_msmarco(unit: Unit, source: MsmarcoConfig) -> Iterator[Record]:
     """Yield the records of a span of lines: documents, queries or judgements."""
     return read_lines(unit, source, _open_parser)
 
 
-def _open_parser(unit: Unit, source: ReaderConfig) -> Parser:
+def _open_parser(unit: Unit, source: MsmarcoConfig) -> Parser:
     if unit.role == DOCUMENTS:
         return open_rows(unit, source, ("id", "text"))
     return {QUERIES: _parse_query, QRELS: judgement_parser(TREC)}[unit.role]
@@ -37,6 +41,7 @@ FORMATS = (
     Format(
         "msmarco",
         read_msmarco,
+        MsmarcoConfig,
         cut=cut_lines,
         layout={DOCUMENTS: "collection.tsv", QUERIES: "queries.{}.tsv", QRELS: "qrels.{}.tsv"},
         folder="an MS MARCO folder",

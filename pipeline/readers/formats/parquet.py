@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from pipeline.locations import parquet_place
 from pipeline.readers.compression import RATIO
-from pipeline.readers.config import FIELDS, ReaderConfig
+from pipeline.readers.config import FIELDS, FieldsConfig, ReaderConfig
 from pipeline.readers.fields import names_of, read_row
 from pipeline.readers.format import Format, Part
 from pipeline.readers.records import (
@@ -60,7 +60,7 @@ def cut_row_groups(file: SourceFile) -> Iterator[Part]:
         yield Part(0, 0, 1, file.size)
 
 
-def read_parquet(unit: Unit, source: ReaderConfig) -> Iterator[Record]:
+def read_parquet(unit: Unit, source: FieldsConfig) -> Iterator[Record]:
     """Yield the records of one row group; rows are counted through the file, from 1."""
     line = unit.line
     try:
@@ -175,7 +175,7 @@ def _made_row(rows: pa.RecordBatch) -> dict[str, Any] | _BadCell:
     return made
 
 
-def _checked_row(row: dict[str, Any] | _BadCell, source: ReaderConfig, path: str, line: int) -> Record:
+def _checked_row(row: dict[str, Any] | _BadCell, source: FieldsConfig, path: str, line: int) -> Record:
     if isinstance(row, _BadCell):
         if row.reason == TOO_LARGE:
             return too_large(path, line, source, b"")
@@ -222,5 +222,13 @@ def _numbers(array: pa.Array) -> Costs:
 
 
 FORMATS = (
-    Format("parquet", read_parquet, suffixes=(".parquet",), cut=cut_row_groups, may_be_packed=False, says_domain=True),
+    Format(
+        "parquet",
+        read_parquet,
+        FieldsConfig,
+        suffixes=(".parquet",),
+        cut=cut_row_groups,
+        may_be_packed=False,
+        says_domain=True,
+    ),
 )

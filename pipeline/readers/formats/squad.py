@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pipeline.readers.config import ReaderConfig
+from pipeline.readers.config import EncodedConfig
 from pipeline.readers.format import Format
 from pipeline.readers.formats.json_arrays import read_items
 from pipeline.readers.records import DOCUMENT, NOT_SQUAD, QREL, QUERY, Record, reject
@@ -13,7 +13,7 @@ from pipeline.readers.unit import Unit
 from schemas.beir import read_id
 
 
-def read_squad(unit: Unit, source: ReaderConfig) -> Iterator[Record]:
+def read_squad(unit: Unit, source: EncodedConfig) -> Iterator[Record]:
     """Yield contexts as documents, questions as queries, and that a context answers its question.
 
     Questions without an answer (SQuAD 2.0) are queries without a judgement. A context without an id of its own has
@@ -54,4 +54,4 @@ def _text_of(value: Any) -> str:
     return value
 
 
-FORMATS = (Format("squad", read_squad, suffixes=(".json",), holds_judgements=True),)
+FORMATS = (Format("squad", read_squad, EncodedConfig, suffixes=(".json",), holds_judgements=True),)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from pipeline.readers.config import ReaderConfig
+from pipeline.readers.config import EncodedConfig
 from pipeline.readers.format import Format
 from pipeline.readers.records import DOCUMENT, NUL_BYTES, Record, reject, wrong_encoding
 from pipeline.readers.unit import Unit
@@ -19,14 +19,14 @@ _OPENING_MARKS = re.compile(r"\A#{1,6}\s+")
 _UNDERLINE = re.compile(r"\A\s*+[=\-~^*]{3,}+[ \t]*+(\n|\Z)")
 
 
-def read_text(unit: Unit, source: ReaderConfig) -> Iterator[Record]:
+def read_text(unit: Unit, source: EncodedConfig) -> Iterator[Record]:
     """Yield the document of a text file: its first line or heading is the title, the rest the text."""
     return read_titled(unit, source, split_title)
 
 
 def read_titled(
     unit: Unit,
-    source: ReaderConfig,
+    source: EncodedConfig,
     split: Callable[[str], tuple[str, str]],
 ) -> Iterator[Record]:
     """Yield the document of a file of text; ``split`` tells its title from the rest."""
@@ -61,4 +61,6 @@ def without_closing_marks(heading: str) -> str:
     return bare.rstrip() if bare != heading and bare[-1:].isspace() else heading
 
 
-FORMATS = (Format(TEXT, read_text, suffixes=(".txt", ".text", ".md", ".markdown", ".rst"), may_be_packed=False),)
+FORMATS = (
+    Format(TEXT, read_text, EncodedConfig, suffixes=(".txt", ".text", ".md", ".markdown", ".rst"), may_be_packed=False),
+)

@@ -16,7 +16,7 @@ from pyspark.sql import SparkSession
 
 from pipeline.guard.config import DOCUMENT, GuardConfig
 from pipeline.guard.leaks import flag_leaks
-from pipeline.ingest.config import SourceConfig
+from pipeline.ingest.config import make_source
 from pipeline.ingest.tables import read_records, select_annotations, select_documents
 from pipeline.ingest.units import plan_units, unit_frame
 from pipeline.text import shingles, words
@@ -44,7 +44,7 @@ def _cleaned(spark: SparkSession, articles: Texts, work: Path) -> list[Row]:
     lines = [json.dumps({"id": name, "text": text}, ensure_ascii=False) + "\n" for name, text in articles]
     path.write_text("".join(lines), encoding="utf-8")
     clean = {"repair": True, "rules": True, "languages": ["zh"], "pii": "tag"}
-    sources = [SourceConfig.from_mapping({"name": "zh", "format": "jsonl", "path": str(path), "clean": clean})]
+    sources = [make_source(name="zh", format="jsonl", path=str(path), clean=clean)]
     records = read_records(unit_frame(spark, plan_units(sources)), sources).localCheckpoint()
     documents = select_documents(records, None, sources, SEED).collect()
     notes = select_annotations(records, sources, SEED).collect()

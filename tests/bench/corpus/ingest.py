@@ -17,7 +17,7 @@ from pyspark.sql import functions as F
 
 from jobs.runtime.memory import PeakMemory
 from pipeline.ingest.clean.record import clean_record
-from pipeline.ingest.config import SourceConfig
+from pipeline.ingest.config import SourceConfig, make_source
 from pipeline.ingest.files import list_files
 from pipeline.ingest.tables import read_records
 from pipeline.ingest.units import plan_units, unit_frame
@@ -80,7 +80,7 @@ def _large(work: Path, collections: Path, megabytes: int) -> list[Row]:
             row = json.dumps({"id": str(number), "text": texts[number % len(texts)]})
             written += handle.write(row.encode() + b"\n")
             number += 1
-    source = SourceConfig(name="large", format="jsonl", path=str(path))
+    source = make_source(name="large", format="jsonl", path=str(path))
     with PeakMemory() as peak, session(SECTION, work) as spark:
         started = time.monotonic()
         counts = (
@@ -114,7 +114,7 @@ class _Tally:
 
     def read(self, path: Path, form: str) -> None:
         """Read one file, whatever it holds."""
-        source = SourceConfig(name=form, format=form, path=str(path), max_unpacked=1 << 20, max_bytes=1 << 20)
+        source = make_source(name=form, format=form, path=str(path), max_unpacked=1 << 20, max_bytes=1 << 20)
         self.files += 1
         found = 0
         try:

@@ -1,6 +1,8 @@
 """The line of a finished stage: counts with their units, every reason with the setting that makes it."""
 
-from jobs.runtime.stage_line import SPACE, rate_text, stage_line
+import pytest
+
+from jobs.runtime.stage_line import SPACE, count_text, rate_text, stage_line
 from schemas.documents import DUPLICATES, REJECTS
 
 
@@ -44,3 +46,11 @@ def test_what_an_earlier_stage_dropped_is_not_said_again():
     assert line(same, before=before).startswith("pair        100 documents  ")
     more = {"documents": {"rows": 123, "reasons": {"kept": 90, "near_duplicate": 20, "too_short": 3, "leak": 10}}}
     assert "100 -> 90 documents: leak (guard.containment, guard.threshold) 10  " in line(more, before=before)
+
+
+@pytest.mark.parametrize(
+    ("count", "table", "words"),
+    [(1, "rejects", "1 reject"), (0, "rejects", "0 rejects"), (1, "batches", "1 batch"), (1, "queries", "1 query")],
+)
+def test_one_row_is_named_in_the_singular(count, table, words):
+    assert count_text(count, table) == words

@@ -7,7 +7,7 @@ import pytest
 from pipeline.holdout.config import EvalSetConfig, HoldoutConfig, protects_documents, resolve_sets, source_of_set
 from pipeline.holdout.families import group_families, held_out_corpus, held_out_queries, hold_out, split_queries
 from pipeline.holdout.outside import outside_corpus, outside_queries
-from pipeline.ingest.config import SourceConfig
+from pipeline.ingest.config import make_source
 from pipeline.ingest.tables import read_records
 from pipeline.ingest.units import plan_units, unit_frame
 from schemas.documents import DOCUMENTS, DUPLICATES
@@ -149,7 +149,7 @@ def test_a_set_from_outside_keeps_its_ids_and_its_judged_queries(spark, folder):
     ],
 )
 def test_a_corpus_that_is_trained_on_is_not_protected_from_itself(tmp_path, protect, same, documents_too):
-    source = SourceConfig(name="s", format="beir", path=str(tmp_path if same else tmp_path / "other"))
+    source = make_source(name="s", format="beir", path=str(tmp_path if same else tmp_path / "other"))
 
     evaluation = EvalSetConfig(name="out", path=f"{tmp_path}/", protect=protect)
 

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from pipeline.ingest.config import SourceConfig
+from pipeline.ingest.config import make_source
 from pipeline.ingest.files import digest_source, list_files
 from pipeline.ingest.units import plan_units
 from pipeline.readers.registry import FORMATS
@@ -23,7 +23,7 @@ def write(folder, **files):
 def test_a_folder_gives_the_files_that_fit_the_format_in_order(tmp_path):
     write(tmp_path, b_DOT_jsonl="{}", a__c_DOT_jsonl="{}", _SUCCESS="", notes_DOT_txt="x")
 
-    assert [file.path for file in list_files(SourceConfig(name="s", format="jsonl", path=str(tmp_path)))] == [
+    assert [file.path for file in list_files(make_source(name="s", format="jsonl", path=str(tmp_path)))] == [
         "a/c.jsonl",
         "b.jsonl",
     ]
@@ -32,11 +32,11 @@ def test_a_folder_gives_the_files_that_fit_the_format_in_order(tmp_path):
 def test_a_glob_and_a_file_name_what_they_name(tmp_path):
     write(tmp_path, a_DOT_log="x", b_DOT_log="y", c_DOT_txt="z")
 
-    assert [f.path for f in list_files(SourceConfig(name="s", format="text", path=f"{tmp_path}/*.log"))] == [
+    assert [f.path for f in list_files(make_source(name="s", format="text", path=f"{tmp_path}/*.log"))] == [
         "a.log",
         "b.log",
     ]
-    assert [f.path for f in list_files(SourceConfig(name="s", format="text", path=f"{tmp_path}/c.txt"))] == ["c.txt"]
+    assert [f.path for f in list_files(make_source(name="s", format="text", path=f"{tmp_path}/c.txt"))] == ["c.txt"]
 
 
 @pytest.mark.parametrize(
@@ -55,16 +55,16 @@ def test_a_glob_and_a_file_name_what_they_name(tmp_path):
 )
 def test_what_is_missing_is_said(source, fault):
     with pytest.raises(RecipeError, match=re.escape(fault)):
-        list_files(SourceConfig(name="s", **source))
+        list_files(make_source(name="s", **source))
 
 
 def test_a_folder_without_a_fitting_file_says_which_would_fit(tmp_path):
     with pytest.raises(RecipeError, match=re.escape("holds no file ending in .jsonl")):
-        list_files(SourceConfig(name="s", format="jsonl", path=str(tmp_path)))
+        list_files(make_source(name="s", format="jsonl", path=str(tmp_path)))
 
 
 def test_packages_are_read_without_their_tests():
-    files = list_files(SourceConfig(name="s", format="pydocs", packages=("numpy", "stdlib", "typing_extensions")))
+    files = list_files(make_source(name="s", format="pydocs", packages=("numpy", "stdlib", "typing_extensions")))
 
     assert {file.domain for file in files} == {"numpy", "stdlib", "typing_extensions"}
     paths = {file.path for file in files}
@@ -73,7 +73,7 @@ def test_packages_are_read_without_their_tests():
 
 
 def test_all_installed_packages_leave_ourselves_out():
-    domains = {file.domain for file in list_files(SourceConfig(name="s", format="pydocs"))}
+    domains = {file.domain for file in list_files(make_source(name="s", format="pydocs"))}
 
     assert {"stdlib", "pyspark", "numpy"} <= domains
     assert not domains & {"schemas", "pipeline", "jobs", "trainer"}
@@ -81,7 +81,7 @@ def test_all_installed_packages_leave_ourselves_out():
 
 def test_the_digest_follows_contents_and_names_not_places_and_times(tmp_path):
     def digest(folder):
-        return digest_source(SourceConfig(name="s", format="text", path=str(folder)))
+        return digest_source(make_source(name="s", format="text", path=str(folder)))
 
     one = write(tmp_path / "1", a_DOT_txt="same", b_DOT_txt="two")
     assert digest(one) == digest(write(tmp_path / "2", a_DOT_txt="same", b_DOT_txt="two"))
@@ -106,7 +106,7 @@ def test_names_are_printable_and_two_names_stay_two(tmp_path):
     ]
     for name in names:
         (tmp_path / os.fsdecode(name)).write_text(f"A title\nand the text of {os.fsencode(name).hex()}")
-    source = SourceConfig(name="s", format="text", path=str(tmp_path))
+    source = make_source(name="s", format="text", path=str(tmp_path))
 
     units = plan_units([source])
     found = [record for unit in units for record in FORMATS["text"].read(unit, source)]

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.ingest.config import SourceConfig, resolve_sources
+from pipeline.ingest.config import make_source, resolve_sources
 from pipeline.ingest.files import digest_source, list_files
 from pipeline.ingest.tables import read_records
 from pipeline.ingest.units import plan_units, unit_frame
@@ -40,7 +40,7 @@ def put(place, **files):
 
 
 def source(form, path, **settings):
-    return SourceConfig(name="s", format=form, path=path, **settings)
+    return make_source(name="s", format=form, path=path, **settings)
 
 
 def paths(form, path):

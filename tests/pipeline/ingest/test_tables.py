@@ -7,7 +7,7 @@ from pyspark.sql import functions as F
 
 from pipeline.ids import hash_id, hash_text
 from pipeline.ingest.clean.config import CleanConfig
-from pipeline.ingest.config import SourceConfig
+from pipeline.ingest.config import make_source
 from pipeline.ingest.tables import (
     name_targets,
     read_records,
@@ -52,7 +52,7 @@ def test_a_document_carries_its_place_its_hashes_and_its_reason(spark, tmp_path)
         {"text": "12345 67890 !!! 12345 67890"},
         {"text": "long " * 30},
     )
-    source = SourceConfig(name="s", format="jsonl", path=str(tmp_path), max_chars=100, license="CC0")
+    source = make_source(name="s", format="jsonl", path=str(tmp_path), max_chars=100, license="CC0")
 
     rows = {row.line: row for row in ingest(spark, source)[0].collect()}
 
@@ -73,7 +73,7 @@ def test_the_domain_is_the_recipes_then_the_rows_then_the_name(spark, tmp_path):
     )
 
     def domains(**settings):
-        found = ingest(spark, SourceConfig(name="s", format="jsonl", path=str(tmp_path), **settings))[0].orderBy("line")
+        found = ingest(spark, make_source(name="s", format="jsonl", path=str(tmp_path), **settings))[0].orderBy("line")
         return [row.domain for row in found.collect()]
 
     assert domains() == ["own", "s"]
@@ -91,9 +91,7 @@ def test_of_one_id_the_first_by_path_and_line_stays_however_the_input_is_partiti
         {"id": "x", "text": "The first text of this id."},
     )
 
-    found = ingest(spark, SourceConfig(name="s", format="jsonl", path=str(tmp_path)), partitions=partitions)[
-        0
-    ].collect()
+    found = ingest(spark, make_source(name="s", format="jsonl", path=str(tmp_path)), partitions=partitions)[0].collect()
 
     assert len({row.doc_id for row in found}) == 5
     assert {(row.path, row.line): row.drop_reason for row in found} == {
@@ -108,7 +106,7 @@ def test_of_one_id_the_first_by_path_and_line_stays_however_the_input_is_partiti
 def test_equal_rows_without_an_id_are_all_kept_apart_for_dedupe(spark, tmp_path):
     lines(tmp_path / "a.jsonl", *[{"text": "The same text three times over."}] * 3)
 
-    found = ingest(spark, SourceConfig(name="s", format="jsonl", path=str(tmp_path)))[0].collect()
+    found = ingest(spark, make_source(name="s", format="jsonl", path=str(tmp_path)))[0].collect()
 
     assert len({row.doc_id for row in found}) == 3
     assert {row.drop_reason for row in found} == {None}
@@ -125,7 +123,7 @@ def test_limits_draw_whole_families_by_hash(spark, tmp_path):
     )
 
     def taken(seed, **limits):
-        found = ingest(spark, SourceConfig(name="s", format="jsonl", path=str(tmp_path), **limits), seed=seed)[
+        found = ingest(spark, make_source(name="s", format="jsonl", path=str(tmp_path), **limits), seed=seed)[
             0
         ].collect()
         return {(row.domain, row.family, row.line) for row in found}
@@ -167,7 +165,7 @@ def split(a):
     )
 
     documents, judgements, _ = ingest(
-        spark, SourceConfig(name="s", format="pydocs", packages=("pkg",), min_docstring=60)
+        spark, make_source(name="s", format="pydocs", packages=("pkg",), min_docstring=60)
     )
 
     links = {row.native_id: row.links for row in documents.collect()}
@@ -207,7 +205,7 @@ def test_qrels_meet_their_queries_and_documents_once_and_what_is_left_out_has_it
     )
 
     documents, judgements, _ = ingest(
-        spark, SourceConfig(name="s", format="beir", path=str(tmp_path)), partitions=partitions
+        spark, make_source(name="s", format="beir", path=str(tmp_path)), partitions=partitions
     )
 
     assert sorted(tuple(row) for row in judgements.collect()) == [
@@ -222,8 +220,8 @@ def test_qrels_meet_their_queries_and_documents_once_and_what_is_left_out_has_it
 
 def test_annotations_stand_beside_the_documents_of_sources_that_ask_for_them(spark, tmp_path):
     path = lines(tmp_path / "a.jsonl", {"text": "Write to me@tea.example about the tea."}, {"text": "short"})
-    plain = SourceConfig(name="plain", format="jsonl", path=str(path))
-    asking = SourceConfig(
+    plain = make_source(name="plain", format="jsonl", path=str(path))
+    asking = make_source(
         name="asking", format="jsonl", path=str(path), clean=CleanConfig(pii="redact", languages=("en",))
     )
     records = read_records(unit_frame(spark, plan_units([plain, asking])), [plain, asking])
@@ -243,7 +241,7 @@ def test_rejects_keep_place_reason_and_bytes(spark, tmp_path):
         b'{"text": "good and long enough to keep"}\n{broken\n' + b"[" + b"1" * 100_000 + b"]\n"
     )
 
-    _, _, rejects = ingest(spark, SourceConfig(name="s", format="jsonl", path=str(tmp_path)))
+    _, _, rejects = ingest(spark, make_source(name="s", format="jsonl", path=str(tmp_path)))
 
     found = rejects.orderBy("line").select("path", "line", "reason", "raw").collect()
     assert [tuple(row)[:3] for row in found] == [("a.jsonl", 2, "not_json"), ("a.jsonl", 3, "not_json")] or [

@@ -5,7 +5,7 @@ import gzip
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.ingest.config import SourceConfig
+from pipeline.ingest.config import make_source
 from pipeline.ingest.units import plan_units
 
 
@@ -15,8 +15,8 @@ def test_parquet_is_cut_by_row_group_and_gzip_is_not_cut(tmp_path):
 
     units = plan_units(
         [
-            SourceConfig(name="p", format="parquet", path=str(tmp_path)),
-            SourceConfig(name="j", format="jsonl", path=str(tmp_path)),
+            make_source(name="p", format="parquet", path=str(tmp_path)),
+            make_source(name="j", format="jsonl", path=str(tmp_path)),
         ]
     )
 

@@ -7,7 +7,7 @@ import hashlib
 import pyarrow as pa
 import pytest
 
-from pipeline.ingest.config import SourceConfig
+from pipeline.ingest.config import make_source
 from pipeline.ingest.units import plan_units
 from pipeline.readers.compression import PackError, open_unit
 
@@ -27,7 +27,7 @@ PACKS = {"gz": gzip.compress, "bz2": bz2.compress, "zst": zstd}
 
 def unpack(folder, raw, suffix, **settings):
     (folder / f"a.jsonl.{suffix}").write_bytes(raw)
-    source = SourceConfig(name="s", format="jsonl", path=str(folder), **settings)
+    source = make_source(name="s", format="jsonl", path=str(folder), **settings)
     [unit] = plan_units([source])
     found = []
     with open_unit(unit, source) as handle:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.ingest.config import SourceConfig
+from pipeline.ingest.config import make_source
 from pipeline.ingest.units import plan_units
 from pipeline.readers.formats.jsonl import read_jsonl
 from pipeline.readers.lines import line_spans
@@ -26,7 +26,7 @@ def test_spans_hold_every_line_once_and_know_their_line_numbers(tmp_path, text, 
 def test_spans_of_a_file_read_as_the_whole_does(tmp_path, monkeypatch):
     path = tmp_path / "a.jsonl"
     path.write_text("".join(f'{{"text": "number {n}"}}\n' for n in range(100)))
-    source = SourceConfig(name="s", format="jsonl", path=str(path))
+    source = make_source(name="s", format="jsonl", path=str(path))
     [whole] = plan_units([source])
     monkeypatch.setattr("pipeline.readers.lines.SPAN", 200)
 

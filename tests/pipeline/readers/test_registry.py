@@ -2,12 +2,17 @@
 
 import pytest
 
-from pipeline.ingest.config import SourceConfig
 from pipeline.readers.registry import FORMATS
+from pipeline.recipe import Recipe
 
 
 def test_every_format_is_a_choice_of_recipes():
-    assert SourceConfig.json_schema()["properties"]["format"]["enum"] == list(FORMATS)
+    schema = Recipe.json_schema()
+    kinds = [
+        schema["$defs"][each["$ref"].rsplit("/", 1)[1]] for each in schema["properties"]["sources"]["items"]["oneOf"]
+    ]
+
+    assert [kind["properties"]["format"]["const"] for kind in kinds if "properties" in kind] == list(FORMATS)
 
 
 @pytest.mark.parametrize("form", FORMATS.values(), ids=list(FORMATS))

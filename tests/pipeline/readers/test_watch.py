@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from pipeline.ingest.config import SourceConfig
+from pipeline.ingest.config import make_source
 from pipeline.ingest.tables import read_unit
 from pipeline.ingest.units import plan_units
 from pipeline.readers.isolated import BrokenWorkError, Isolated, TooSlowError
@@ -30,7 +30,7 @@ def test_waiting_between_steps_is_none_of_them():
 
 def test_a_record_too_slow_to_clean_is_a_reject_and_the_others_are_rows(tmp_path, monkeypatch):
     (tmp_path / "a.jsonl").write_text('{"text": "one"}\n{"text": "slow"}\n{"text": "three"}\n')
-    source = SourceConfig(name="s", format="jsonl", path=str(tmp_path), max_seconds=0.2)
+    source = make_source(name="s", format="jsonl", path=str(tmp_path), max_seconds=0.2)
     import pipeline.ingest.tables as tables
 
     clean = tables.clean_record

@@ -23,6 +23,7 @@ from pipeline.readers.formats.pydocs.markup import plain_text, see_also, split_s
 from pipeline.readers.formats.pydocs.packages import python_files
 from pipeline.readers.records import DOCUMENT, SEE_ALSO, SYNTAX_ERROR, TOO_LARGE, UNREADABLE, Record, reject
 from pipeline.readers.unit import SourceFile, Unit
+from schemas.config import setting
 
 _TOPICS = "pydoc_data/topics.py"
 _MOST_ARGUMENTS = 12
@@ -55,13 +56,24 @@ class Docstring(NamedTuple):
     text: str
 
 
-def list_packages(source: ReaderConfig) -> list[SourceFile]:
+class PydocsConfig(ReaderConfig):
+    """Docstrings of installed packages."""
+
+    packages: tuple[str, ...] = setting(("*",), "top-level packages; stdlib; * = all that is installed")
+    exclude: tuple[str, ...] = setting(
+        ("tests", "test", "idle_test"), "folders not read; their docstrings tell of bugs, not of use"
+    )
+    min_docstring: int = setting(120, "characters that make a docstring a document", low=1)
+    signature: bool = setting(True, "the text begins with the symbol's name and its arguments")
+
+
+def list_packages(source: PydocsConfig) -> list[SourceFile]:
     """Return the Python files of the source's packages. Raises: RecipeError when one is not installed."""
     found = python_files(source.packages, source.exclude, f"sources.{source.name}")
     return [SourceFile(each.path, each.location, each.size, domain=each.package) for each in found]
 
 
-def read_docstrings(unit: Unit, source: ReaderConfig) -> Iterator[Record]:
+def read_docstrings(unit: Unit, source: PydocsConfig) -> Iterator[Record]:
     """Yield the documents of a Python file and what its "See Also" sections say about other symbols."""
     if unit.size > source.max_bytes:
         yield reject(unit.path, 0, TOO_LARGE, f"more than {source.max_bytes} bytes")
@@ -96,7 +108,7 @@ def family_of(symbol: str) -> str:
     return last.removeprefix("async").strip("_") or last or symbol
 
 
-def _parse(raw: bytes, unit: Unit, source: ReaderConfig) -> tuple[list[Record], list[Docstring]]:
+def _parse(raw: bytes, unit: Unit, source: PydocsConfig) -> tuple[list[Record], list[Docstring]]:
     """Return topics and docstrings of a file.
 
     The garbage collector pauses meanwhile: walking over a tree of a million nodes again and again, to find nothing,
@@ -113,7 +125,7 @@ def _parse(raw: bytes, unit: Unit, source: ReaderConfig) -> tuple[list[Record], 
         gc.enable()
 
 
-def _find_docstrings(tree: ast.Module, unit: Unit, source: ReaderConfig) -> Iterator[Docstring]:
+def _find_docstrings(tree: ast.Module, unit: Unit, source: PydocsConfig) -> Iterator[Docstring]:
     for symbol, node in _walk(tree, module_name(unit)):
         text = ast.get_docstring(node, clean=False)
         if text and len(text) >= source.min_docstring:
@@ -203,4 +215,6 @@ def _read_topics(tree: ast.Module, unit: Unit) -> Iterator[Record]:
                 )
 
 
-FORMATS = (Format("pydocs", read_docstrings, list_files=list_packages, says_domain=True, names_symbols=True),)
+FORMATS = (
+    Format("pydocs", read_docstrings, PydocsConfig, list_files=list_packages, says_domain=True, names_symbols=True),
+)

@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.ids import hash_text
 from pipeline.ingest.clean.judged import count_judged, keep_judged
-from pipeline.ingest.config import SourceConfig
+from pipeline.ingest.config import make_source
 from schemas.documents import DOCUMENTS, JUDGEMENTS
 
 
@@ -36,7 +36,7 @@ def dropped(documents):
 
 
 def test_what_a_default_drops_stays_where_somebody_points_at_it(tables):
-    sources = [SourceConfig(name="s", format="jsonl", path="x")]
+    sources = [make_source(name="s", format="jsonl", path="x")]
 
     assert dropped(keep_judged(*tables, sources)) == {
         "nobody": "too_short",
@@ -46,7 +46,7 @@ def test_what_a_default_drops_stays_where_somebody_points_at_it(tables):
 
 
 def test_a_limit_of_the_recipe_holds_for_all_and_what_went_is_counted(tables):
-    sources = [SourceConfig(name="s", format="jsonl", path="x", min_chars=5, max_chars=90)]
+    sources = [make_source(name="s", format="jsonl", path="x", min_chars=5, max_chars=90)]
 
     documents = keep_judged(*tables, sources)
 

@@ -11,7 +11,7 @@ from pipeline.ingest.clean.languages import identify_language
 from pipeline.ingest.clean.pii import passes_luhn, redact
 from pipeline.ingest.clean.record import clean_record
 from pipeline.ingest.clean.rules import boilerplate, failed_rules, repeated_lines, top_ngram
-from pipeline.ingest.config import SourceConfig
+from pipeline.ingest.config import make_source
 from pipeline.readers.records import Record
 from pipeline.text import words
 from schemas.errors import RecipeError
@@ -32,7 +32,7 @@ JAPANESE = (
 
 
 def row(text, title="", **clean):
-    source = SourceConfig(name="s", format="jsonl", path="x", clean=CleanConfig(**clean))
+    source = make_source(name="s", format="jsonl", path="x", clean=CleanConfig(**clean))
     return clean_record(Record("document", "a", 1, title=title, text=text), source)
 
 

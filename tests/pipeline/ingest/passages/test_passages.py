@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.ids import hash_id
-from pipeline.ingest.config import SourceConfig
+from pipeline.ingest.config import make_source
 from pipeline.ingest.passages.config import PassageConfig, judged_sources
 from pipeline.ingest.passages.passages import cut_documents, list_passages, put_passages
 from schemas.documents import DOCUMENTS
@@ -51,7 +51,7 @@ def documents(rows):
 
 
 CFG = PassageConfig(tokens=64, sources=("s",))
-SOURCES = (SourceConfig(name="s", format="text", path="."), SourceConfig(name="t", format="text", path="."))
+SOURCES = (make_source(name="s", format="text", path="."), make_source(name="t", format="text", path="."))
 
 
 def parted(documents):
@@ -94,14 +94,14 @@ def test_long_documents_give_way_to_their_passages(documents, partitions):
 
 
 def test_parents_that_are_judged_as_wholes_are_refused():
-    beir = SourceConfig(name="b", format="beir", path=".")
+    beir = make_source(name="b", format="beir", path=".")
     assert judged_sources(PassageConfig(tokens=64), [beir, *SOURCES]) == [
         "passages must leave out source b, whose judgements name whole documents; try passages.sources: [s, t]"
     ]
     assert "try sources.b.split: null" in judged_sources(PassageConfig(tokens=64), [beir])[0]
     assert judged_sources(CFG, [beir, *SOURCES]) == []
     assert judged_sources(PassageConfig(), [beir]) == []
-    assert judged_sources(PassageConfig(tokens=64), [SourceConfig(name="b", format="beir", path=".", split=None)]) == []
+    assert judged_sources(PassageConfig(tokens=64), [make_source(name="b", format="beir", path=".", split=None)]) == []
     assert (
         "passages.sources must be names of sources, got 'x'"
         in judged_sources(PassageConfig(tokens=64, sources=("x",)), SOURCES)[0]

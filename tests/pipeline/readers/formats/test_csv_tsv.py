@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.ingest.config import SourceConfig
+from pipeline.ingest.config import make_source
 from pipeline.ingest.units import plan_units
 from pipeline.readers.formats.csv_tsv import find_delimiter
 from pipeline.readers.registry import FORMATS
@@ -15,7 +15,7 @@ CELL = st.text(st.sampled_from('ab,;"\n é茶'), max_size=8)
 
 
 def records(form, path, **settings):
-    source = SourceConfig(name="s", format=form, path=str(path), **settings)
+    source = make_source(name="s", format=form, path=str(path), **settings)
     return [record for unit in plan_units([source]) for record in FORMATS[form].read(unit, source)]
 
 
@@ -73,7 +73,7 @@ def test_a_tsv_reads_the_same_however_it_is_cut(tmp_path, monkeypatch, span):
     whole = records("tsv", tmp_path)
     monkeypatch.setattr("pipeline.readers.lines.SPAN", span)
 
-    assert len(plan_units([SourceConfig(name="s", format="tsv", path=str(tmp_path))])) > 1
+    assert len(plan_units([make_source(name="s", format="tsv", path=str(tmp_path))])) > 1
     assert records("tsv", tmp_path) == whole
     assert [record.line for record in whole] == list(range(2, 102))
 
@@ -129,7 +129,7 @@ def test_a_row_longer_than_allowed_costs_itself_alone(tmp_path):
 )
 def test_what_parts_the_columns_is_found(tmp_path, table, delimiter):
     (tmp_path / "a.csv").write_text(table, newline="")
-    source = SourceConfig(name="s", format="csv", path=str(tmp_path))
+    source = make_source(name="s", format="csv", path=str(tmp_path))
     [unit] = plan_units([source])
 
     assert find_delimiter(unit, source) == delimiter

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.ingest.config import SourceConfig
+from pipeline.ingest.config import make_source
 from pipeline.ingest.units import plan_units
 from pipeline.readers.registry import FORMATS
 
@@ -17,7 +17,7 @@ TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=2
 
 
 def records(form, path, **settings):
-    source = SourceConfig(name="s", format=form, path=str(path), **settings)
+    source = make_source(name="s", format=form, path=str(path), **settings)
     return [record for unit in plan_units([source]) for record in FORMATS[form].read(unit, source)]
 
 
@@ -71,7 +71,7 @@ def test_another_encoding_can_be_named(tmp_path):
 
 def test_a_large_array_is_not_held_in_memory(tmp_path):
     (tmp_path / "a.json").write_text("[" + ", ".join(json.dumps({"text": "x" * 1000}) for _ in range(8_000)) + "]")
-    source = SourceConfig(name="s", format="json", path=str(tmp_path))
+    source = make_source(name="s", format="json", path=str(tmp_path))
     tracemalloc.start()
     try:
         count = sum(1 for unit in plan_units([source]) for _ in FORMATS["json"].read(unit, source))

@@ -4,7 +4,7 @@ import gzip
 
 import pytest
 
-from pipeline.ingest.config import SourceConfig
+from pipeline.ingest.config import make_source
 from pipeline.ingest.files import list_files
 from pipeline.ingest.units import plan_units
 from pipeline.readers.registry import FORMATS
@@ -12,7 +12,7 @@ from schemas.errors import RecipeError
 
 
 def records(form, path, **settings):
-    source = SourceConfig(name="s", format=form, path=str(path), **settings)
+    source = make_source(name="s", format=form, path=str(path), **settings)
     return [record for unit in plan_units([source]) for record in FORMATS[form].read(unit, source)]
 
 
@@ -31,4 +31,4 @@ def test_an_ms_marco_folder_gives_passages_queries_and_judgements(tmp_path):
         ("qrel", "3", "", ["8"], 0.0),
     ]
     with pytest.raises(RecipeError, match=r"must be an MS MARCO folder, got .* without queries.train.tsv"):
-        list_files(SourceConfig(name="s", format="msmarco", path=str(tmp_path)))
+        list_files(make_source(name="s", format="msmarco", path=str(tmp_path)))

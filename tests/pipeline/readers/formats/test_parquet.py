@@ -8,13 +8,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.ingest.config import SourceConfig
+from pipeline.ingest.config import make_source
 from pipeline.ingest.units import plan_units
 from pipeline.readers.registry import FORMATS
 
 
 def records(form, path, **settings):
-    source = SourceConfig(name="s", format=form, path=str(path), **settings)
+    source = make_source(name="s", format=form, path=str(path), **settings)
     return [record for unit in plan_units([source]) for record in FORMATS[form].read(unit, source)]
 
 

@@ -6,7 +6,7 @@ import pypdf
 import pytest
 from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
 
-from pipeline.ingest.config import SourceConfig
+from pipeline.ingest.config import make_source
 from pipeline.ingest.units import plan_units
 from pipeline.readers.registry import FORMATS
 
@@ -32,7 +32,7 @@ def write_pdf(path: Path, *pages: str, title: str = "", password: str = "") -> N
 
 
 def records(path, **settings):
-    source = SourceConfig(name="s", format="pdf", path=str(path), **settings)
+    source = make_source(name="s", format="pdf", path=str(path), **settings)
     return [record for unit in plan_units([source]) for record in FORMATS["pdf"].read(unit, source)]
 
 

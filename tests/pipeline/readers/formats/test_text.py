@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from pipeline.ingest.config import SourceConfig
+from pipeline.ingest.config import make_source
 from pipeline.ingest.units import plan_units
 from pipeline.readers.formats.markdown import split_markdown
 from pipeline.readers.formats.text import split_title
@@ -12,7 +12,7 @@ from pipeline.readers.registry import FORMATS
 
 
 def records(form, path, **settings):
-    source = SourceConfig(name="s", format=form, path=str(path), **settings)
+    source = make_source(name="s", format=form, path=str(path), **settings)
     return [record for unit in plan_units([source]) for record in FORMATS[form].read(unit, source)]
 
 

@@ -4,11 +4,11 @@ import pydoc_data.topics
 
 import pytest
 
-from pipeline.ingest.config import SourceConfig
+from pipeline.ingest.config import make_source
 from pipeline.readers.formats.pydocs.reader import family_of, read_docstrings
 from pipeline.readers.unit import Unit
 
-SOURCE = SourceConfig(name="docs", format="pydocs", packages=("pkg",), min_docstring=40)
+SOURCE = make_source(name="docs", format="pydocs", packages=("pkg",), min_docstring=40)
 CODE = '''"""A module about nothing in particular, with words enough to count as one.
 
 It has a second paragraph, so that a text is left."""
@@ -83,7 +83,7 @@ def test_a_docstring_that_is_all_summary_keeps_it_as_text_without_a_title(tmp_pa
 
 
 def test_the_name_can_be_left_out(tmp_path):
-    found = read(tmp_path, CODE, source=SourceConfig(name="docs", format="pydocs", signature=False, min_docstring=40))
+    found = read(tmp_path, CODE, source=make_source(name="docs", format="pydocs", signature=False, min_docstring=40))
 
     assert found[0].text == "It has a second paragraph, so that a text is left."
 
