@@ -25,6 +25,7 @@ from pipeline.ingest.config import SourceConfig
 from pipeline.ingest.erase import (
     erase_documents,
     erase_judgements,
+    erase_rejects,
     id_frame,
     match_lines,
     name_relatives,
@@ -84,7 +85,8 @@ def run(run: Run) -> None:
         run.write(documents, DOCUMENTS)
         run.write(select_annotations(read.records, sources, seed), ANNOTATIONS)
         run.write(judgements, JUDGEMENTS)
-        run.write(select_rejects(read.records), REJECTS)
+        rejects = select_rejects(read.records)
+        run.write(erase_rejects(rejects, erased) if erased else rejects, REJECTS)
     yields = count_yields(run.read_back(DOCUMENTS), run.read_back(REJECTS), run.read_back(JUDGEMENTS), sources)
     check_yields(yields, sources)
     for remark in _delimiters(run.recipe.sources, units):
@@ -205,7 +207,7 @@ def _passage_settings(recipe: Recipe) -> Mapping[str, Any]:
 
 STAGE = Stage(
     name="ingest",
-    version=3,
+    version=4,
     settings=("sources",),
     inputs={},
     outputs=(DOCUMENTS, ANNOTATIONS, JUDGEMENTS, REJECTS),

@@ -4,7 +4,9 @@ One id a line, a doc_id or the id that a source gives (then in every source). A 
 what follows " # " is one where no document has the whole line as its id, for an id may hold that sign (a URL with a
 fragment). An id that the source gives is the safer one: a doc_id hashes the text, so a document that is edited has
 another. A line that names no document is told: it may be misspelt.
-Known weakness: a copy of the text under another id stays; what could not be read (rejects) is not searched.
+A row that could not be read keeps no bytes where one of the ids stands in them.
+Known weakness: a copy of the text under another id stays; bytes of a reject in another encoding than UTF-8 are searched
+for ids in ASCII alone.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from pyspark.sql import types as T
 
 from pipeline.contract import conform, local_frame
 from pipeline.text import clean_text, one_line
-from schemas.documents import DOCUMENTS, ERASED, JUDGEMENTS
+from schemas.documents import DOCUMENTS, ERASED, JUDGEMENTS, REJECTS
 from schemas.errors import RecipeError
 from schemas.pairs import SEE_ALSO_MARK
 
@@ -89,6 +91,29 @@ def erase_documents(documents: DataFrame, ids: DataFrame) -> DataFrame:
     }
     columns = [blanked(name, blank[name]) if name in blank else F.col(name) for name in DOCUMENTS.names]
     return conform(named.select(*columns), DOCUMENTS)
+
+
+def erase_rejects(rejects: DataFrame, lines: list[str]) -> DataFrame:
+    """Blank what could not be read where a line of the file, or what comes before its comment, stands in it as a word.
+
+    In:   REJECTS; the lines of :func:`read_erased`, at least one.
+    Out:  REJECTS, one row per row; of an erased one its place and its reason are left.
+    Cost: a search of each reject's bytes for each id.
+    """
+    names = sorted({each for line in lines for each in (line, line.partition(" # ")[0])})
+    # Bytes are searched as Latin-1, where each is one character: a reject need not be text.
+    plain = [name.encode().decode("latin-1").replace("\\E", "\\E\\\\E\\Q") for name in names]
+    patterns = [(rf"(?<![\p{{Alnum}}_])\Q{name}\E(?![\p{{Alnum}}_])",) for name in plain]
+    ids = local_frame(rejects.sparkSession, patterns, "id string")
+    hits = rejects.join(F.broadcast(ids), F.expr("decode(raw, 'ISO-8859-1') rlike id"), how="left_semi")
+    keys = list(REJECTS.key)
+    marked = rejects.join(hits.select(*keys, F.lit(True).alias("_hit")), keys, how="left")
+    is_hit = F.col("_hit").isNotNull()
+    blank = {"detail": F.lit("erased on request"), "raw": F.lit(b"")}
+    columns = [
+        F.when(is_hit, blank.get(name, F.col(name))).otherwise(F.col(name)).alias(name) for name in REJECTS.names
+    ]
+    return conform(marked.select(*columns), REJECTS)
 
 
 def name_relatives(documents: DataFrame, passages: DataFrame, ids: DataFrame) -> DataFrame:
