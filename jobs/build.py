@@ -44,9 +44,10 @@ def build(workspace: Workspace, until: str, terminal: Terminal) -> None:
     terminal.line(f"{built} stages built, {len(chosen) - built} kept, {time.monotonic() - started:.0f} s")
 
 
-def build_stages(workspace: Workspace, until: str, terminal: Terminal) -> list[str]:
+def build_stages(workspace: Workspace, until: str, terminal: Terminal, *, is_trial: bool = False) -> list[str]:
     """Run the stages up to and including one that are not complete and return their names; Spark stays up.
 
+    A trial does not become the recipe's latest build, the one that explain shows and gc keeps.
     Raises: PairwrightError from the first stage that fails; what was complete before it stays complete.
     """
     fingerprints = workspace.fingerprints(until)  # a source or model that is not there is said now, not in an hour
@@ -54,8 +55,9 @@ def build_stages(workspace: Workspace, until: str, terminal: Terminal) -> list[s
         built = [name for name in fingerprints if _build_stage(name, workspace, terminal, list(fingerprints))]
     finally:
         workspace.stop_server()
-    with spare_success("the list of the build's stages", workspace.logs, terminal.fail):
-        write_json(workspace.logs / STAGES_FILE, fingerprints)
+    if not is_trial:
+        with spare_success("the list of the build's stages", workspace.logs, terminal.fail):
+            write_json(workspace.logs / STAGES_FILE, fingerprints)
     return built
 
 

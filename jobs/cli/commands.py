@@ -123,6 +123,26 @@ def nightly(
     return run_command(open_given(recipe, root, spark_conf, conf), train)
 
 
+def refresh(
+    recipe: RecipeFile,
+    model: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="the newer model (default: the one that the recipe's build has trained)"),
+    ] = None,
+    root: WorkspaceName = "workspace",
+    spark_conf: SparkConf = None,
+    conf: Conf = None,
+) -> int:
+    """Mine again with a newer model, and say how ranks, hardness and verdicts moved; nothing is published."""
+    from jobs.refresh import refresh as mine_again
+    from jobs.runtime.terminal import Terminal
+
+    workspace = open_given(recipe, root, spark_conf, conf)
+    with workspace.hold_lease(f"pairwright refresh {workspace.recipe.name}"):
+        mine_again(workspace, model, Terminal())
+    return 0
+
+
 def gc(
     recipes: RecipeFiles,
     root: WorkspaceName = "workspace",

@@ -25,6 +25,7 @@ COMMANDS: tuple[tuple[Callable[..., int], str], ...] = (
     (commands.evaluate, "pairwright evaluate my.yaml"),
     (commands.stage, "pairwright stage dedupe my.yaml --force"),
     (commands.nightly, f"pairwright nightly my.yaml --workspace /data/pw\n\n{NIGHTLY}"),
+    (commands.refresh, "pairwright refresh my.yaml --model models/tuned"),
     (commands.gc, "pairwright gc my.yaml --dry-run"),
     (commands.rollback, "pairwright rollback my.yaml --to 0a1b2c3d4e5f6071"),
     (commands.explain, "pairwright explain 3f1c9a7be2d05a44"),

@@ -112,3 +112,31 @@ def test_explain_tells_of_a_dropped_document_a_vetoed_negative_and_a_synthetic_t
         assert (row["drop_reason"] or "kept") in story
     with pytest.raises(RecipeError, match="no-such-id"):
         explain(workspace, "no-such-id")
+
+
+def test_refresh_mines_again_with_the_trained_model_and_leaves_the_build_as_it_was(built: tuple[Path, str]) -> None:
+    workspace, _ = built
+    stages = (workspace / "runs" / "pydocs-tiny" / "stages.json").read_bytes()
+
+    printed = pairwright("refresh", str(RECIPE), "--workspace", str(workspace))
+
+    figures = json.loads((workspace / "runs" / "pydocs-tiny" / "refresh.json").read_text())
+    assert figures["candidates"]["both"] > 0
+    assert sum(each["candidates"] for each in figures["moves"]) == (
+        figures["candidates"]["before"] + figures["candidates"]["after"] - figures["candidates"]["both"]
+    )
+    assert f"to build with it: encoder: {{model: {figures['model']}}}" in printed
+    assert (workspace / "runs" / "pydocs-tiny" / "stages.json").read_bytes() == stages
+    again = pairwright("refresh", str(RECIPE), "--workspace", str(workspace))
+    assert "0 stages" not in again
+    assert again.count("(kept from an earlier build)") == 11
+
+
+def test_refresh_refuses_the_model_that_mined_already(built: tuple[Path, str], models: Path) -> None:
+    workspace, _ = built
+
+    printed = pairwright(
+        "refresh", str(RECIPE), "--workspace", str(workspace), "--model", str(models / "all-MiniLM-L6-v2"), status=2
+    )
+
+    assert "--model must be another model than the one that mined" in printed
