@@ -8,8 +8,8 @@ from typing import Any
 from pyspark.sql import DataFrame
 
 from jobs.cache.vectors import VectorCache
+from jobs.engines.dense import build_search
 from jobs.engines.encoder import encoder_files, open_encoder
-from jobs.engines.faiss import OpenFaiss, build_vectors
 from jobs.runtime.entry import main
 from jobs.runtime.stage import Run, Stage
 from pipeline.contract import frame_of, kept
@@ -66,10 +66,13 @@ def _with_alike(run: Run, documents: DataFrame, duplicates: DataFrame) -> DataFr
     run.add_seconds("encoder", memory.seconds)
     run.note(vectors=memory.counts())
     memory.compact()
-    build_vectors(place, run.scratch / "vectors", run.recipe.mine.factory)
     vectors = run.spark.read.parquet(str(place))
+    asked, counts = vectors.withColumnRenamed("doc_id", "query_id"), (vectors.count(),) * 2
+    depth, cfg = run.recipe.dedupe.neighbours + 1, run.recipe.mine
+    search = build_search(vectors, asked, counts, depth, cfg, run.recipe.seed, run.scratch / "vectors")
+    run.note(search=search.figures)
     judged = mark_judged(left, run.read(JUDGEMENTS), kept(documents)).select("doc_id", "judged")
-    alike = cut_lineage(find_alike(left, judged, vectors, OpenFaiss(str(run.scratch / "vectors")), run.recipe.dedupe))
+    alike = cut_lineage(find_alike(left, judged, vectors, search.opener, run.recipe.dedupe))
     return with_alike(duplicates, alike)
 
 
@@ -81,7 +84,7 @@ def _encoder_settings(recipe: Recipe) -> Mapping[str, Any]:
     """Return the settings that decide which texts say the same: nothing, where that is not asked for."""
     if recipe.dedupe.semantic is None:
         return {}
-    return {"settings of the encoder": [recipe.section("encoder"), recipe.mine.factory]}
+    return {"settings of the encoder": [recipe.section("encoder"), recipe.mine.factory, recipe.mine.least_recall]}
 
 
 STAGE = Stage(

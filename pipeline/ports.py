@@ -36,10 +36,13 @@ class Retriever(Protocol):
 
 
 class VectorIndex(Protocol):
-    """Nearest neighbours over an embedding matrix (faiss)."""
+    """Nearest neighbours over embeddings in shards (faiss)."""
 
-    def search(self, vectors: FloatMatrix, k: int) -> list[list[Hit]]:
-        """Return up to k hits per row of vectors (Q, H), highest inner product first, ties by doc_id."""
+    def search(self, vectors: FloatMatrix, k: int, span: int = 0, spans: int = 1) -> list[list[Hit]]:
+        """Return up to k hits per row of vectors (Q, H), highest inner product first, ties by doc_id.
+
+        ``span`` of ``spans``: of that part of the documents alone.
+        """
         ...
 
 

@@ -61,6 +61,26 @@ def store_vectors(tables: Mapping[Path, str], folder: Path) -> int:
     return len(ids)
 
 
+def write_vectors(ids: Sequence[str], vectors: FloatMatrix, folder: Path) -> FloatMatrix:
+    """Lay out vectors that are in memory, (N, H), in the order of their ids; return them in that order.
+
+    Raises: ShardError when an id has two vectors, and for one that is no number.
+    """
+    names = np.array([each.encode() for each in ids], dtype=bytes)
+    order = np.argsort(names, kind="stable")
+    names, vectors = names[order], np.ascontiguousarray(vectors[order], np.float32)
+    if len(twice := np.flatnonzero(names[1:] == names[:-1])):
+        raise ShardError(f"embeddings must have one vector per id, got two for {names[twice[0]].decode()}; {_REBUILD}")
+    if len(odd := np.flatnonzero(~np.isfinite(vectors).all(axis=1))):
+        raise ShardError(f"embeddings must be finite numbers, got others for {names[odd[0]].decode()}; {_REBUILD}")
+    folder.mkdir(parents=True, exist_ok=True)
+    np.save(folder / _IDS, names)
+    np.save(folder / _VECTORS, vectors)
+    facts = {"vectors": len(names), "width": int(vectors.shape[1])}
+    (folder / _FACTS).write_text(json.dumps(facts, sort_keys=True) + "\n", encoding="utf-8")
+    return vectors
+
+
 class StoredVectors:
     """The port ``VectorStore`` over a folder of :func:`store_vectors`; use it as a context manager."""
 

@@ -15,7 +15,14 @@ class MineConfig(Config):
     depth_ann: int = setting(60, "hits taken per query from the embedding model", low=1, high=10_000)
     skip_ranks: int = setting(0, "first hits of each retriever that are left out; the depth counts from there", low=0)
     max_queries: int | None = setting(None, "mine for this many queries, drawn by hash; null = all", low=1)
-    factory: str = setting("Flat", "faiss index: Flat = exact; e.g. HNSW32 for corpora of millions (approximate)")
+    factory: str = setting(
+        "auto",
+        "faiss index of a shard: Flat = exact; e.g. HNSW32 (approximate); auto = Flat until documents x queries exceed "
+        "10^11, lists of bytes beyond",
+    )
+    least_recall: float = setting(
+        0.95, "share of an exact search's hits that an approximate index must find for a sample", low=0.5, high=1.0
+    )
 
     def faults(self) -> list[str]:
         """At least one retriever, each once."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
-from jobs.engines.faiss import FaissIndex, OpenFaiss, build_vectors
+from jobs.engines.faiss import FaissIndex, OpenFaiss
+from jobs.engines.shards import seal_shards, shard_folder, write_shard
 from pipeline.search.dense import retrieve_nearest
 from schemas.errors import EngineError, RecipeError, ShardError
 
@@ -22,21 +22,16 @@ def unit(rows: int, seed: int) -> np.ndarray:
     return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
 
 
-def stored(folder: Path, ids: list[str], vectors: np.ndarray, factory: str = "Flat", files: int = 3) -> Path:
-    """Write embeddings as Spark would, over several files and in no order, and lay them out for searching."""
-    parquet = folder / "embeddings"
-    parquet.mkdir(parents=True)
+def stored(folder: Path, ids: list[str], vectors: np.ndarray, factory: str = "Flat", shards: int = 3) -> Path:
+    """Lay out vectors for searching, in no order, over several shards."""
     shuffled = np.random.default_rng(1).permutation(len(ids))
-    for number, rows in enumerate(np.array_split(shuffled, files)):
-        table = pa.table(
-            {
-                "doc_id": pa.array([ids[row] for row in rows], pa.string()),
-                "vector": pa.array([vectors[row] for row in rows], pa.list_(pa.float32())),
-            }
-        )
-        pq.write_table(table, parquet / f"part-{number}.parquet")
-    assert build_vectors(parquet, folder / "vectors", factory) == len(ids)
-    return folder / "vectors"
+    held = np.array_split(shuffled, shards)
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, rows in enumerate(held):
+        if len(rows):
+            write_shard([ids[row] for row in rows], vectors[rows], shard_folder(folder, number), factory)
+    seal_shards(folder, [len(rows) for rows in held], {vectors.shape[1]}, factory)
+    return folder
 
 
 def exact(queries: np.ndarray, ids: list[str], vectors: np.ndarray, k: int) -> list[list[tuple[str, float]]]:
@@ -44,11 +39,12 @@ def exact(queries: np.ndarray, ids: list[str], vectors: np.ndarray, k: int) -> l
     return [sorted(zip(ids, row.tolist(), strict=True), key=lambda hit: (-hit[1], hit[0]))[:k] for row in scores]
 
 
+@pytest.mark.parametrize("shards", [1, 4, 600])
 @pytest.mark.parametrize("k", [1, 10, 499, 500, 900])
-def test_neighbours_are_the_exact_ones(tmp_path, k):
+def test_neighbours_are_the_exact_ones(tmp_path, k, shards):
     ids, vectors, queries = [f"d{i:03}" for i in range(500)], unit(500, 2), unit(40, 3)
 
-    with FaissIndex(stored(tmp_path, ids, vectors)) as index:
+    with FaissIndex(stored(tmp_path, ids, vectors, shards=shards)) as index:
         found = index.search(queries, k)
 
     assert [[(hit.doc_id, hit.score) for hit in hits] for hits in found] == exact(queries, ids, vectors, k)
@@ -73,22 +69,22 @@ def test_results_do_not_depend_on_the_batch(tmp_path):
         assert index.search(queries[::-3], 20) == whole[::-3]
 
 
-@pytest.mark.parametrize("partitions", [1, 3])
-def test_spark_workers_find_the_same(spark, tmp_path, partitions):
+@pytest.mark.parametrize(("partitions", "spans"), [(1, 1), (3, 1), (1, 3), (3, 2)])
+def test_spark_workers_find_the_same(spark, tmp_path, partitions, spans):
     ids, vectors, queries = [f"d{i:03}" for i in range(300)], unit(300, 7), unit(20, 8)
     folder = stored(tmp_path, ids, vectors)
     frame = spark.createDataFrame(
         [(f"q{i:02}", vector.tolist()) for i, vector in enumerate(queries)], "query_id string, vector array<float>"
     )
 
-    rows = retrieve_nearest(frame.repartition(partitions), OpenFaiss(str(folder)), 4).collect()
+    rows = retrieve_nearest(frame.repartition(partitions), OpenFaiss(str(folder)), 4, spans).collect()
 
     got = sorted((row.query_id, row["rank"], row.doc_id, row.score) for row in rows)
     expected = enumerate(exact(queries, ids, vectors, 4))
     assert got == [(f"q{q:02}", rank, *hit) for q, hits in expected for rank, hit in enumerate(hits, start=1)]
 
 
-@pytest.mark.parametrize("factory", ["HNSW32", "IVF16,Flat"])
+@pytest.mark.parametrize("factory", ["HNSW32", "IVF4,SQ8"])
 def test_a_factory_finds_most_neighbours_and_the_same_in_every_build(tmp_path, factory):
     ids, vectors, queries = [f"d{i:04}" for i in range(2000)], unit(2000, 9), unit(50, 10)
     vectors += 2 * unit(20, 11).repeat(100, axis=0)  # clusters, as texts have
@@ -124,7 +120,7 @@ def test_an_impossible_factory_is_named(tmp_path):
 
 def test_more_clusters_than_documents_are_an_engine_error(tmp_path):
     with pytest.raises(EngineError, match=r"could not build IVF512,Flat over 3 vectors.*try mine.factory: Flat"):
-        stored(tmp_path, ["a", "b", "c"], unit(3, 1), "IVF512,Flat")
+        stored(tmp_path, ["a", "b", "c"], unit(3, 1), "IVF512,Flat", shards=1)
 
 
 def test_queries_of_another_width_are_refused(tmp_path):
@@ -135,20 +131,31 @@ def test_queries_of_another_width_are_refused(tmp_path):
         index.search(np.ones((1, 5), np.float32), 1)
 
 
-def test_damaged_embeddings_are_named(tmp_path):
-    folder = stored(tmp_path, ["a", "b", "c"], unit(3, 1))
-    part = tmp_path / "embeddings" / "part-1.parquet"
-    part.write_bytes(part.read_bytes()[:-9])
-    with pytest.raises(ShardError, match=r"part-1.parquet cannot be read"):
-        build_vectors(tmp_path / "embeddings", tmp_path / "again")
-    (folder / "vectors.npy").unlink()
-    with pytest.raises(ShardError, match="holds no complete vectors"):
-        FaissIndex(folder)
+@pytest.mark.parametrize("odd", [np.nan, np.inf])
+def test_queries_that_are_no_numbers_are_refused(tmp_path, odd):
+    queries = unit(2, 1)
+    queries[1, 3] = odd
+    with (
+        FaissIndex(stored(tmp_path, ["a", "b", "c"], unit(3, 1))) as index,
+        pytest.raises(EngineError, match="vectors of queries must be finite numbers"),
+    ):
+        index.search(queries, 1)
 
 
-def test_embeddings_of_two_widths_are_refused(tmp_path):
-    (tmp_path / "embeddings").mkdir()
-    table = pa.table({"doc_id": ["a", "b"], "vector": pa.array([[1.0, 0.0], [1.0]], pa.list_(pa.float32()))})
-    pq.write_table(table, tmp_path / "embeddings" / "part-0.parquet")
-    with pytest.raises(ShardError, match="must all have 2 dimensions"):
-        build_vectors(tmp_path / "embeddings", tmp_path / "vectors")
+def test_a_missing_shard_is_an_error_and_no_smaller_corpus(tmp_path):
+    folder = stored(tmp_path, [f"d{i}" for i in range(9)], unit(9, 1))
+    with FaissIndex(folder) as index:
+        shutil.rmtree(shard_folder(folder, 1))
+        with pytest.raises(ShardError, match=r"shard 1 of 3 must be in .*, got nothing; try building the stage"):
+            index.search(unit(1, 2), 2)
+
+
+def test_a_shard_that_lost_rows_is_an_error(tmp_path):
+    folder = stored(tmp_path, [f"d{i}" for i in range(9)], unit(9, 1))
+    shutil.rmtree(shard_folder(folder, 2))
+    write_shard(["d1"], unit(1, 1), shard_folder(folder, 2))
+    with (
+        FaissIndex(folder) as index,
+        pytest.raises(ShardError, match=r"shard 2 in .* must hold 3 x 24 numbers, got 1 x"),
+    ):
+        index.search(unit(1, 2), 2)

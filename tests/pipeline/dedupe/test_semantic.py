@@ -9,7 +9,8 @@ import pytest
 from pyspark.sql import functions as F
 from scipy.sparse.csgraph import connected_components
 
-from jobs.engines.faiss import OpenFaiss, build_vectors
+from jobs.engines.faiss import OpenFaiss
+from jobs.engines.shards import lay_out_shards
 from pipeline.dedupe.config import DedupeConfig
 from pipeline.dedupe.semantic import find_alike, with_alike
 from pipeline.dedupe.survivors import drop_duplicates
@@ -36,8 +37,9 @@ def searched(spark, tmp_path):
         shape = pa.schema([("doc_id", pa.string()), ("vector", pa.list_(pa.float32()))])
         columns = [list(vectors), [vector.astype(np.float32) for vector in vectors.values()]]
         pq.write_table(pa.table(columns, schema=shape), home / "part.parquet")
-        build_vectors(home, tmp_path / "index")
-        return spark.read.parquet(str(home)), OpenFaiss(str(tmp_path / "index"))
+        found = spark.read.parquet(str(home))
+        lay_out_shards(found, "doc_id", len(vectors), tmp_path / "index")
+        return found, OpenFaiss(str(tmp_path / "index"))
 
     return store
 

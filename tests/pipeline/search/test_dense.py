@@ -11,7 +11,7 @@ import pytest
 from pipeline.index.config import EncoderConfig
 from pipeline.index.encode import embed_documents, embed_texts, encode_texts
 from pipeline.ports import Hit
-from pipeline.search.dense import retrieve_nearest
+from pipeline.search.dense import BLOCK_QUERIES, plan_spans, retrieve_nearest
 from schemas.documents import DOCUMENTS
 
 
@@ -72,3 +72,18 @@ def test_vectors_reach_the_index_as_they_were(spark):
         ("q1", 0.25),
         ("q2", 0.5),
     ]
+
+
+@pytest.mark.parametrize(
+    ("queries", "shards", "cores", "spans"),
+    [
+        (10, 1, 40, 1),  # one shard has no parts
+        (10, 8, 40, 8),
+        (10, 800, 40, 80),  # two tasks a core
+        (BLOCK_QUERIES * 80, 800, 40, 1),  # queries enough to give every core work
+        (BLOCK_QUERIES * 20, 800, 40, 4),
+        (0, 8, 2, 4),
+    ],
+)
+def test_few_queries_are_searched_in_parts_of_the_documents(queries, shards, cores, spans):
+    assert plan_spans(queries, shards, cores) == spans
