@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 YES, NO, UNSURE = "yes", "no", "unsure"
 ANSWERS = (YES, NO, UNSURE)
+WITHDRAWN = "withdrawn"
+"""Kept in the place of an answer that was taken back; among those that stand there is none."""
 
 ESTIMATE, CHECK, BROWSED = "estimate", "check", "browsed"
 PURPOSES = (ESTIMATE, CHECK, BROWSED)
@@ -20,7 +24,8 @@ class Review:
 
     ``query_key`` and ``text_key`` are the SHA-256 of query and document text in UTF-8, as caches use them;
     ``inclusion`` is the probability with which the pair was drawn among all candidates that could have been, 1 for one
-    that was not drawn; ``reviewer`` is ``person:NAME`` or ``model:NAME``.
+    that was not drawn; ``reviewer`` is ``person:NAME`` or ``model:NAME``; ``at`` is UTC in ISO 8601, so that texts of
+    it sort in the order of time.
     """
 
     query_key: str
@@ -34,8 +39,39 @@ class Review:
 
     def __post_init__(self) -> None:
         """Refuse an answer or a purpose that nobody knows, and a probability that is none."""
-        if self.answer not in ANSWERS or self.purpose not in PURPOSES or not 0 < self.inclusion <= 1:
+        known = (*ANSWERS, WITHDRAWN)
+        if self.answer not in known or self.purpose not in PURPOSES or not 0 < self.inclusion <= 1:
             raise ValueError(
-                f"a review must have an answer of {', '.join(ANSWERS)}, a purpose of {', '.join(PURPOSES)} and an "
+                f"a review must have an answer of {', '.join(known)}, a purpose of {', '.join(PURPOSES)} and an "
                 f"inclusion in (0, 1], got {self.answer!r}, {self.purpose!r}, {self.inclusion!r}"
             )
+
+    @property
+    def pair(self) -> tuple[str, str]:
+        """The keys of query and document."""
+        return self.query_key, self.text_key
+
+
+def content_key(text: str) -> str:
+    """Return what a text is kept under: its SHA-256 in UTF-8."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def standing_reviews(reviews: Iterable[Review]) -> tuple[Review, ...]:
+    """Return the answers that stand: of several by one reviewer to one pair the last, none where it was taken back.
+
+    One that was ever drawn for an estimate keeps that purpose and the inclusion of its last draw: a pair that is asked
+    again as a check, or met in the ledger, does not leave the sample.
+    In order of pair and reviewer, whatever the order given.
+    """
+    found: dict[tuple[str, str, str], Review] = {}
+    for each in sorted(reviews, key=_order):
+        key = (*each.pair, each.reviewer)
+        before = found.get(key)
+        drawn = before is not None and before.purpose == ESTIMATE != each.purpose
+        found[key] = replace(each, purpose=ESTIMATE, inclusion=before.inclusion) if before and drawn else each
+    return tuple(found[key] for key in sorted(found) if found[key].answer != WITHDRAWN)
+
+
+def _order(each: Review) -> tuple[str, str, str, str, str, float, str, str]:
+    return each.at, *each.pair, each.reviewer, each.purpose, each.inclusion, each.answer, each.why

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from jobs.store.files import digest_of
 from pipeline.recipe import Recipe
+from schemas.reviews import Review
 from schemas.table import Table
 
 if TYPE_CHECKING:
@@ -89,6 +90,10 @@ class Run(Protocol):
     def digests(self) -> Mapping[str, str]:
         """The digests of what this stage reads from outside, as its fingerprint has them."""
 
+    @property
+    def reviews(self) -> tuple[Review, ...]:
+        """The answers of reviewers that count, as the fingerprint of a stage that ``reads_reviews`` has them."""
+
     def fingerprint_of(self, stage: str) -> str:
         """Return the fingerprint of a stage."""
 
@@ -117,7 +122,8 @@ class Stage:
 
     ``leaves``: others than later stages read the outputs, which therefore pass the suites of their contracts
     (``jobs/contracts/expectations.py``) before they exist. ``says_none``: tables that the stage's line names also when
-    they are empty. ``needs_server``: it asks a language model, whose server may start beside the stages before it.
+    they are empty. ``reads_reviews``: what reviewers answered decides the result. ``needs_server``: it asks a language
+    model, whose server may start beside the stages before it.
     ``finish`` is what follows once the outputs exist, also where they are kept from an earlier run.
     ``is_resumable`` false: a run that ended while its outputs were pushed is done again, since it does more than write.
     """
@@ -134,6 +140,7 @@ class Stage:
     conditional_settings: Callable[[Recipe], Mapping[str, Any]] | None = None
     conditional_sections: tuple[str, ...] = ()
     says_none: tuple[Table, ...] = ()
+    reads_reviews: bool = False
     needs_spark: bool = True
     needs_server: bool = False
     is_resumable: bool = True

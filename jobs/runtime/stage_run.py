@@ -19,6 +19,7 @@ from jobs.store.files import count_rows
 from jobs.store.layout import cache_folder, scratch_folder
 from pipeline.contract import spark_schema
 from pipeline.recipe import Recipe
+from schemas.reviews import Review
 from schemas.table import Table
 
 if TYPE_CHECKING:
@@ -130,6 +131,11 @@ class StageRun:
     def digests(self) -> Mapping[str, str]:
         """The digests of what this stage reads from outside, as its fingerprint has them."""
         return self._workspace.digests(self.stage.name)
+
+    @property
+    def reviews(self) -> tuple[Review, ...]:
+        """The answers of reviewers that count, as the fingerprint of a stage that ``reads_reviews`` has them."""
+        return self._workspace.reviews
 
     def fingerprint_of(self, stage: str) -> str:
         """Return the fingerprint of a stage."""

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +19,11 @@ from jobs.store.layout import run_folder, runs_folder
 from jobs.store.lease import Lease
 from jobs.store.object_store import MIRRORS
 from jobs.store.open import open_store
+from jobs.store.reviews import digest_reviews, read_reviews
 from jobs.store.tables import Store
 from pipeline.recipe import Recipe, load_recipe
 from schemas.errors import RecipeError
+from schemas.reviews import Review, standing_reviews
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -41,7 +44,7 @@ class Workspace:
 
     def __post_init__(self) -> None:
         """Make no fingerprint yet."""
-        self._fingerprints = Fingerprints(self.recipe)
+        self._fingerprints = Fingerprints(self.recipe, lambda: digest_reviews(self.reviews) if self.reviews else "")
 
     @classmethod
     def open(
@@ -83,6 +86,11 @@ class Workspace:
     def logs(self) -> Path:
         """The folder of this recipe's runs: logs, and which fingerprint each stage has."""
         return make_folder(run_folder(self.path, self.recipe.name))
+
+    @cached_property
+    def reviews(self) -> tuple[Review, ...]:
+        """The answers of reviewers that count, as they were when they were first asked for."""
+        return standing_reviews(read_reviews(self.store))
 
     def fingerprint(self, name: str) -> str:
         """Return the fingerprint of a stage's output under this recipe."""

@@ -5,6 +5,7 @@ tables/<stage>/<fingerprint>/<table or artefact>/...    and _manifest.json, writ
 cache/<kind>/<digest>/...                               embeddings, scores, replies, teachers, shots, training
 datasets/<name>/<version>/                              stage1/, stage2/, eval/, manifest.json, README.md
 datasets/<name>/CURRENT, history.json                   the version that readers take, and all that it named
+reviews/<sha256>.jsonl                                  answers of reviewers; nothing ever removes them
 runs/<recipe>/                                          stages.json of the latest build, logs, report, contracts/
 scratch/, lease.json                                    of the command that works here now
 """
@@ -34,6 +35,8 @@ SMALL = re.compile(
     rf"tables/[^/]+/[^/]+/{MANIFEST}|tables/publish/[^/]+/{DATASET}/{POINTER}"
     rf"|datasets/[^/]+/[^/.][^/]*/{VERSION_MANIFEST}|{RUN.pattern}|{PUBLICATIONS.pattern}"
 )
+REVIEW_NAME = re.compile(r"[0-9a-f]{64}\.jsonl")
+REVIEW = re.compile(rf"reviews/{REVIEW_NAME.pattern}")
 CACHE_FILE = re.compile(rf"cache/(?!{TRAINING}/)[^/]+/[^/]+/(?!synced\.json)[^/.][^/]*")
 """Names relative to a workspace, in which a mirror keeps both sides alike; SMALL are read whole."""
 
@@ -97,6 +100,11 @@ def list_small_files(workspace: Path) -> list[Path]:
     """Return the small files of runs and datasets: what is told of builds, CURRENT and the histories."""
     found = [*workspace.glob("runs/*/*.json"), *workspace.glob("datasets/*/*")]
     return [path for path in found if path.is_file() and SMALL.fullmatch(path.relative_to(workspace).as_posix())]
+
+
+def reviews_folder(workspace: Path) -> Path:
+    """Return the folder of the answers of reviewers."""
+    return workspace / "reviews"
 
 
 def scratch_folder(workspace: Path) -> Path:

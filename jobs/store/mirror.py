@@ -8,7 +8,9 @@ table or a version whole or not at all, and every other mirror starts from the s
 
 Caches are files that are only added and, when they are compacted or pruned, replaced; a list beside them
 (``synced.json``) tells a file that is new here from one that was deleted there, so that a mirror that slept does not
-bring back the dead. Logs go along; what is unfinished (scratch, training checkpoints) stays on this machine.
+bring back the dead. Answers of reviewers are files that are only added, under the hash of what they hold: both sides
+get the union, without the lease, since no two writers can mean different things by one name. Logs go along; what is
+unfinished (scratch, training checkpoints) stays on this machine.
 
 Known weakness: stores differ in what they guarantee for the lease. Amazon S3, Google and Azure create a file only where
 there is none; others may let two processes in, and a holder that is dead is replaced by overwriting. So the lease is
@@ -39,6 +41,7 @@ from jobs.store.layout import (
     PUBLICATIONS,
     PUSHING,
     RELEASE,
+    REVIEW,
     RUN,
     SMALL,
     SYNCED,
@@ -49,6 +52,7 @@ from jobs.store.layout import (
     list_outputs,
     list_small_files,
     list_versions,
+    reviews_folder,
     runs_folder,
 )
 from jobs.store.lease import REMOTE_BEAT, REMOTE_EXPIRES, Lease
@@ -103,6 +107,7 @@ class Mirror:
                 self.refresh()
         except BlockingIOError:
             self._there = self.remote.list()
+            self._pull_reviews()
 
     @contextmanager
     def _lock(self, how: int) -> Iterator[None]:
@@ -155,6 +160,7 @@ class Mirror:
                 write_atomic(path, content)
         for folder in list_caches(self.path):
             self._forget(folder)
+        self._pull_reviews()
 
     def _forget(self, folder: Path) -> None:
         """Drop the files of a cache that were deleted or replaced on the remote since both sides met."""
@@ -205,15 +211,29 @@ class Mirror:
             self.remote.get(dict.fromkeys(wanted), self.path)
             _note(folder, known | {name.rpartition("/")[2]: self._there[name] for name in wanted})
 
+    def _pull_reviews(self) -> None:
+        """Read the answers that are there and not here; their reader holds each against its name."""
+        wanted = [name for name in self._there if REVIEW.fullmatch(name) and not (self.path / name).is_file()]
+        self.remote.get(dict.fromkeys(wanted), self.path)
+
     # --- to the remote ----------------------------------------------------------------------------------------------
 
     def push(self) -> None:
         """Write what is new or gone in caches, runs and versions; ``CURRENT`` is the last."""
+        self.push_reviews()
         self._push_caches()
         self._push_small(RUN)
         for home in [home for dataset in list_datasets(self.path) for home in list_versions(dataset)]:
             self._push_version(home)
         self._push_small(PUBLICATIONS)
+
+    def push_reviews(self) -> None:
+        """Write the answers that are here alone: each under a name that means it, so without the lease."""
+        here = {self._name(path): path for path in sorted(reviews_folder(self.path).glob("*"))}
+        for name, path in here.items():
+            if REVIEW.fullmatch(name) and name not in self._there:
+                self.remote.write(name, path.read_bytes())
+                self._there[name] = path.stat().st_size
 
     def push_output(self, home: Path) -> None:
         """Write a stage output that is complete here, its manifest last; before it what it stands on."""

@@ -52,6 +52,10 @@ class Backing(Protocol):
         """Read what the caches have there and not here."""
         ...
 
+    def push_reviews(self) -> None:
+        """Write the answers of reviewers that are here alone; needs no lease."""
+        ...
+
     def delete(self, home: Path) -> None:
         """Delete a directory there."""
         ...

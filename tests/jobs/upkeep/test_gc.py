@@ -11,10 +11,12 @@ from jobs.release.rollback import roll_back
 from jobs.release.versions import make_current
 from jobs.runtime.workspace import Workspace
 from jobs.store.files import write_json
+from jobs.store.reviews import append_reviews, read_reviews
 from jobs.store.tables import Store
 from jobs.upkeep.gc import describe_garbage, find_garbage, remove_garbage, run_gc, size_text
 from pipeline.recipe import load_recipe
 from schemas.errors import RecipeError, ShardError
+from schemas.reviews import Review
 
 
 @pytest.fixture
@@ -174,3 +176,12 @@ def test_nothing_to_free_is_said(place: Workspace) -> None:
 def test_no_version_at_all_cannot_be_asked_for(place: Workspace) -> None:
     with pytest.raises(RecipeError, match="--keep must be at least 1, got 0"):
         find_garbage([place], keep=0)
+
+
+def test_answers_of_reviewers_are_never_removed(place: Workspace) -> None:
+    review = Review("q", "t", "yes", "person:a", "2026-12-01T10:00:00.000000Z")
+    append_reviews(place.store, [review])
+    build(place.path, "r", "old", "v1")
+    for _ in range(2):
+        run_gc([place], 1, dry=False)
+    assert read_reviews(place.store) == (review,)
