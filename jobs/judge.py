@@ -61,7 +61,7 @@ def _starvation(run: Run) -> dict[str, Any]:
 
 STAGE = Stage(
     name="judge",
-    version=2,
+    version=3,
     settings=("judge", "label"),
     inputs={SCORES: "label", POSITIVES: "synthesise", EMBEDDINGS: "index", DUPLICATES: "dedupe"},
     outputs=(VERDICTS,),

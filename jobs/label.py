@@ -142,7 +142,7 @@ def digest_base(recipe: Recipe) -> Mapping[str, str]:
 
 STAGE = Stage(
     name="label",
-    version=3,
+    version=4,
     settings=("label",),
     inputs={
         CANDIDATES: "mine",

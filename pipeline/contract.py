@@ -12,7 +12,7 @@ from pyspark.sql import types as T
 from pyspark.sql.pandas.types import to_arrow_schema
 
 from schemas.errors import ContractError
-from schemas.table import Table
+from schemas.table import HITS, Table
 
 _SIMPLE: dict[str, T.DataType] = {
     "string": T.StringType(),
@@ -25,6 +25,9 @@ _SIMPLE: dict[str, T.DataType] = {
     "array<long>": T.ArrayType(T.LongType()),
     "array<float>": T.ArrayType(T.FloatType()),
     "array<double>": T.ArrayType(T.DoubleType()),
+    HITS: T.ArrayType(
+        T.StructType().add("retriever", T.StringType()).add("rank", T.IntegerType()).add("score", T.DoubleType())
+    ),
 }
 
 

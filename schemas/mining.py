@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from schemas.table import DROP_REASON, Column, Table, refers
+from schemas.table import DROP_REASON, HITS, Column, Table, refers
 
 BM25, ANN, SYNTHETIC = "bm25", "ann", "synthetic"
+LEXICAL, DENSE, WRITTEN = "lexical", "dense", "written"
+# Retriever: what its scores are. A new one is a line here and a file in pipeline/search.
+RETRIEVERS = {BM25: LEXICAL, ANN: DENSE, SYNTHETIC: WRITTEN}
 # A candidate is a document or a negative that the language model wrote.
 _QUERY = refers("query_id", "positives.query_id")
 _CANDIDATE = refers("doc_id", "documents.doc_id", "synthetics.text_id")
@@ -38,7 +41,7 @@ CANDIDATES = Table(
     columns=(
         Column("query_id", "string", "query"),
         Column("doc_id", "string", "document that the retriever found"),
-        Column("retriever", "string", "bm25, ann or synthetic", choices=(BM25, ANN, SYNTHETIC)),
+        Column("retriever", "string", "what found it", choices=tuple(RETRIEVERS)),
         Column("rank", "integer", "1 = first hit of the retriever", low=1),
         Column("score", "double", "the retriever's score, rounded to 6 decimals"),
     ),
@@ -49,9 +52,7 @@ _PAIR = (
     Column("query_id", "string", "query"),
     Column("doc_id", "string", "candidate or positive document"),
     Column("is_positive", "boolean", "whether the pair is a known positive"),
-    Column("bm25_rank", "integer", "rank by BM25", nullable=True, low=1),
-    Column("bm25_score", "double", "BM25 score", nullable=True),
-    Column("ann_rank", "integer", "rank by dense similarity", nullable=True, low=1),
+    Column("hits", HITS, "retriever, its rank and its score, by name of the retriever; empty = none found the pair"),
     Column("dense", "double", "cosine of query and document, 6 decimals", low=-1, high=1),
     Column(
         "positive_sim",
@@ -72,7 +73,7 @@ _PAIR = (
     Column("teacher_model", "string", "digest of the cross-encoder", nullable=True),
 )
 
-SCORES = Table("scores", 1, key=("query_id", "doc_id"), columns=_PAIR, references=(_QUERY, _CANDIDATE))
+SCORES = Table("scores", 2, key=("query_id", "doc_id"), columns=_PAIR, references=(_QUERY, _CANDIDATE))
 
 # What became of a candidate.
 KEPT, RELABELLED, VETOED, DROPPED = "kept", "relabelled", "vetoed", "dropped"
@@ -87,7 +88,7 @@ TOO_EASY = "too_easy"
 
 VERDICTS = Table(
     "verdicts",
-    1,
+    2,
     key=("query_id", "doc_id"),
     columns=(
         *_PAIR,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+HITS = "array<struct<retriever:string,rank:int,score:double>>"
+
 TYPES = frozenset(
     {
         "string",
@@ -16,6 +18,7 @@ TYPES = frozenset(
         "array<long>",
         "array<float>",
         "array<double>",
+        HITS,
     }
 )
 

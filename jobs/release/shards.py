@@ -49,6 +49,9 @@ _ARROW = {
     "boolean": pa.bool_(),
     "binary": pa.binary(),
     "float": pa.float32(),
+    "struct<retriever:string,rank:int,score:double>": pa.struct(
+        [("retriever", pa.string()), ("rank", pa.int32()), ("score", pa.float64())]
+    ),
 }
 _WRITTEN = "path string, batches long, rows long, bytes long, sha256 string"
 
@@ -57,7 +60,8 @@ def arrow_schema(table: Table) -> pa.Schema:
     """Return the table's columns as an Arrow schema that carries their documentation."""
     fields = []
     for column in table.columns:
-        inner = column.type.removeprefix("array<").removesuffix(">")
+        inner = column.type.removeprefix("array<")
+        inner = inner if inner == column.type else inner.removesuffix(">")
         kind = _ARROW[inner] if inner == column.type else pa.list_(pa.field("item", _ARROW[inner], nullable=False))
         fields.append(pa.field(column.name, kind, column.nullable, metadata={"doc": column.doc}))
     about = {"table": table.name, "version": str(table.version), "key": ", ".join(table.key)}

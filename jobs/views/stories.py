@@ -205,7 +205,7 @@ def tell_pair(ledger: Ledger, query_id: str, doc_id: str) -> str:
         f"  found     by {each['retriever']} at rank {each['rank']}, score {each['score']:.4f}"
         for each in ledger.rows("mine", CANDIDATES, query_id=query_id, doc_id=doc_id)
     ]
-    signals = {name: row[name] for name in ("dense", "bm25_score", "positive_sim", "teacher") if row[name] is not None}
+    signals = {name: row[name] for name in ("dense", "positive_sim", "teacher") if row[name] is not None}
     lines.append("  signals   " + ", ".join(f"{name} {value:.4f}" for name, value in signals.items()))
     lines.append(
         f"  judged    {row['verdict']}"

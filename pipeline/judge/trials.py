@@ -17,6 +17,7 @@ from pipeline.label.config import LabelConfig
 from pipeline.label.signals import DECIMALS
 from pipeline.label.teacher import split_gold
 from pipeline.vectors import inner_product
+from schemas.mining import DENSE, LEXICAL, RETRIEVERS
 from schemas.pairs import SYNTHETIC_RULE
 
 TRIAL = (
@@ -42,21 +43,30 @@ def describe_signals(frame: DataFrame, prior_margin: float) -> DataFrame:
     """Add the features that the fusion reads, from raw signals and ``reference`` (cosine of the best shown positive).
 
     In:   SCORES columns and ``reference``; all rows of each query (BM25 is put in relation to the query's best hit).
-    Out:  the same rows with gap, excess, bm25_share, log_rank, teacher_logit; null = missing.
+    Out:  the same rows with bm25_score, gap, excess, bm25_share, log_rank, teacher_logit; null = missing. Ranks are
+          those of retrievers that search: the best one.
     """
     query = Window.partitionBy("query_id")
     best_bm25 = F.max("bm25_score").over(query)
+    lexical = F.filter("hits", lambda hit: hit["retriever"].isin(*_retrievers(LEXICAL)))
+    searched = F.filter("hits", lambda hit: hit["retriever"].isin(*_retrievers(LEXICAL, DENSE)))
+    score, rank = (F.transform(lexical, lambda hit: hit["score"]), F.transform(searched, lambda hit: hit["rank"]))
     teacher = F.greatest(F.least(F.col("teacher"), F.lit(1 - _EDGE)), F.lit(_EDGE))
     reference = F.col("reference")
     return (
-        frame.withColumn("gap", F.round(F.col("dense") - reference, DECIMALS))
+        frame.withColumn("bm25_score", F.array_max(score))
+        .withColumn("gap", F.round(F.col("dense") - reference, DECIMALS))
         .withColumn("excess", F.round(F.col("dense") - reference + F.abs(reference) * prior_margin, DECIMALS))
         .withColumn("bm25_share", F.when(best_bm25 > 0, F.round(F.col("bm25_score") / best_bm25, DECIMALS)))
-        .withColumn("log_rank", F.round(F.log(F.least("bm25_rank", "ann_rank").cast("double")), DECIMALS))
+        .withColumn("log_rank", F.round(F.log(F.array_min(rank).cast("double")), DECIMALS))
         .withColumn(
             "teacher_logit", F.when(F.col("teacher").isNotNull(), F.round(F.log(teacher / (1 - teacher)), DECIMALS))
         )
     )
+
+
+def _retrievers(*kinds: str) -> list[str]:
+    return [name for name, kind in RETRIEVERS.items() if kind in kinds]
 
 
 def hide_positives(
@@ -90,7 +100,8 @@ def hide_positives(
         "query_id", F.col("doc_id").alias("shown_id"), F.col("dense").alias("reference")
     )
     described = describe_signals(marked.join(shown, "query_id", how="left"), prior_margin)
-    is_candidate = ~F.col("is_shown") & (F.col("bm25_rank").isNotNull() | F.col("ann_rank").isNotNull())
+    is_found = F.exists("hits", lambda hit: hit["retriever"].isin(*_retrievers(LEXICAL, DENSE)))
+    is_candidate = ~F.col("is_shown") & is_found
     trials = described.where(is_candidate).withColumnRenamed("is_gold", "hidden").drop("positive_sim")
     return _with_shown_similarity(trials, embeddings).select(*TRIAL)
 

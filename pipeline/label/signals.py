@@ -15,14 +15,14 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from pipeline.contract import conform, kept, spark_schema
 from pipeline.plans import spread
 from pipeline.ports import StoreOpener, VectorStore
 from schemas.errors import ContractError
-from schemas.mining import ANN, BM25, SCORES
+from schemas.mining import SCORES
 from schemas.pairs import OWN_DOCUMENT, SYNTHETIC_RULE
 
 DECIMALS = 6
@@ -51,25 +51,20 @@ def measure_pairs(candidates: DataFrame, positives: DataFrame, vectors: StoreOpe
 
 
 def _pivot(candidates: DataFrame, positives: DataFrame) -> DataFrame:
-    """Return one row per pair: its ranks and scores, whether it is a known positive, whether a retriever found it.
+    """Return one row per pair: its hits, whether it is a known positive, whether a retriever found it.
 
     A query's pairs stand together, by doc_id. Found and known pairs are put under each other, not joined: one shuffle,
     by query, serves the pairs and the queries.
     """
-
-    def of(retriever: str, what: str) -> Column:
-        return F.min(F.when(F.col("retriever") == retriever, F.col(what)))
-
     answers = positives.where(~F.col("drop_reason").eqNullSafe(OWN_DOCUMENT))  # the query itself is no measure
     known = answers.select(
         "query_id", "doc_id", F.lit(True).alias("is_known"), F.col("drop_reason").isNull().alias("is_kept")
     )
     found = candidates.select("query_id", "doc_id", "retriever", "rank", "score")
+    hit = F.struct("retriever", "rank", "score")
     rows = spread(found.unionByName(known, allowMissingColumns=True), "query_id")
     pairs = rows.groupBy("query_id", "doc_id").agg(
-        of(BM25, "rank").alias("bm25_rank"),
-        of(BM25, "score").alias("bm25_score"),
-        of(ANN, "rank").alias("ann_rank"),
+        F.sort_array(F.collect_list(F.when(F.col("retriever").isNotNull(), hit))).alias("hits"),
         (F.count("retriever") > 0).alias("is_candidate"),
         (F.count("is_known") > 0).alias("is_positive"),
         F.max("is_kept").alias("is_kept"),

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from schemas.config import Config, setting
 from schemas.errors import rule
-from schemas.mining import ANN, BM25
+from schemas.mining import ANN, BM25, RETRIEVERS, WRITTEN
+
+SEARCHING = tuple(name for name, kind in RETRIEVERS.items() if kind != WRITTEN)
 
 
 class MineConfig(Config):
     """How many candidates are mined, and by what."""
 
-    retrievers: tuple[str, ...] = setting((BM25, ANN), "what searches the documents", choices=(BM25, ANN))
+    retrievers: tuple[str, ...] = setting((BM25, ANN), "what searches the documents", choices=SEARCHING)
     depth_bm25: int = setting(60, "hits taken per query from BM25", low=1, high=10_000)
     depth_ann: int = setting(60, "hits taken per query from the embedding model", low=1, high=10_000)
     skip_ranks: int = setting(0, "first hits of each retriever that are left out; the depth counts from there", low=0)
@@ -27,5 +29,5 @@ class MineConfig(Config):
     def faults(self) -> list[str]:
         """At least one retriever, each once."""
         if not self.retrievers or len(set(self.retrievers)) < len(self.retrievers):
-            return [rule("retrievers", f"{BM25}, {ANN} or both, each once", list(self.retrievers))]
+            return [rule("retrievers", f"one or more of {', '.join(SEARCHING)}, each once", list(self.retrievers))]
         return []

@@ -26,7 +26,7 @@ def positive(query, doc, rule="title", reason=None):
 
 
 def verdict(query, doc, reason=None, is_positive=False):
-    return (query, doc, is_positive, None, None, None, 0.5, None, None, None, 0.1, 0.5, "kept", 1, reason)
+    return (query, doc, is_positive, [], 0.5, None, None, None, 0.1, 0.5, "kept", 1, reason)
 
 
 STORED = {"guard": [DOCUMENTS], "synthesise": [POSITIVES], "judge": [VERDICTS]}

@@ -44,7 +44,21 @@ def build(tmp_path_factory):
     ]
     place.build("pair", [(POSITIVES, positives)])
     place.build("synthesise", [(POSITIVES, positives)])
-    veto = ("p1", "b2", False, None, None, None, 0.8, None, None, None, 0.6, 0.3, VETOED, 1, LIKELY_POSITIVE)
+    veto = (
+        "p1",
+        "b2",
+        False,
+        [{"retriever": "ann", "rank": 1, "score": 0.8}],
+        0.8,
+        None,
+        None,
+        None,
+        0.6,
+        0.3,
+        VETOED,
+        1,
+        LIKELY_POSITIVE,
+    )
     place.build("judge", [(VERDICTS, [veto])])
     return place.path
 

@@ -56,7 +56,7 @@ def document(doc_id, body="a text", reason=None):
 
 
 def verdict(doc_id, dense, fn, verdict, rank=1, reason=None):
-    return ("q", doc_id, reason == POSITIVE, None, None, None, dense, None, None, None, fn, 0.3, verdict, rank, reason)
+    return ("q", doc_id, reason == POSITIVE, [], dense, None, None, None, fn, 0.3, verdict, rank, reason)
 
 
 def example(stage, number, negatives=()):

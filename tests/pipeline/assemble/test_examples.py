@@ -24,7 +24,7 @@ def positive(query_id, doc_id, rule="title", grade=1.0, reason=None):
 
 def verdict(query_id, doc_id, verdict=KEPT, rank=1, fn=0.1, teacher=None, reason=None):
     is_positive = reason == POSITIVE
-    return (query_id, doc_id, is_positive, None, None, None, 0.5, None, teacher, None, fn, 0.5, verdict, rank, reason)
+    return (query_id, doc_id, is_positive, [], 0.5, None, teacher, None, fn, 0.5, verdict, rank, reason)
 
 
 def negative(text_id, query_id, reason=None):

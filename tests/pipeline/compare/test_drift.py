@@ -56,7 +56,7 @@ def test_a_tiny_last_version_is_no_measure():
 @pytest.mark.parametrize("partitions", [1, 3])
 def test_the_ledger_is_summed_exactly(rows, partitions):
     def verdict(number, kind, reason, dense, is_positive=False):
-        return ("q", f"d{number}", is_positive, None, None, None, dense, None, None, None, 0.1, 0.5, kind, 1, reason)
+        return ("q", f"d{number}", is_positive, [], dense, None, None, None, 0.1, 0.5, kind, 1, reason)
 
     verdicts = rows(
         VERDICTS,

@@ -9,7 +9,9 @@ CFG = JudgeConfig(tolerance=0.5, per_query=2, min_dense=0.1)
 
 
 def score(query, doc, dense, is_positive=False, similar=None, ann_rank=1, bm25_rank=None, bm25=None, teacher=None):
-    return (query, doc, is_positive, bm25_rank, bm25, ann_rank, dense, similar, teacher, "model" if teacher else None)
+    ranks = {"ann": (ann_rank, dense), "bm25": (bm25_rank, bm25)}
+    hits = [(name, rank, found) for name, (rank, found) in ranks.items() if rank]
+    return (query, doc, is_positive, hits, dense, similar, teacher, "model" if teacher else None)
 
 
 def positive(query, doc, rule="qrels", reason=None):

@@ -10,7 +10,9 @@ def positive(query, doc, rule="qrels", reason=None, grade=1.0):
 
 
 def score(query, doc, dense, is_positive=False, bm25_rank=None, ann_rank=None, bm25=None, similar=None, teacher=None):
-    return (query, doc, is_positive, bm25_rank, bm25, ann_rank, dense, similar, teacher, teacher and "model")
+    ranks = {"ann": (ann_rank, dense), "bm25": (bm25_rank, bm25)}
+    hits = [(name, rank, found) for name, (rank, found) in ranks.items() if rank]
+    return (query, doc, is_positive, hits, dense, similar, teacher, teacher and "model")
 
 
 def document(doc, text, reason=None):
