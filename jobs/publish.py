@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from jobs.engines.encoder import encoder_files
 from jobs.release.audit import audit_dataset
 from jobs.release.croissant import write_croissant
 from jobs.release.dataset_card import write_card
@@ -21,10 +22,9 @@ from jobs.release.shards import write_eval_sets, write_shards
 from jobs.release.versions import finish_publishing, put_version
 from jobs.runtime.entry import main
 from jobs.runtime.stage import Run, Stage
-from jobs.store.files import directory_digest, write_json
+from jobs.store.files import write_json
 from jobs.store.layout import CARD, CROISSANT, DATASET, DOCS, POINTER, VERSION_MANIFEST, dataset_folder
 from pipeline.compare.drift import Drift, find_drift
-from pipeline.recipe import Recipe
 from schemas.documents import DOCUMENTS, EVAL_CORPUS, EVAL_QRELS, EVAL_QUERIES, JUDGEMENTS
 from schemas.mining import VERDICTS
 from schemas.pairs import REPLIES
@@ -89,10 +89,6 @@ def _drift(run: Run, home: Path, manifest: Mapping[str, Any]) -> list[Drift]:
     return found
 
 
-def _encoder(recipe: Recipe) -> Mapping[str, str]:
-    return {"encoder": directory_digest(recipe.model_path(recipe.encoder.model))}
-
-
 STAGE = Stage(
     name="publish",
     version=3,
@@ -110,7 +106,7 @@ STAGE = Stage(
     artefacts=(DATASET,),
     run=run,
     finish=finish_publishing,
-    external=_encoder,
+    external=encoder_files,
     conditional_settings=lambda recipe: {"(recipe)": describe_recipe(recipe)},  # the manifest has all of it
     is_resumable=False,
 )

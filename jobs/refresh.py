@@ -36,7 +36,8 @@ def refresh(workspace: Workspace, model: Path | None, terminal: Terminal) -> dic
     """
     workspace.require(JUDGE)
     found = model or _trained_model(workspace)
-    encoder = workspace.recipe.encoder.replace(model=str(found.resolve()))
+    of_server = dict.fromkeys(("url", "model_name", "api_key_env", "dimensions"))
+    encoder = workspace.recipe.encoder.replace(model=str(found.resolve()), **of_server)
     other = Workspace(
         workspace.recipe.replace(encoder=encoder), workspace.store, workspace.conf, workspace.spark_settings
     )

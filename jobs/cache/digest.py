@@ -29,11 +29,14 @@ class Engine(Protocol):
 def engine_digest(spark: SparkSession, factory: Callable[[], Engine], *settings: object) -> str:
     """Return a digest of all that decides an engine's bits, asked where it runs: a worker may have another processor.
 
-    Cost: opens one engine in one worker, unless the factory knows its digest without (a method ``closed_digest``).
+    Cost: opens one engine in one worker, unless the factory knows its digest without (a method ``closed_digest``);
+          nothing where it also says that the machine decides no bit (``is_portable``).
     """
+    told = getattr(factory, "closed_digest", None)
+    if told and getattr(factory, "is_portable", False):
+        return digest_of([told(), *settings])
 
     def ask(_: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        told = getattr(factory, "closed_digest", None)
         found = digest_of([told() if told else factory().digest, platform_facts()])
         yield pa.RecordBatch.from_arrays([pa.array([found])], ["digest"])
 

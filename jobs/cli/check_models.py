@@ -19,6 +19,9 @@ from schemas.errors import RecipeError, rule
 def look_at_encoder(recipe: Recipe, folder: Path) -> Iterator[Finding]:
     """Say what the model that mines lacks."""
     cfg = recipe.encoder
+    if cfg.url is not None:
+        yield from _look_at_server("encoder", cfg.url, cfg.model_name or "", cfg.api_key_env)
+        return
     yield from _look_at_model(recipe, folder, "encoder.model", cfg.model, cfg.max_length, pools=True)
 
 
@@ -60,7 +63,7 @@ def look_at_synthesis(recipe: Recipe, folder: Path) -> Iterator[Finding]:
     """Say so when no model is named, when there is none, or when nobody answers at the URL."""
     cfg = recipe.synthesise
     if cfg.url is not None:
-        yield from _look_at_server(cfg.url, cfg.model_name or "", cfg.api_key_env)
+        yield from _look_at_server("synthesise", cfg.url, cfg.model_name or "", cfg.api_key_env)
     elif not cfg.model:
         if {"queries", "negatives"} & cfg.model_fields_set and (cfg.queries or cfg.negatives):
             must_be = "named for the queries and negatives that are asked for; without it none are written"
@@ -73,31 +76,31 @@ def look_at_synthesis(recipe: Recipe, folder: Path) -> Iterator[Finding]:
             yield Finding(rule("synthesise.model", "a model directory with a config.json", str(home)))
 
 
-def _look_at_server(url: str, model: str, key_variable: str | None) -> Iterator[Finding]:
+def _look_at_server(section: str, url: str, model: str, key_variable: str | None) -> Iterator[Finding]:
     """Ask a server once for its models."""
     import httpx
 
     key = os.environ.get(key_variable, "") if key_variable else ""
     if key_variable and not key:
-        yield Finding(rule("synthesise.api_key_env", "a variable that is set", key_variable), is_warning=True)
+        yield Finding(rule(f"{section}.api_key_env", "a variable that is set", key_variable), is_warning=True)
     shown = re.sub(r"//[^/@]*@", "//", url)
     try:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         answer = httpx.get(f"{url.rstrip('/')}/models", headers=headers, timeout=SECONDS)
     except (httpx.HTTPError, httpx.InvalidURL, ValueError, OSError) as error:
         must_be = f"a server that answers, which it does not now ({type(error).__name__})"
-        yield Finding(rule("synthesise.url", must_be, shown), is_warning=True)
+        yield Finding(rule(f"{section}.url", must_be, shown), is_warning=True)
         return
     if answer.status_code in (401, 403):
         must_be = f"a server that takes the key, which it answers with HTTP {answer.status_code}"
-        yield Finding(rule("synthesise.url", must_be, shown, "api_key_env"), is_warning=True)
+        yield Finding(rule(f"{section}.url", must_be, shown, "api_key_env"), is_warning=True)
         return
     with suppress(ValueError, TypeError, KeyError, AttributeError):
         names = [str(each["id"]) for each in answer.json()["data"]]
         if names and model not in names:
             near = next(iter(difflib.get_close_matches(model, names, 1)), None)
             must_be = f"a model of the server ({', '.join(names[:5])})"
-            yield Finding(rule("synthesise.model_name", must_be, model, meant=near), is_warning=True)
+            yield Finding(rule(f"{section}.model_name", must_be, model, meant=near), is_warning=True)
 
 
 def _model_home(recipe: Recipe, folder: Path, name: str) -> Path:

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from jobs.engines.device import MOST_DEVICES, task_device
+from jobs.engines.embedding_server import OpenServer
 from jobs.engines.quiet import quiet_libraries
 from jobs.store.files import digest_of, directory_digest, directory_stamp
 from pipeline.index.config import EncoderConfig
@@ -56,22 +57,37 @@ class OpenEncoder:
         return _digest(self.files or directory_digest(Path(self.path)), self.config, task_device())
 
 
-def open_encoder(recipe: Recipe) -> OpenEncoder:
+def open_encoder(recipe: Recipe) -> OpenEncoder | OpenServer:
     """Return the factory of the recipe's encoder; its ``config`` has the prefixes that are put before texts.
 
     Raises: RecipeError when its model is not there, or cannot make vectors as the recipe wants them.
     """
+    query, document = encoder_prefixes(recipe)
+    config = recipe.encoder.model_copy(update={"query_prefix": query, "doc_prefix": document})
+    if recipe.encoder.url is not None:
+        return OpenServer(config)
+    model = _read_recipe(recipe).model
+    return OpenEncoder(str(model), config, directory_digest(model))
+
+
+def encoder_prefixes(recipe: Recipe) -> tuple[str, str]:
+    """Return what is put before queries and documents: the recipe's words, else the model's own, of a server none.
+
+    Raises: RecipeError as :func:`open_encoder` does.
+    """
+    if recipe.encoder.url is not None:
+        return recipe.encoder.query_prefix or "", recipe.encoder.doc_prefix or ""
     encoding = _read_recipe(recipe)
-    prefixes = {"query_prefix": encoding.query_prefix, "doc_prefix": encoding.doc_prefix}
-    config = recipe.encoder.model_copy(update=prefixes)
-    return OpenEncoder(str(encoding.model), config, directory_digest(encoding.model))
+    return encoding.query_prefix, encoding.doc_prefix
 
 
 def encoder_files(recipe: Recipe) -> Mapping[str, str]:
-    """Return the digest of the encoder's files: other weights are another build.
+    """Return the digest of the encoder's files, or of the server that encodes: other weights are another build.
 
     Raises: RecipeError as :func:`open_encoder` does, before Spark has started.
     """
+    if recipe.encoder.url is not None:
+        return {"encoder": OpenServer(recipe.encoder).closed_digest()}
     return {"encoder": directory_digest(_read_recipe(recipe).model)}
 
 

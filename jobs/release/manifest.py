@@ -11,17 +11,16 @@ import pyarrow.dataset as ds
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from jobs.engines.encoder import encoder_files, encoder_prefixes
 from jobs.release.versions import name_version
 from jobs.runtime import registry
 from jobs.runtime.stage import Run
-from jobs.store.files import directory_digest
 from jobs.store.tables import Store
 from pipeline.compare.drift import describe_examples, describe_verdicts, statistics
 from pipeline.contract import kept
 from pipeline.locations import is_uri
 from pipeline.recipe import Recipe
 from schemas.documents import DOCUMENTS
-from schemas.encoding import read_encoding
 from schemas.mining import VERDICTS
 from schemas.pairs import REPLIES
 
@@ -112,9 +111,8 @@ def _funnel(run: Run) -> dict[str, dict[str, dict[str, int]]]:
 
 def _models(run: Run) -> dict[str, Any]:
     """Return the digests of the models that decided what is in the dataset."""
-    encoder = run.recipe.model_path(run.recipe.encoder.model)
     return {
-        "encoder": directory_digest(encoder),
+        **encoder_files(run.recipe),
         "teacher": _distinct(run.source_of(VERDICTS), "teacher_model"),
         "writer": _distinct(run.source_of(REPLIES), "model"),
     }
@@ -122,9 +120,8 @@ def _models(run: Run) -> dict[str, Any]:
 
 def _prompts(recipe: Recipe) -> dict[str, str]:
     """Return what the encoder put before a query and a document: the recipe's words, else its model's own."""
-    cfg = recipe.encoder
-    encoding = read_encoding(recipe.model_path(cfg.model), cfg.query_prefix, cfg.doc_prefix)
-    return {"query": encoding.query_prefix, "document": encoding.doc_prefix}
+    query, document = encoder_prefixes(recipe)
+    return {"query": query, "document": document}
 
 
 def _distinct(path: Path, column: str) -> list[str]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from schemas.config import Config, setting
+from schemas.errors import rule
 
 
 class EncoderConfig(Config):
@@ -11,6 +14,16 @@ class EncoderConfig(Config):
     model: str = setting(
         "all-MiniLM-L6-v2", "directory of a sentence-transformers model, or a name under the models folder"
     )
+    url: str | None = setting(
+        None, "OpenAI-compatible server that encodes in place of model, e.g. http://host:8080/v1; null = model"
+    )
+    model_name: str | None = setting(None, "name of the model on that server; needed with url")
+    api_key_env: str | None = setting(None, "environment variable that holds that server's key; null = no key")
+    dimensions: int | None = setting(
+        None, "width that is asked of that server and held to; null = its model's own", low=1, high=65_536
+    )
+    texts_a_request: int = setting(32, "texts in one request to that server", low=1, high=2048)
+    in_flight: int = setting(4, "requests to that server at a time, of each of Spark's tasks", low=1, high=256)
     max_length: int = setting(128, "tokens of a text that the model reads", low=8, high=8192)
     batch: int = setting(0, "tokens of a forward pass; 0 = 1,024 on a CPU, 65,536 on a GPU", low=0)
     dtype: str = setting(
@@ -20,6 +33,24 @@ class EncoderConfig(Config):
     )
     query_prefix: str | None = setting(None, "put before every query; where it is not given, the model's own prompt")
     doc_prefix: str | None = setting(None, "put before every document; where it is not given, the model's own prompt")
+
+    def faults_of_url(self) -> list[str]:
+        """Require a URL of the web, without a secret in it: it stands in fingerprints and messages."""
+        if self.url is None:
+            return []
+        parts = urlsplit(self.url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            return [rule("url", "an http or https URL", self.url, "http://localhost:8080/v1")]
+        if parts.username or parts.password or parts.query:
+            return [rule("url", "without user, password and query", f"{parts.scheme}://...", "api_key_env for a key")]
+        return []
+
+    def faults_of_server(self) -> list[str]:
+        """Require a server's model by name, and settings of a server only where there is one."""
+        if (self.url is None) != (self.model_name is None):
+            return [rule("model_name", "set exactly when url is", self.model_name)]
+        given = [name for name in ("api_key_env", "dimensions") if getattr(self, name) is not None]
+        return [rule(name, "null without url", getattr(self, name)) for name in given] if self.url is None else []
 
 
 LANGUAGES = (

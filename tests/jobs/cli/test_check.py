@@ -190,6 +190,12 @@ def test_a_server_is_asked_for_its_models_and_its_key_is_never_shown(check, url,
     assert "secret" not in gone
 
 
+def test_a_server_that_encodes_is_asked_as_one_that_writes(check, url, monkeypatch):
+    monkeypatch.setenv("PAIRWRIGHT_TEST_KEY", "right")
+    [said] = check(f"encoder: {{url: '{url}', model_name: bge, api_key_env: PAIRWRIGHT_TEST_KEY}}")
+    assert said.startswith("warning: encoder.model_name must be a model of the server (qwen-small")
+
+
 def test_texts_that_no_named_model_is_to_write_are_a_warning(check):
     [said] = check("synthesise: {queries: 100}")
     assert said.startswith("warning: synthesise.model must be named for the queries and negatives")
