@@ -12,6 +12,7 @@ import typer
 
 from jobs.cli import commands
 from jobs.cli.export import export
+from jobs.cli.lint import STATUS, lint
 from jobs.cli.step_commands import make_command
 from jobs.cli.steps import STEPS
 from jobs.engines.quiet import quiet_environment
@@ -31,6 +32,7 @@ COMMANDS: tuple[tuple[Callable[..., int], str], ...] = (
     (commands.explain, "pairwright explain 3f1c9a7be2d05a44"),
     (commands.report, "pairwright report my.yaml"),
     (export, "pairwright export my.yaml --format flagembedding --out fe"),
+    (lint, f"pairwright lint train.jsonl --against beir/scifact --fix cleaned\n\n{STATUS}"),
     (commands.doctor, "pairwright doctor"),
     (commands.recipe, "pairwright recipe my.yaml --check"),
 )

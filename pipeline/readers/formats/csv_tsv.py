@@ -136,9 +136,9 @@ def read_csv(unit: Unit, source: CsvConfig) -> Iterator[Record]:
     try:
         delimiter = source.delimiter or find_delimiter(unit, source)  # it opens the file for itself
         with open_unit(unit, source) as handle:
-            lines = _Lines(handle, source)
+            lines = CsvLines(handle, source)
             names: tuple[str, ...] = source.columns
-            for cells, number, raw in _rows(lines, unit.path, source, delimiter):
+            for cells, number, raw in split_cells(lines, unit.path, source, delimiter):
                 if isinstance(cells, Record):
                     yield cells
                     if not names:
@@ -239,7 +239,7 @@ class _TooLargeError(Exception):
     """A row beyond the limit, most likely because a quote is never closed."""
 
 
-class _Lines:
+class CsvLines:
     """Decoded lines for csv.reader, which remembers those of the row under way and takes them back."""
 
     def __init__(self, handle: IO[bytes], source: RowsConfig) -> None:
@@ -277,8 +277,8 @@ class _Lines:
         return number, raw, size > self._limit
 
 
-def _rows(
-    lines: _Lines, path: str, source: RowsConfig, delimiter: str
+def split_cells(
+    lines: CsvLines, path: str, source: RowsConfig, delimiter: str
 ) -> Iterator[tuple[list[str] | Record, int, bytes]]:
     """Yield cells, line and bytes of each row; a reject in place of the cells where a line had to be given up."""
     csv.field_size_limit(source.max_bytes)  # of the process; Python's own default is 128 KiB

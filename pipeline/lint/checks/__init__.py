@@ -1,0 +1,1 @@
+"""What is looked for in a training set: a file a check."""
