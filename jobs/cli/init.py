@@ -18,7 +18,7 @@ from jobs.cli.sketch import Sketch, sketch_path
 from jobs.setup.models import BASE_MODEL
 from jobs.store.files import write_atomic
 from pipeline.index.config import LANGUAGES
-from pipeline.ingest.clean.languages import identify_language
+from pipeline.languages import identify_language
 from pipeline.locations import is_uri
 from pipeline.recipe import Recipe
 from schemas.errors import RecipeError, rule

@@ -40,14 +40,14 @@ _REBUILD = "try building the stage index again"
 _IDS, _SETTINGS = "ids.npy", "settings.json"
 
 
-def build_lucene(documents: Iterable[tuple[str, str]], folder: Path, config: IndexConfig) -> int:
+def build_lucene(documents: Iterable[tuple[str, str]], folder: Path, config: IndexConfig, heap: str = "1g") -> int:
     """Index (doc_id, text), given in the order of doc_id, into the folder; return the number of documents.
 
     Ties:   the order of the documents is the order of equal scores.
     Cost:   one thread, a heap of 1 GB, whatever the number of documents.
     Raises: EngineError when Lucene fails or the ids are not in order.
     """
-    _start("1g")
+    _start(heap)
     ids: list[bytes] = []
     try:
         writer = _writer(folder, config)
@@ -63,10 +63,41 @@ def build_lucene(documents: Iterable[tuple[str, str]], folder: Path, config: Ind
             writer.close()
     except _java_exception() as error:
         raise EngineError(f"Lucene could not write {folder}: {_words(error)}; try freeing space") from error
-    np.save(folder / _IDS, np.array(ids, dtype=bytes))
+    _write_facts(folder, np.array(ids, dtype=bytes), config)
+    return len(ids)
+
+
+def join_indexes(parts: Sequence[Path], folder: Path, config: IndexConfig) -> None:
+    """Make one index of several, whose documents follow one another in the order of their ids.
+
+    Cost:   the copying of their files; no document is read.
+    Raises: EngineError when Lucene fails or the ids are not in order; ShardError when a part is not complete.
+    """
+    _start("1g")
+    from jnius import cast
+
+    ids = np.concatenate([_facts(part)[1] for part in parts])
+    if len(ids) > 1 and not bool((ids[:-1] < ids[1:]).all()):
+        raise EngineError(f"the parts of {folder} must follow one another by their ids; try building the index again")
+    directories = [_directory(part) for part in parts]
+    try:
+        writer = _writer(folder, config, merges=False)
+        try:
+            writer.addIndexes(*(cast("org.apache.lucene.store.Directory", each) for each in directories))
+        finally:
+            writer.close()
+    except _java_exception() as error:
+        raise EngineError(f"Lucene could not write {folder}: {_words(error)}; try freeing space") from error
+    finally:
+        for directory in directories:
+            directory.close()
+    _write_facts(folder, ids, config)
+
+
+def _write_facts(folder: Path, ids: Any, config: IndexConfig) -> None:
+    np.save(folder / _IDS, ids)
     facts = {"language": config.language, "k1": config.k1, "b": config.b, "documents": len(ids)}
     (folder / _SETTINGS).write_text(json.dumps(facts, sort_keys=True) + "\n", encoding="utf-8")
-    return len(ids)
 
 
 class LuceneBm25:
@@ -155,13 +186,14 @@ def cut_query(query: str) -> str:
     return query[:end]
 
 
-def _writer(folder: Path, config: IndexConfig) -> Any:
+def _writer(folder: Path, config: IndexConfig, *, merges: bool = True) -> Any:
     from jnius import autoclass
 
     settings = _java("index.IndexWriterConfig")(_analyser(config.language))
     settings.setOpenMode(autoclass("org.apache.lucene.index.IndexWriterConfig$OpenMode").CREATE)
     settings.setRAMBufferSizeMB(_BUFFER_MB)
-    settings.setMergePolicy(_java("index.LogByteSizeMergePolicy")())  # merges neighbours, so the order stays
+    neighbours = _java("index.LogByteSizeMergePolicy")  # so the order stays
+    settings.setMergePolicy(neighbours() if merges else _java("index.NoMergePolicy").INSTANCE)
     settings.setMergeScheduler(_java("index.SerialMergeScheduler")())
     return _java("index.IndexWriter")(_directory(folder), settings)
 

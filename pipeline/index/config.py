@@ -90,4 +90,14 @@ class IndexConfig(Config):
         "en", "language of documents and queries: decides the analyser (words, stems, stop words)", choices=LANGUAGES
     )
     k1: float = setting(0.9, "BM25: how soon repeated words stop counting", low=0.0, high=10.0)
+    max_foreign: float = setting(
+        0.6,
+        "share of a sample's documents that may surely be in one other language than ``language``; more of them fail "
+        "the stage, for their words would be cut wrongly; 1 = never",
+        low=0.0,
+        high=1.0,
+    )
+    shard_documents: int = setting(
+        20_000, "documents of a shard: shards are built beside one another; hits do not depend on them", low=1
+    )
     b: float = setting(0.4, "BM25: how much long documents are held back", low=0.0, high=1.0)

@@ -6,10 +6,10 @@ from typing import Any
 
 from pipeline.ids import hash_id, hash_text
 from pipeline.ingest.clean.config import OFF, REDACT, CleanConfig
-from pipeline.ingest.clean.languages import identify_language
 from pipeline.ingest.clean.pii import redact
 from pipeline.ingest.clean.rules import failed_rules
 from pipeline.ingest.config import SourceConfig
+from pipeline.languages import identify_language
 from pipeline.readers.records import DOCUMENT, Record
 from pipeline.text import clean_text, count_seen, cut_marks, exact_form, one_line
 from schemas.documents import NO_LETTERS, OTHER_LANGUAGE, TOO_LONG, TOO_SHORT

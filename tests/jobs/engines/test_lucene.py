@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.engines.lucene import LuceneBm25, build_lucene, cut_query, in_order, search_bm25
+from jobs.engines.lucene import LuceneBm25, build_lucene, cut_query, in_order, join_indexes, search_bm25
 from pipeline.index.config import IndexConfig
 from schemas.errors import EngineError, RecipeError, ShardError
 
@@ -139,6 +139,13 @@ def test_anserini_reads_the_index_and_agrees(tmp_path):
 def test_documents_out_of_order_are_refused(tmp_path):
     with pytest.raises(EngineError, match="in the order of their ids, got a after"):
         build_lucene([("b", "x"), ("a", "y")], tmp_path, IndexConfig())
+
+
+def test_parts_that_do_not_follow_one_another_are_refused(tmp_path):
+    parts = [build(tmp_path / "one", {"b": "x"}), build(tmp_path / "two", {"a": "y"})]
+
+    with pytest.raises(EngineError, match="must follow one another by their ids"):
+        join_indexes(parts, tmp_path / "index", IndexConfig())
 
 
 def test_in_order_yields_every_document_once_sorted(spark):

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.ingest.clean.config import CleanConfig
-from pipeline.ingest.clean.languages import identify_language
 from pipeline.ingest.clean.pii import passes_luhn, redact
 from pipeline.ingest.clean.record import clean_record
 from pipeline.ingest.clean.rules import boilerplate, failed_rules, repeated_lines, top_ngram
 from pipeline.ingest.config import make_source
+from pipeline.languages import identify_language
 from pipeline.readers.records import Record
 from pipeline.text import words
 from schemas.errors import RecipeError
