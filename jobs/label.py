@@ -1,4 +1,4 @@
-"""The label stage: all signals of every candidate, and the scores of a teacher made from the gold pairs."""
+"""The label stage: all signals of every candidate, and the scores of a teacher, made from the gold or named."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from jobs.cache.scores import score_cache
 from jobs.cache.teachers import TeacherShelf
@@ -22,20 +23,15 @@ from pipeline.contract import spark_schema
 from pipeline.ingest.erase import read_erased
 from pipeline.judge.measure import measure_signals
 from pipeline.judge.trials import hide_positives
+from pipeline.label.lessons import choose_exam, choose_lessons, gather_lessons, gather_questions
 from pipeline.label.signals import measure_pairs
-from pipeline.label.teacher import (
-    add_texts,
-    attach_teacher,
-    choose_labelled,
-    choose_lessons,
-    choose_measured,
-    score_pairs,
-)
+from pipeline.label.teacher import add_texts, attach_teacher, choose_labelled, choose_measured, score_pairs
 from pipeline.ports import Lesson
 from pipeline.recipe import Recipe
 from schemas.documents import DOCUMENTS
 from schemas.encoding import read_encoding
 from schemas.errors import RecipeError
+from schemas.head import read_head
 from schemas.mining import CANDIDATES, EMBEDDINGS, SCORES, TEXT_EMBEDDINGS
 from schemas.pairs import POSITIVES, SYNTHETICS
 
@@ -43,21 +39,19 @@ _PRIOR_MARGIN = 0.05  # of the trials' excess, which no figure here reads
 
 
 def run(run: Run) -> None:
-    """Measure every pair, train the teacher, let it score the pairs within the cap, and measure it."""
-    cfg = run.recipe.label
+    """Measure every pair, find or train a teacher, let it score the pairs within the cap, and measure it."""
+    cfg, recipe = run.recipe.label, run.recipe
     path = run.artefact(TEACHER)
     signals = _measure_signals(run)
-    lessons = _collect_lessons(run, signals) if cfg.enabled else []
-    if not lessons:
-        why = "no gold to learn from" if cfg.enabled else "label.enabled is false"
-        run.note(teacher={"why": why}, remarks=[f"no teacher: {why}"])
+    figures, why = _find_teacher(run, signals, path)
+    if why:
+        run.note(teacher={**figures, "why": why}, remarks=[f"no teacher: {why}"])
         run.write(signals, SCORES)
         return
-    with run.time_engine("cross_encoder"):
-        figures = _teach(run, lessons, path)
-    pairs = _add_texts(run, choose_labelled(signals, run.read(POSITIVES), cfg, run.recipe.seed))
-    opener = OpenScorer(str(path), cfg.max_length, cfg.batch)
-    memory = score_cache(run.spark, run.cache_dir, opener, cfg.batch)
+    pairs = _add_texts(run, choose_labelled(signals, run.read(POSITIVES), cfg, recipe.seed))
+    model = recipe.model_path(cfg.model) if cfg.model else path
+    opener = OpenScorer(str(model), cfg.max_length, recipe.encoder.dtype)
+    memory = score_cache(run.spark, run.cache_dir, opener)
     run.write(attach_teacher(signals, score_pairs(pairs, opener, memory)), SCORES)
     run.add_seconds("cross_encoder", memory.seconds)
     memory.compact()
@@ -70,7 +64,26 @@ def run(run: Run) -> None:
     )
 
 
-def _teach(run: Run, lessons: list[Lesson], path: Path) -> dict[str, float]:
+def _find_teacher(run: Run, signals: DataFrame, path: Path) -> tuple[dict[str, Any], str | None]:
+    """Return the figures of the teacher, and why there is none: not wanted, too little gold, or not worth its time."""
+    cfg = run.recipe.label
+    if not cfg.enabled:
+        return {}, "label.enabled is false"
+    if cfg.model:
+        return {"model": Path(cfg.model).name}, None
+    chosen = choose_lessons(signals, run.read(POSITIVES), cfg, run.recipe.seed)
+    rows = _add_texts(run, chosen).orderBy("place", "query_id", "positive_id", F.desc("label"), "doc_id").collect()
+    queries = len({row.query_id for row in rows})
+    if queries < cfg.min_gold:
+        asked = f"{queries:,} gold queries to learn from, fewer than label.min_gold ({cfg.min_gold:,})"
+        return {"gold": queries}, asked if queries else "no gold to learn from"
+    with run.time_engine("cross_encoder"):
+        figures = _teach(run, list(gather_lessons(rows)), signals, path)
+    stopped = figures.get("stopped")
+    return {"gold": queries, **figures}, f"{stopped} (label.checks)" if stopped else None
+
+
+def _teach(run: Run, lessons: list[Lesson], signals: DataFrame, path: Path) -> dict[str, Any]:
     """Put a teacher into ``path``: the kept one while few of its lessons have changed, else a new one."""
     cfg, recipe = run.recipe.label, run.recipe
     made_of = digest_of([cfg.to_mapping(), recipe.seed, digest_base(recipe), read_erased(recipe.erase)])
@@ -78,8 +91,11 @@ def _teach(run: Run, lessons: list[Lesson], path: Path) -> dict[str, float]:
     if kept := shelf.find(lessons, cfg.refresh):
         shelf.take(kept[0], path)
         return {"lessons": len(lessons), "steps": 0, "changed_lessons": round(kept[1], 4)}
+    exam = choose_exam(signals, run.read(POSITIVES), cfg, recipe.seed)
+    questions = list(gather_questions(_add_texts(run, exam).orderBy("query_id", "doc_id").collect()))
     figures = train_teacher(
         lessons,
+        questions,
         recipe.model_path(cfg.base),
         path,
         cfg,
@@ -88,7 +104,7 @@ def _teach(run: Run, lessons: list[Lesson], path: Path) -> dict[str, float]:
         log=run.log_dir / "teacher.log",
         progress=run.progress,
     )
-    if cfg.refresh:
+    if cfg.refresh and "stopped" not in figures:
         shelf.keep(path, lessons)
     return figures
 
@@ -106,13 +122,6 @@ def _add_texts(run: Run, pairs: DataFrame) -> DataFrame:
     return add_texts(pairs, run.read(POSITIVES), run.read(DOCUMENTS), run.read(SYNTHETICS), run.recipe.label)
 
 
-def _collect_lessons(run: Run, signals: DataFrame) -> list[Lesson]:
-    """Collect the teaching pairs, bounded by gold_queries, in their order."""
-    chosen = choose_lessons(signals, run.read(POSITIVES), run.recipe.label, run.recipe.seed)
-    rows = _add_texts(run, chosen).orderBy("place", "query_id", "doc_id").collect()
-    return [Lesson(row.query, row.text, row.label) for row in rows]
-
-
 def _measure_teacher(run: Run) -> dict[str, Any]:
     """Return the AUC of each signal on held-out gold, over the candidates that the teacher scored."""
     cfg, seed, scores, positives = run.recipe.label, run.recipe.seed, run.read_back(SCORES), run.read(POSITIVES)
@@ -128,16 +137,21 @@ def _measure_teacher(run: Run) -> dict[str, Any]:
 
 
 def digest_base(recipe: Recipe) -> Mapping[str, str]:
-    """Return the digest of the model that the teacher starts from.
+    """Return the digest of the model that teaches, or that the teacher starts from.
 
-    Raises: RecipeError where there is none, or where it reads fewer tokens than the teacher is to read.
+    Raises: RecipeError where there is none, where it reads fewer tokens than the teacher is to read, or where the one
+            that teaches as it is has no head that scores pairs.
     """
-    if not recipe.label.enabled:
+    cfg = recipe.label
+    if not cfg.enabled:
         return {}
-    base = read_encoding(recipe.model_path(recipe.label.base), field="label", name="base")
-    if faults := base.length_faults(recipe.label.max_length, "label"):
+    name = "model" if cfg.model else "base"
+    path = recipe.model_path(cfg.model or cfg.base)
+    if cfg.model:
+        read_head(path)
+    if faults := read_encoding(path, field="label", name=name).length_faults(cfg.max_length, "label"):
         raise RecipeError(faults)
-    return {"base": directory_digest(base.model)}
+    return {name: directory_digest(path)}
 
 
 STAGE = Stage(

@@ -6,7 +6,7 @@ worker process. Engines with something to release are context managers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -73,11 +73,21 @@ class Encoder(Protocol):
 
 @dataclass(frozen=True)
 class Lesson:
-    """One pair that a cross-encoder learns from; label 1 = the document answers the query."""
+    """What a cross-encoder learns from: a query, a document that answers it, and others that do not."""
+
+    query: str
+    positive: str
+    negatives: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Question:
+    """A pair of held-out gold: a hidden positive or not, and what the other signals say of it (higher = nearer)."""
 
     query: str
     text: str
-    label: float
+    hidden: bool
+    signals: Mapping[str, float | None]
 
 
 class PairScorer(Protocol):

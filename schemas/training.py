@@ -11,6 +11,7 @@ LAYOUTS = ("sentence-transformers", "flagembedding", "tevatron", "beir")  # what
 TRIPLETS, TUPLES, FILES = "triplets", "tuples", "files"
 ROWS = (TRIPLETS, TUPLES, FILES)  # what a row of an export for sentence-transformers is
 PRECISIONS = ("auto", "fp32", "bf16")
+LISTWISE, PAIRWISE, POINTWISE = "listwise", "pairwise", "pointwise"
 
 
 class StageConfig(Config):
@@ -83,13 +84,27 @@ class TrainConfig(Config):
 
 
 class TeachConfig(Config):
-    """How a cross-encoder learns from lessons."""
+    """How a cross-encoder learns from lessons, and when it gives up."""
 
-    epochs: int = setting(1, "passes over the teaching pairs", low=1, high=100)
+    epochs: int = setting(1, "passes over the lessons", low=1, high=100)
+    max_steps: int = setting(1_500, "most training steps, which bounds the time whatever the gold", low=1)
+    loss: str = setting(
+        LISTWISE,
+        "listwise = the positive among its negatives (softmax), pairwise = above each of them, "
+        "pointwise = yes or no, a pair at a time",
+        choices=(LISTWISE, PAIRWISE, POINTWISE),
+    )
     learning_rate: float = setting(1e-4, "peak learning rate of AdamW; it falls linearly to 0", low=0.0, high=1.0)
     warmup: float = setting(0.1, "share of the steps with rising learning rate", low=0.0, high=1.0)
+    checks: int = setting(
+        8,
+        "times that training asks held-out gold whether the teacher can still be worth its time, and stops when not; "
+        "0 = never",
+        low=0,
+        high=1000,
+    )
     max_length: int = setting(128, "tokens of query and document together that the teacher reads", low=16, high=8192)
-    batch: int = setting(32, "pairs a training step, and a scoring pass", low=1, high=4096)
+    batch: int = setting(32, "pairs a training step", low=1, high=4096)
     threads: int = setting(
         2, "CPU threads while training; part of the result: another number rounds otherwise", low=1, high=256
     )

@@ -73,9 +73,11 @@ def _train(args: argparse.Namespace) -> None:
 
 def _teach(args: argparse.Namespace) -> None:
     from trainer.models.cross_encoder import read_lessons, teach
+    from trainer.models.exam import read_exam
 
     config = read_config(args.config, TeachConfig)
-    figures = teach(read_lessons(args.lessons), Path(args.model), Path(args.out), config, args.seed, _print_line)
+    lessons, exam = read_lessons(args.lessons), read_exam(args.exam) if args.exam else []
+    figures = teach(lessons, Path(args.model), Path(args.out), config, args.seed, _print_line, exam)
     _print_done(figures, args.out)
 
 
@@ -164,8 +166,12 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--resume", action="store_true", help="continue at the last checkpoint of the same run")
     _add_prefixes(train, "what the dataset was mined with, else the model's own prompt")
     train.set_defaults(run=_train)
-    teach = commands.add_parser("teach", help="fine-tune a cross-encoder on pairs that say whether a document answers")
-    teach.add_argument("--lessons", required=True, help="JSON lines with query, text and label (1 = it answers)")
+    teach = commands.add_parser("teach", help="fine-tune a cross-encoder on what answers a query and what does not")
+    teach.add_argument("--lessons", required=True, help="JSON lines with query, positive and negatives")
+    teach.add_argument(
+        "--exam",
+        help="JSON lines with query, text, hidden and signals: held-out pairs that end a training which is no use",
+    )
     teach.add_argument("--model", required=True, help="directory of the model to start from")
     teach.add_argument("--config", help="JSON file of teach settings; without it the defaults")
     teach.add_argument("--seed", type=int, default=13, help="order of the pairs, dropout (default: 13)")

@@ -85,4 +85,4 @@ def _digest(folder: Path) -> str:
 
 
 def _keys(lessons: Sequence[Lesson]) -> set[str]:
-    return {digest_of([each.query, each.text, each.label]) for each in lessons}
+    return {digest_of([each.query, each.positive, each.negatives]) for each in lessons}

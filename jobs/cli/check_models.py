@@ -14,6 +14,7 @@ from pipeline.ingest.config import resolve_path
 from pipeline.recipe import Recipe
 from schemas.encoding import read_encoding
 from schemas.errors import RecipeError, rule
+from schemas.head import read_head
 
 
 def look_at_encoder(recipe: Recipe, folder: Path) -> Iterator[Finding]:
@@ -32,10 +33,18 @@ def look_at_trained(recipe: Recipe, folder: Path) -> Iterator[Finding]:
 
 
 def look_at_teacher(recipe: Recipe, folder: Path) -> Iterator[Finding]:
-    """Say what the model lacks that the teacher starts from."""
+    """Say what the model lacks that teaches, or that the teacher starts from."""
     cfg = recipe.label
-    if cfg.enabled:
-        yield from _look_at_model(recipe, folder, "label.base", cfg.base, cfg.max_length, pools=False)
+    if not cfg.enabled:
+        return
+    field, name = ("label.model", cfg.model) if cfg.model else ("label.base", cfg.base)
+    yield from _look_at_model(recipe, folder, field, name, cfg.max_length, pools=False)
+    home = _model_home(recipe, folder, name)
+    if cfg.model and (home / "config.json").is_file():
+        try:
+            read_head(home)
+        except RecipeError as error:
+            yield from map(Finding, error.faults)
 
 
 def _look_at_model(

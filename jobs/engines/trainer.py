@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from jobs.store.files import write_json
-from pipeline.ports import Lesson
+from pipeline.ports import Lesson, Question
 from pipeline.recipe import Recipe
 from schemas.errors import EngineError, RecipeError
 from schemas.training import TeachConfig
@@ -60,6 +60,7 @@ def prefixes_of(recipe: Recipe) -> list[str]:
 
 def train_teacher(
     lessons: Sequence[Lesson],
+    questions: Sequence[Question],
     base: Path,
     out: Path,
     config: TeachConfig,
@@ -68,20 +69,22 @@ def train_teacher(
     scratch: Path,
     log: Path,
     progress: Callable[[int, int, str], None] = lambda *_: None,
-) -> dict[str, float]:
+) -> dict[str, Any]:
     """Let the trainer make a cross-encoder of the lessons in the empty folder ``out``; return its figures.
 
+    Where the questions ended the training, ``stopped`` says why and ``out`` stays empty.
     Raises: RecipeError when ``base`` is no model directory; EngineError when there is nothing to learn.
     """
     if not lessons:
         raise EngineError("teacher must have lessons, got none; try label.enabled: false or more gold pairs")
     if not (base / "config.json").is_file():
         raise RecipeError(f"label.base must be a model directory, got {base}; try all-MiniLM-L6-v2 or a full path")
-    pairs, settings, figures = scratch / "lessons.jsonl", scratch / "teach.json", {}
-    with pairs.open("w", encoding="utf-8") as lines:
-        lines.writelines(json.dumps(asdict(each)) + "\n" for each in lessons)
-    taught = TeachConfig(**{name: getattr(config, name) for name in TeachConfig.model_fields})
-    write_json(settings, taught.to_mapping())
+    taught, asked, settings = scratch / "lessons.jsonl", scratch / "exam.jsonl", scratch / "teach.json"
+    for path, records in ((taught, lessons), (asked, questions)):
+        with path.open("w", encoding="utf-8") as lines:
+            lines.writelines(json.dumps(asdict(each)) + "\n" for each in records)
+    write_json(settings, TeachConfig(**{name: getattr(config, name) for name in TeachConfig.model_fields}).to_mapping())
+    figures: dict[str, Any] = {}
 
     def show(record: dict[str, Any]) -> None:
         if "step" in record:
@@ -89,9 +92,7 @@ def train_teacher(
         figures.update(record.get("done", {}))
 
     out.rmdir()
-    run_trainer(
-        ["teach", f"--lessons={pairs}", f"--model={base}", f"--config={settings}", f"--seed={seed}", f"--out={out}"],
-        log,
-        show,
-    )
+    files = [f"--lessons={taught}", f"--exam={asked}", f"--config={settings}"]
+    run_trainer(["teach", *files, f"--model={base}", f"--seed={seed}", f"--out={out}"], log, show)
+    out.mkdir(exist_ok=True)
     return figures

@@ -1,9 +1,8 @@
-"""What the teacher learns from, which pairs it scores, and the scoring itself.
+"""Which gold the teacher never sees, which pairs it scores, and the scoring itself.
 
-Source: Thakur et al. 2021, Augmented SBERT: (1) fine-tune a cross-encoder on gold, (2) sample pairs by BM25 and
-semantic search, (3) let it label them.
-Known weakness: a negative for teaching is an unlabelled candidate, so some are unknown positives (the margin leaves out
-the likeliest); and the pairs of queries that it learned from get scores that it has partly learned by heart.
+Source: Thakur et al. 2021, Augmented SBERT: (1) fine-tune a cross-encoder on gold (``pipeline/label/lessons.py``), (2)
+sample pairs by BM25 and semantic search, (3) let it label them.
+Known weakness: the pairs of queries that it learned from get scores that it has partly learned by heart.
 """
 
 from __future__ import annotations
@@ -46,72 +45,6 @@ def split_gold(positives: DataFrame, cfg: LabelConfig, seed: int) -> DataFrame:
         .select("query_id")
         .distinct()
         .select("query_id", is_held_out.alias("is_held_out"), draw.alias("draw"))
-    )
-
-
-def choose_lessons(scores: DataFrame, positives: DataFrame, cfg: LabelConfig, seed: int) -> DataFrame:
-    """Choose the pairs that the teacher learns from: a positive, mined and random negatives of each taught query.
-
-    In:   SCORES, POSITIVES.
-    Out:  (query_id, doc_id, label, place): place is a random order in [0, 1), by hash.
-    Ties: queries by hash of the seed, then query_id; documents likewise.
-    """
-    order = Window.orderBy("draw", "query_id")
-    taught = (
-        split_gold(positives, cfg, seed)
-        .where(~F.col("is_held_out"))
-        .join(scores.where("is_positive").select("query_id").distinct(), "query_id", how="left_semi")
-        .orderBy("draw", "query_id")
-        .limit(cfg.gold_queries)
-        .withColumn("place", F.row_number().over(order) - 1)
-    )
-    draw = unit_column(seed, F.lit("lesson"), F.col("query_id"), F.col("doc_id"))
-    first = Window.partitionBy("query_id").orderBy(F.desc("grade"), "draw", "doc_id")
-    shown = (
-        gold_of(positives)
-        .join(taught.select("query_id", "place"), "query_id", how="inner")
-        .join(scores.select("query_id", "doc_id", "dense"), ["query_id", "doc_id"], how="inner")
-        .withColumn("draw", draw)
-        .withColumn("nth", F.row_number().over(first))
-        .where("nth = 1")
-        .select("query_id", "doc_id", "dense", "place")
-    )
-    lessons = (
-        shown.select("query_id", "doc_id", F.lit(1.0).alias("label"))
-        .unionByName(_mined(scores, shown, cfg, seed))
-        .unionByName(_random(shown, positives, scores, cfg.random_negatives))
-    )
-    return lessons.select("query_id", "doc_id", "label", draw.alias("place"))
-
-
-def _mined(scores: DataFrame, shown: DataFrame, cfg: LabelConfig, seed: int) -> DataFrame:
-    """Return mined negatives, drawn by hash from the candidates that are not too close to the shown positive."""
-    ceiling = F.col("shown_dense") - F.abs("shown_dense") * cfg.margin
-    draw = unit_column(seed, F.lit("mined"), F.col("query_id"), F.col("doc_id"))
-    drawn = Window.partitionBy("query_id").orderBy("draw", "doc_id")
-    return (
-        scores.where(~F.col("is_positive"))
-        .join(shown.select("query_id", F.col("dense").alias("shown_dense")), "query_id", how="inner")
-        .where(F.col("dense") <= ceiling)
-        .withColumn("draw", draw)
-        .withColumn("nth", F.row_number().over(drawn))
-        .where(F.col("nth") <= cfg.mined_negatives)
-        .select("query_id", "doc_id", F.lit(0.0).alias("label"))
-    )
-
-
-def _random(shown: DataFrame, positives: DataFrame, scores: DataFrame, count: int) -> DataFrame:
-    """Return the positives of the next ``count`` queries in hash order, unless they are found for this query too."""
-    total = shown.agg(F.count("*").alias("total"))
-    steps = F.explode(F.sequence(F.lit(1), F.lit(max(count, 1))))
-    wanted = shown.crossJoin(F.broadcast(total)).select("query_id", "place", "total", steps.alias("step"))
-    numbered = Window.orderBy("place")
-    others = shown.select("doc_id", (F.row_number().over(numbered) - 1).alias("at"))
-    ranked = wanted.withColumn("at", (F.dense_rank().over(numbered) - 1 + F.col("step")) % F.col("total"))
-    pairs = ranked.join(others, "at", how="inner").select("query_id", "doc_id").distinct().where(F.lit(count > 0))
-    unknown = pairs.join(positives.select("query_id", "doc_id"), ["query_id", "doc_id"], how="left_anti")
-    return unknown.join(scores.select("query_id", "doc_id"), ["query_id", "doc_id"], how="left_anti").select(
-        "query_id", "doc_id", F.lit(0.0).alias("label")
     )
 
 

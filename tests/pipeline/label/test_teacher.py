@@ -1,4 +1,4 @@
-"""What the teacher learns from, and which pairs it scores."""
+"""Which gold the teacher is measured on, and which pairs it scores."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,6 @@ from pipeline.label.teacher import (
     add_texts,
     attach_teacher,
     choose_labelled,
-    choose_lessons,
     choose_measured,
     score_pairs,
 )
@@ -32,52 +31,6 @@ def gold(rows):
     positives.append(positive("llm", "q01-p", rule="synthetic"))
     scores.append(score("llm", "q01-p", 0.9, is_positive=True, ann_rank=1))
     return rows(SCORES, *scores), rows(POSITIVES, *positives)
-
-
-def test_the_teacher_learns_from_gold_alone_and_never_from_held_out_queries(gold):
-    scores, positives = gold
-    cfg = LabelConfig(held_out=0.4, mined_negatives=2, random_negatives=1)
-
-    lessons = choose_lessons(scores, positives, cfg, SEED).collect()
-
-    taught = {row.query_id for row in lessons}
-    measured = {row.query_id for row in choose_measured(scores, positives, cfg, SEED).collect()}
-    held_out = {f"q{n:02d}" for n in range(40) if unit_of(SEED, "held out", f"q{n:02d}") < 0.4}
-    assert 8 <= len(held_out) <= 24
-    assert measured == held_out
-    assert taught == {f"q{n:02d}" for n in range(40)} - held_out
-
-
-def test_no_known_or_likely_positive_is_taught_as_a_negative(gold):
-    scores, positives = gold
-    is_known = "is_positive OR doc_id = 'q00-d3' AS is_positive"
-    scores = scores.selectExpr("query_id", "doc_id", is_known, *SCORES.names[3:])
-
-    lessons = choose_lessons(scores, positives, LabelConfig(mined_negatives=5, random_negatives=2), SEED).collect()
-
-    known = {(row.query_id, row.doc_id) for row in positives.collect()}
-    negatives = [(row.query_id, row.doc_id) for row in lessons if row.label == 0.0]
-    mined = [doc for query, doc in negatives if doc.startswith(query)]
-    assert not known & set(negatives)
-    assert mined
-    assert not [doc for doc in mined if doc.endswith("d0")]  # 0.79 is within 5 % of the positive's 0.8
-    assert len(negatives) == len(set(negatives))
-    foreign = [doc for query, doc in negatives if not doc.startswith(query)]
-    assert len(foreign) == 2 * len({row.query_id for row in lessons})
-
-
-@pytest.mark.parametrize("partitions", [1, 7])
-def test_lessons_are_bounded_and_the_same_however_partitioned(gold, partitions):
-    cfg = LabelConfig(gold_queries=5, mined_negatives=2, random_negatives=1)
-
-    def choose(count):
-        found = choose_lessons(gold[0].repartition(count), gold[1].repartition(count), cfg, SEED)
-        return [tuple(row) for row in found.orderBy("place", "query_id", "doc_id").collect()]
-
-    lessons = choose(partitions)
-    assert lessons == choose(2)
-    assert len({query for query, *_ in lessons}) == 5
-    assert sum(label for _, _, label, _ in lessons) == 5
 
 
 def test_queries_with_several_positives_are_measured_first(gold):
