@@ -156,7 +156,7 @@ def digest_base(recipe: Recipe) -> Mapping[str, str]:
 
 STAGE = Stage(
     name="label",
-    version=4,
+    version=5,
     settings=("label",),
     inputs={
         CANDIDATES: "mine",

@@ -20,6 +20,7 @@ from pipeline.label.config import LabelConfig
 from pipeline.label.signals import DECIMALS, gold_of
 from pipeline.label.teacher import choose_measured, split_gold
 from pipeline.ports import Lesson, Question
+from schemas.mining import DENSE, LEXICAL, RETRIEVERS
 from schemas.pairs import SYNTHETIC_RULE
 
 SIGNALS = ("dense", "bm25", "bm25_share", "rank")
@@ -104,24 +105,27 @@ def choose_exam(scores: DataFrame, positives: DataFrame, cfg: LabelConfig, seed:
     asked = choose_measured(scores, positives, cfg, seed)
     gold = positives.where(F.col("rule") != SYNTHETIC_RULE).select("query_id", "doc_id").distinct()
     hardest = Window.partitionBy("query_id", "is_positive").orderBy(F.desc("dense"), "doc_id")
-    best = F.max("bm25_score").over(Window.partitionBy("query_id"))
+    lexical = F.filter("hits", lambda hit: hit["retriever"].isin(*_retrievers(LEXICAL)))
+    searched = F.filter("hits", lambda hit: hit["retriever"].isin(*_retrievers(LEXICAL, DENSE)))
+    best = F.max("bm25").over(Window.partitionBy("query_id"))
     found = (
         scores.join(asked, "query_id", how="left_semi")
-        .withColumn("bm25_share", F.when(best > 0, F.round(F.col("bm25_score") / best, DECIMALS)))
-        .where("bm25_rank is not null or ann_rank is not null")
+        .withColumn("bm25", F.array_max(F.transform(lexical, lambda hit: hit["score"])))
+        .withColumn("bm25_share", F.when(best > 0, F.round(F.col("bm25") / best, DECIMALS)))
+        .withColumn("first", F.array_min(F.transform(searched, lambda hit: hit["rank"])))
+        .where(F.col("first").isNotNull())
     )
     hidden = found.where("is_positive").join(gold, ["query_id", "doc_id"], how="left_semi")
     others = found.where(~F.col("is_positive")).withColumn("nth", F.row_number().over(hardest))
     chosen = hidden.unionByName(others.where(F.col("nth") <= cfg.measure_depth).drop("nth"))
+    rank = F.round(-F.log(F.col("first").cast("double")), DECIMALS)
     return chosen.select(
-        "query_id",
-        "doc_id",
-        F.col("is_positive").alias("hidden"),
-        "dense",
-        F.col("bm25_score").alias("bm25"),
-        "bm25_share",
-        F.round(-F.log(F.least("bm25_rank", "ann_rank").cast("double")), DECIMALS).alias("rank"),
+        "query_id", "doc_id", F.col("is_positive").alias("hidden"), "dense", "bm25", "bm25_share", rank.alias("rank")
     )
+
+
+def _retrievers(*kinds: str) -> list[str]:
+    return [name for name, kind in RETRIEVERS.items() if kind in kinds]
 
 
 def gather_lessons(rows: Iterable[Any]) -> Iterator[Lesson]:
