@@ -134,6 +134,20 @@ def test_what_the_settings_say_and_what_the_files_lack_is_told_in_one_go(check):
         assert any(fault.startswith(start) for fault in found), (start, found)
 
 
+def test_a_teacher_that_scores_no_pairs_is_told_before_anything_starts(check, models):
+    plain = models / "plain" / "config.json"
+    [said] = check("label: {model: plain}")
+    assert said.startswith("label.model must be a model with a head that scores pairs (an architecture that ends in ")
+    (models / "plain" / "model.safetensors").write_bytes(b"")
+    scores = '"architectures": ["BertForSequenceClassification"], "id2label": {"0": "LABEL_0"}'
+    plain.write_text(f'{{"max_position_embeddings": 128, {scores}}}')
+    assert check("label: {model: plain}") == []
+    [said] = check("label: {model: plain, max_length: 512}")
+    assert said == "label.max_length must be at most 128, what plain reads, got 512"
+    [said] = check("label: {model: ./nowhere}")
+    assert said.startswith("warning: label.model must be the path of something that is there")
+
+
 def test_a_model_that_reads_less_than_is_asked_for_is_a_fault(check):
     [said] = check("encoder: {max_length: 512}\nlabel: {enabled: false}")
     assert said.startswith("encoder.max_length must be at most 128")
