@@ -70,8 +70,7 @@ class Exam:
         areas = {name: round(float(roc_auc_score(self._hidden, at)), _DIGITS) for name, at in self._signals.items()}
         self.best_signal, self.best_auc = max(sorted(areas.items()), key=lambda each: each[1])
         self._without = self._fuse([])
-        self._due, self._steps, self._areas = list(due), list[int](), list[float]()
-        self._with = self._without
+        self._due, self._areas, self._checks = list(due), list[float](), list[dict[str, Any]]()
         self.stopped: str | None = None
 
     @classmethod
@@ -101,17 +100,18 @@ class Exam:
         area = float(roc_auc_score(self._hidden, scores))
         gains = np.diff([_CHANCE, *self._areas, area])[-2:]
         self._areas.append(area)
-        self._steps.append(step)
-        self._with = self._fuse([scores])
+        area_with, loss_with = self._fuse([scores])
         left = len(self._due) - len(self._areas)
         reach = area + left * max(float(gains.max()), 0.0)
-        helps = self._with[0] >= self._without[0] + AUC_GAIN and self._with[1] <= self._without[1] * (1 - LOSS_GAIN)
+        helps = area_with >= self._without[0] + AUC_GAIN and loss_with <= self._without[1] * (1 - LOSS_GAIN)
         if not helps and (left == 0 or (reach < self.best_auc and len(self._areas) > 1)):
             self.stopped = (
                 f"after {step:,} of {self._due[-1]:,} steps its AUC on held-out gold is {area:.3f}, where "
                 f"{self.best_signal} has {self.best_auc:.3f}, and the signals tell no better with it"
             )
-        return {"check": step, "auc": round(area, _DIGITS), "with_signals": round(self._with[0], _DIGITS)}
+        fused = {"fusion_auc": round(area_with, _DIGITS), "fusion_loss": round(loss_with, 5)}
+        self._checks.append({"check": step, "auc": round(area, _DIGITS), **fused})
+        return self._checks[-1]
 
     def figures(self) -> dict[str, Any]:
         """Return what was asked and answered, for the manifest."""
@@ -119,9 +119,8 @@ class Exam:
             "questions": len(self._hidden),
             "hidden": int(self._hidden.sum()),
             "best_signal": {self.best_signal: self.best_auc},
-            "checks": [[step, round(area, _DIGITS)] for step, area in zip(self._steps, self._areas, strict=True)],
-            "fusion_auc": {"without": round(self._without[0], _DIGITS), "with": round(self._with[0], _DIGITS)},
-            "fusion_loss": {"without": round(self._without[1], 5), "with": round(self._with[1], 5)},
+            "without": {"fusion_auc": round(self._without[0], _DIGITS), "fusion_loss": round(self._without[1], 5)},
+            "checks": self._checks,
         }
         return {**found, "stopped": self.stopped} if self.stopped else found
 

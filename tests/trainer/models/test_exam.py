@@ -61,8 +61,8 @@ def test_a_teacher_below_the_best_signal_passes_when_the_signals_tell_better_wit
     for step in (10, 20):
         exam.take(step, answer(questions, 1.2))
     found = exam.figures()
-    assert found["checks"][-1][1] < found["best_signal"]["dense"]
-    assert found["fusion_auc"]["with"] > found["fusion_auc"]["without"] + 0.005
+    assert found["checks"][-1]["auc"] < found["best_signal"]["dense"]
+    assert found["checks"][-1]["fusion_auc"] > found["without"]["fusion_auc"] + 0.005
     assert exam.stopped is None
 
 
