@@ -125,9 +125,7 @@ class Recipe(Config):
 
     def models_home(self) -> Path:
         """Return the folder that holds models named without a path."""
-        if self.models:
-            return Path(self.models)
-        return Path(os.environ.get(MODELS) or Path(__file__).resolve().parents[1] / ".models")
+        return Path(self.models) if self.models else usual_models_home()
 
     def model_path(self, name: str) -> Path:
         """Return the directory of a model: a path as it is, a bare name below the models folder.
@@ -138,6 +136,11 @@ class Recipe(Config):
         if not path.is_dir():
             raise RecipeError(f"model must be an existing directory, got {path}; try: make setup, or a full path")
         return path
+
+
+def usual_models_home() -> Path:
+    """Return the folder of models where no recipe names one."""
+    return Path(os.environ.get(MODELS) or Path(__file__).resolve().parents[1] / ".models")
 
 
 def load_recipe(path: Path) -> Recipe:

@@ -55,6 +55,17 @@ def lint(
     columns: Columns = None,
     against: Against = None,
     split: Annotated[str, typer.Option(metavar="NAME", help="the judgements of --against: qrels/<split>.tsv")] = "test",
+    model: Annotated[
+        str | None,
+        typer.Option(metavar="DIR", help="sentence-transformers model that measures (default: the demo's, if there)"),
+    ] = None,
+    sample: Annotated[
+        int, typer.Option(metavar="N", min=0, help="negatives that are measured by the model; 0 = none")
+    ] = 1000,
+    max_length: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=8, help="tokens that the model to be trained reads (default: as --model says)"),
+    ] = None,
     ignore: Annotated[
         list[str] | None,
         typer.Option(metavar="KIND", help="what is not looked for, by its name in the table; repeatable"),
@@ -72,7 +83,8 @@ def lint(
     as_json: Annotated[bool, typer.Option("--json", help="print JSON in place of the table")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="end with the status of faults for warnings too")] = False,
 ) -> int:
-    """Look at a training set that someone else made: duplicates, leaks, false negatives and more; no recipe needed."""
+    """Look at a training set made elsewhere: duplicates, leaks, false negatives and more."""
+    from jobs.cli.lint_tools import open_tools
     from jobs.views.lint import describe, lines_of
     from pipeline.lint.config import LintConfig
     from pipeline.lint.context import Lint
@@ -95,7 +107,7 @@ def lint(
         folder = Path(scratch)
         rows = read_set(found_files, folder, layout, [each for each in (columns or "").split(",") if each])
         protected, notes = make_table(rows, sets) if sets else (None, [])
-        look = Lint(rows, cfg, folder, protected)
+        look = Lint(rows, cfg, folder, protected, *open_tools(model, max_length, sample, cfg.seed))
         findings = list(run_checks(look, ignore or ()))
         told = describe(rows, findings, [f"leaks are looked for in {note}" for note in notes])
         if fix is not None:

@@ -18,6 +18,9 @@ _MODULES = (
     "shapes",
     "scores",
     "everywhere",
+    "easy_negatives",
+    "lengths",
+    "batches",
 )
 CHECKS = tuple(cast("Check", importlib.import_module(f"pipeline.lint.checks.{name}")) for name in _MODULES)
 KINDS: dict[str, Kind] = {kind.name: kind for check in CHECKS for kind in check.KINDS}

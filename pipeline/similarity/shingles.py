@@ -82,6 +82,18 @@ def shingle_texts(texts: pa.StringArray, size: int) -> ShingleSets:
     return ShingleSets(np.concatenate(values), offsets, np.concatenate(digests))
 
 
+def hash_words(texts: pa.StringArray) -> tuple[U64, I64]:
+    """Return the hash of every word of the texts in their order, (W,), and how many words each text has, (D,)."""
+    data, ends = _normal_bytes(texts)
+    hashes, counts = [np.empty(0, np.uint64)], [np.empty(0, np.int64)]
+    for first, last in _chunks(ends):
+        start = int(ends[first - 1]) if first else 0
+        found, sizes = _hash_words(data[start : int(ends[last - 1])], ends[first:last] - start)
+        hashes.append(found)
+        counts.append(sizes)
+    return np.concatenate(hashes), np.concatenate(counts)
+
+
 def mix(values: U64) -> U64:
     """Return the values with every input bit spread over every output bit (MurmurHash3's finaliser)."""
     values = values ^ (values >> np.uint64(33))
