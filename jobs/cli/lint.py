@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -77,6 +78,9 @@ def lint(
         list[str] | None,
         typer.Option(metavar="KIND", help="with --fix: take out what is found of it too; repeatable"),
     ] = None,
+    report: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="write a page (HTML) of all that was found")
+    ] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="a threshold; repeatable", show_default=False)
     ] = None,
@@ -85,7 +89,7 @@ def lint(
 ) -> int:
     """Look at a training set made elsewhere: duplicates, leaks, false negatives and more."""
     from jobs.cli.lint_tools import open_tools
-    from jobs.views.lint import describe, lines_of
+    from jobs.views.lint import describe, lines_of, render_lint
     from pipeline.lint.config import LintConfig
     from pipeline.lint.context import Lint
     from pipeline.lint.files import find_files
@@ -112,6 +116,8 @@ def lint(
         told = describe(rows, findings, [f"leaks are looked for in {note}" for note in notes])
         if fix is not None:
             told["fixed"] = _write_copy(rows, plan_removal(rows, findings, also or ()), fix)
+        if report is not None:
+            _write_report(report, render_lint(told, datetime.now(UTC)))
         print(json.dumps(told, indent=1, ensure_ascii=False) if as_json else "\n".join(lines_of(told)))
     return FOUND if told["faults"] or (strict and told["warnings"]) else 0
 
@@ -131,6 +137,15 @@ def _write_copy(rows: TrainingSet, plan: Removal, out: Path) -> dict[str, Any]:
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return {"to": str(out), **counts}
+
+
+def _write_report(path: Path, page: str) -> None:
+    from jobs.store.files import write_atomic
+
+    try:
+        write_atomic(path, page)
+    except OSError as error:
+        raise EngineError(f"report {path} cannot be written ({error.strerror}); try another folder or disk") from error
 
 
 def _read_settings(given: list[str]) -> dict[str, Any]:

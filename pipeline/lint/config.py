@@ -21,6 +21,7 @@ class LintConfig(Config):
     ngram: int = setting(3, "words an n-gram; characters in scripts without spaces", low=1, high=64)
     echo_words: int = setting(5, "words of a query, at least, that may not stand word for word in its positive", low=2)
     false_negative: float = setting(0.5, "probability from which a negative is called false", low=0.01, high=0.99)
+    tolerated: float = setting(0.05, "estimated share of false negatives that is no finding", low=0, high=1)
     easy: float = setting(
         0.03, "share of the file's other documents nearer to the query, from which a negative is easy", low=0, high=1
     )

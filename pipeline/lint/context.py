@@ -5,23 +5,42 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 
 from pipeline.lint.config import LintConfig
-from pipeline.lint.rows import TrainingSet
+from pipeline.lint.rows import F64, TrainingSet
 from pipeline.lint.signals import Encode, Measured, measure_sample
 from pipeline.lint.similar import Similar, cluster_queries
 from pipeline.ports import CentreFinder, TokenCounter
 from pipeline.similarity.shingles import I64
 
 
+class Judge(Protocol):
+    """What is believed of the weights of signals (``pipeline.judge.fusion.Belief``)."""
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The signals."""
+        ...
+
+    def predict(self, rows: pd.DataFrame) -> F64:
+        """Return the probability that each row is a false negative, (N,)."""
+        ...
+
+    def draw_chances(self, rows: pd.DataFrame) -> F64:
+        """Return the same under draws of the weights, (S, N)."""
+        ...
+
+
 @dataclass(frozen=True)
 class Tools:
     """What a model is asked: its vectors of queries and documents, tokens, and how many it reads (None: not said).
 
-    ``sample`` is the number of negatives that are measured, 0 for none.
+    ``sample`` is the number of negatives that are measured, 0 for none; ``judge`` says which of them are false.
     """
 
     name: str
@@ -31,6 +50,7 @@ class Tools:
     reads: int | None
     find_centres: CentreFinder
     sample: int
+    judge: Judge | None = None
 
 
 class Lint:

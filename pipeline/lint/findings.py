@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -29,7 +29,8 @@ class Found:
     """What was found of one kind: places in the set, each a row or (``passage`` from 0 on) a text of one.
 
     ``of`` says how many were looked at, in ``unit``; ``is_sample``: those were drawn, others there may be more.
-    ``tell`` explains one place; ``summary`` what holds of the set as a whole, found or not (``is_found``).
+    ``tell`` explains one place; ``summary`` and ``figures`` say what holds of the set as a whole, found or not
+    (``is_found``).
     """
 
     kind: Kind
@@ -41,6 +42,7 @@ class Found:
     summary: str = ""
     is_found: bool = False
     is_sample: bool = False
+    figures: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def count(self) -> int:

@@ -20,32 +20,32 @@ _BATCH = 1 << 14
 _COMMON = 0.5
 
 
-def share_of_best(texts: Texts, documents: I64, queries: I64, of_query: I64, text: I64) -> F64:
-    """Return the BM25 share of each pair, (N,): pair i is query ``queries[of_query[i]]`` and document ``text[i]``.
+def search_words(texts: Texts, documents: I64, queries: I64, of_query: I64, text: I64) -> tuple[F64, F64]:
+    """Return the share of the best score and the rank of each pair, (N,); NaN where no document shares a word.
 
-    ``documents`` are those searched, in order, ``queries`` texts. NaN where no document shares a word with the query.
+    Pair i is query ``queries[of_query[i]]`` (a text) and document ``text[i]``, ``documents`` are those searched, in
+    order. A document without a word of the query has the share 0 and no rank (NaN).
     Cost: the words of all documents once, and for each query the documents that hold its words.
     """
     asked, counts = hash_words(pa.array(texts.take(queries), pa.large_string()))
     vocabulary, term = np.unique(asked, return_inverse=True)
-    owner = np.repeat(np.arange(len(queries)), counts)
+    bounds = np.concatenate([[0], np.cumsum(counts)])
     matrix = _weigh(texts, documents, vocabulary)
     place = np.searchsorted(documents, text)
-    found = np.full(len(text), np.nan)
+    share, rank = np.full(len(text), np.nan), np.full(len(text), np.nan)
     order = np.argsort(of_query, kind="stable")
     ends = np.searchsorted(of_query[order], np.arange(len(queries) + 1))
     for query in range(len(queries)):
         mine = order[ends[query] : ends[query + 1]]
-        terms = np.unique(term[owner == query] if len(queries) < 2 else term[slice(*_span(owner, query))])
+        terms = np.unique(term[bounds[query] : bounds[query + 1]])
         scores = np.asarray(matrix[:, terms].sum(axis=1)).ravel()
         best = scores.max(initial=0.0)
         if best > 0:
-            found[mine] = np.round(scores[place[mine]] / best, 6)
-    return found
-
-
-def _span(owner: I64, query: int) -> tuple[int, int]:
-    return int(np.searchsorted(owner, query, "left")), int(np.searchsorted(owner, query, "right"))
+            own = scores[place[mine]]
+            share[mine] = np.round(own / best, 6)
+            above = len(scores) - np.searchsorted(np.sort(scores), own, "right")
+            rank[mine] = np.where(own > 0, above + 1, np.nan)
+    return share, rank
 
 
 def _weigh(texts: Texts, documents: I64, vocabulary: np.typing.NDArray[np.uint64]) -> csc_array:

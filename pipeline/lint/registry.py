@@ -18,6 +18,7 @@ _MODULES = (
     "shapes",
     "scores",
     "everywhere",
+    "false_negatives",
     "easy_negatives",
     "lengths",
     "batches",

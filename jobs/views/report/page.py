@@ -14,9 +14,9 @@ CLIP = 260  # characters of a text that the report shows
 _FORBIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
-def render_page(**values: Any) -> str:
-    """Return ``templates/page.html`` with these values. Raises: jinja2.UndefinedError when one is missing."""
-    return str(_ENVIRONMENT.get_template("page.html").render(**values))
+def render_page(template: str = "page.html", **values: Any) -> str:
+    """Return a template of ``templates`` with these values. Raises: jinja2.UndefinedError when one is missing."""
+    return str(_ENVIRONMENT.get_template(template).render(**values))
 
 
 def clip(value: str | None, width: int = CLIP) -> str:

@@ -13,7 +13,12 @@ def run(capsys, *arguments):
     with pytest.raises(SystemExit) as end:
         main(["lint", *map(str, arguments)])
     printed = capsys.readouterr()
-    return end.value.code or 0, printed.out, printed.err
+    return end.value.code or 0, " ".join(printed.out.split()), printed.err
+
+
+@pytest.fixture(autouse=True)
+def no_model(monkeypatch, tmp_path):
+    monkeypatch.setenv("PAIRWRIGHT_MODELS", str(tmp_path / "no-models"))
 
 
 @pytest.fixture
@@ -47,7 +52,7 @@ def test_json_has_every_kind_and_where(capsys, faulty):
 
 def test_a_cleaned_copy_is_clean_and_is_not_written_over(tmp_path, capsys, faulty):
     status, out, _ = run(capsys, faulty, "--fix", tmp_path / "out")
-    assert (status, "5 rows; 1 texts of other rows taken out" in out) == (FOUND, True)
+    assert (status, "5 rows; 1 single text taken out" in out) == (FOUND, True)
     assert run(capsys, tmp_path / "out" / "faulty.jsonl", "--ignore", "uneven_negatives")[0] == 0
 
     status, _, err = run(capsys, faulty, "--fix", tmp_path / "out")
@@ -66,8 +71,8 @@ def test_evaluation_sets_may_not_leak(tmp_path, capsys):
     status, out, _ = run(capsys, train, "--against", exam)
 
     assert status == FOUND
-    assert f"{train}:3  query is nearly exam/q" in out
-    assert f"{train}:4  neg[1] is exam/d" in out
+    assert f"{train}:3 query is nearly exam/q" in out
+    assert f"{train}:4 neg[1] is exam/d" in out
     status, _, err = run(capsys, train, "--against", exam, "--split", "dev")
     assert (status, "--split must be one of test" in err) == (1, True)
 
@@ -86,3 +91,26 @@ def test_wrong_arguments_are_told_with_a_way_out(capsys, faulty, arguments, said
     status, _, err = run(capsys, *(str(faulty) if each == "FILE" else each for each in arguments))
 
     assert (status, said in err) == (1, True), err
+
+
+def test_a_page_shows_what_was_found_and_escapes_it(tmp_path, capsys):
+    rows = make_rows(5)
+    rows[2]["query"] = "<script>alert(1)</script> is a query of some words"
+    rows[2]["pos"] = [f"{rows[2]['pos'][0]} {rows[2]['query']}"]
+    page = tmp_path / "page.html"
+
+    run(capsys, write_jsonl(tmp_path / "t.jsonl", rows), "--report", page)
+
+    text = page.read_text()
+    assert "query_in_positive" in text
+    assert "&lt;script&gt;alert(1)" in text
+    assert "<script>" not in text
+    assert "Not looked for: leak" in text
+
+
+def test_a_model_that_is_named_must_be_there(capsys, faulty):
+    status, _, err = run(capsys, faulty, "--model", "no-such")
+
+    assert (status, "--model must be the directory of a sentence-transformers model" in err) == (1, True)
+    status, out, _ = run(capsys, faulty)
+    assert "not looked for: easy_negative: the model all-MiniLM-L6-v2 is not in" in out

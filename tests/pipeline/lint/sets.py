@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.lint.config import LintConfig
-from pipeline.lint.context import Lint
+from pipeline.lint.context import Lint, Tools
 from pipeline.lint.files import find_files
 from pipeline.lint.findings import Finding, Found
 from pipeline.lint.protected import make_table
@@ -47,13 +47,17 @@ def write_jsonl(path: Path, rows: Sequence[Row]) -> Path:
 
 
 def look_at(
-    path: Path, folder: Path, protected: Sequence[tuple[str, str, str]] = (), cfg: LintConfig | None = None
+    path: Path,
+    folder: Path,
+    protected: Sequence[tuple[str, str, str]] = (),
+    cfg: LintConfig | None = None,
+    tools: Tools | None = None,
 ) -> tuple[TrainingSet, dict[str, Finding]]:
     """Return the set of a file and what was found of each kind; ``protected``: id, role, text of an evaluation set."""
     folder.mkdir(parents=True, exist_ok=True)
     rows = read_set(find_files([str(path)]), folder)
     table = make_table(rows, {"exam": list(protected)})[0] if protected else None
-    lint = Lint(rows, cfg or LintConfig(), folder, table)
+    lint = Lint(rows, cfg or LintConfig(), folder, table, tools)
     return rows, {finding.kind.name: finding for finding in run_checks(lint)}
 
 
