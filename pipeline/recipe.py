@@ -24,6 +24,7 @@ from pipeline.label.config import LabelConfig
 from pipeline.locations import faults_of_name, faults_of_path
 from pipeline.mine.config import MineConfig
 from pipeline.pair.config import PairConfig
+from pipeline.review.config import ReviewConfig
 from pipeline.strict_yaml import read_yaml
 from pipeline.synthesise.config import SynthesiseConfig
 from schemas.config import Config, ask_each, setting
@@ -55,6 +56,7 @@ class Recipe(Config):
     mine: MineConfig = setting(factory=MineConfig, doc="candidates for hard negatives")
     label: LabelConfig = setting(factory=LabelConfig, doc="cross-encoder teacher")
     judge: JudgeConfig = setting(factory=JudgeConfig, doc="which candidates become negatives")
+    review: ReviewConfig = setting(factory=ReviewConfig, doc="who is asked whether candidates answer their queries")
     assemble: AssembleConfig = setting(factory=AssembleConfig, doc="examples and planned batches")
     audit: AuditConfig = setting(factory=AuditConfig, doc="how far a version may differ from the one before")
     train: TrainConfig = setting(factory=TrainConfig, doc="the bundled trainer")

@@ -58,19 +58,24 @@ def content_key(text: str) -> str:
 
 
 def standing_reviews(reviews: Iterable[Review]) -> tuple[Review, ...]:
-    """Return the answers that stand: of several by one reviewer to one pair the last, none where it was taken back.
+    """Return the answers that stand: of several by one reviewer to one pair the last.
 
-    One that was ever drawn for an estimate keeps that purpose and the inclusion of its last draw: a pair that is asked
-    again as a check, or met in the ledger, does not leave the sample.
+    An answer is taken back for the purpose that it was given for: one for another purpose stands on. A pair that was
+    drawn for an estimate keeps that purpose and the inclusion of its last draw: asked again as a check, or met in the
+    ledger, it does not leave the sample.
     In order of pair and reviewer, whatever the order given.
     """
-    found: dict[tuple[str, str, str], Review] = {}
+    given: dict[tuple[str, str, str, str], Review] = {}
     for each in sorted(reviews, key=_order):
-        key = (*each.pair, each.reviewer)
-        before = found.get(key)
-        drawn = before is not None and before.purpose == ESTIMATE != each.purpose
-        found[key] = replace(each, purpose=ESTIMATE, inclusion=before.inclusion) if before and drawn else each
-    return tuple(found[key] for key in sorted(found) if found[key].answer != WITHDRAWN)
+        given[(*each.pair, each.reviewer, each.purpose)] = each
+    found: dict[tuple[str, str, str], Review] = {}
+    for each in sorted((each for each in given.values() if each.answer != WITHDRAWN), key=_order):
+        drawn = given.get((*each.pair, each.reviewer, ESTIMATE))
+        is_drawn = drawn is not None and drawn.answer != WITHDRAWN
+        found[(*each.pair, each.reviewer)] = (
+            replace(each, purpose=ESTIMATE, inclusion=drawn.inclusion) if drawn and is_drawn else each
+        )
+    return tuple(found[key] for key in sorted(found))
 
 
 def _order(each: Review) -> tuple[str, str, str, str, str, float, str, str]:

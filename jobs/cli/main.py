@@ -13,6 +13,7 @@ import typer
 from jobs.cli import commands
 from jobs.cli.export import export
 from jobs.cli.lint import STATUS, lint
+from jobs.cli.review import review
 from jobs.cli.step_commands import make_command
 from jobs.cli.steps import STEPS
 from jobs.engines.quiet import quiet_environment
@@ -29,6 +30,7 @@ COMMANDS: tuple[tuple[Callable[..., int], str], ...] = (
     (commands.refresh, "pairwright refresh my.yaml --model models/tuned"),
     (commands.gc, "pairwright gc my.yaml --dry-run"),
     (commands.rollback, "pairwright rollback my.yaml --to 0a1b2c3d4e5f6071"),
+    (review, "pairwright review my.yaml --pairs 50"),
     (commands.explain, "pairwright explain 3f1c9a7be2d05a44"),
     (commands.report, "pairwright report my.yaml"),
     (export, "pairwright export my.yaml --format flagembedding --out fe"),

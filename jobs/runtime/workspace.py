@@ -22,8 +22,9 @@ from jobs.store.open import open_store
 from jobs.store.reviews import digest_reviews, read_reviews
 from jobs.store.tables import Store
 from pipeline.recipe import Recipe, load_recipe
+from pipeline.review.agreement import choose_counting
 from schemas.errors import RecipeError
-from schemas.reviews import Review, standing_reviews
+from schemas.reviews import Review
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -90,7 +91,7 @@ class Workspace:
     @cached_property
     def reviews(self) -> tuple[Review, ...]:
         """The answers of reviewers that count, as they were when they were first asked for."""
-        return standing_reviews(read_reviews(self.store))
+        return choose_counting(read_reviews(self.store), self.recipe.review)
 
     def fingerprint(self, name: str) -> str:
         """Return the fingerprint of a stage's output under this recipe."""

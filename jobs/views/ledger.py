@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
@@ -47,6 +49,13 @@ class Ledger:
         """Return the rows of a stage's table of which a condition holds; none when there is no such table."""
         found = self._open(stage, table)
         return [] if found is None else list(found.to_table(filter=condition).to_pylist())
+
+    def table(
+        self, stage: str, table: Table, columns: Sequence[str], condition: pc.Expression | None = None
+    ) -> pa.Table | None:
+        """Return columns of the rows of which a condition holds; None when there is no such table."""
+        found = self._open(stage, table)
+        return None if found is None else found.to_table(columns=list(columns), filter=condition)
 
     def distinct(self, stage: str, table: Table, column: str) -> set[str]:
         """Return the values of a column."""

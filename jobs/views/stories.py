@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from jobs.store.reviews import read_reviews
 from jobs.views.ledger import Ledger, Row
 from schemas.documents import (
     ANNOTATIONS,
@@ -18,6 +19,7 @@ from schemas.documents import (
 from schemas.mining import CANDIDATES, VERDICTS
 from schemas.pairs import CONTEXTS, POSITIVES, REPLIES, REQUESTS, SYNTHETICS
 from schemas.reasons import setting_of
+from schemas.reviews import content_key, standing_reviews
 from schemas.shards import EXAMPLES
 from schemas.table import Table
 
@@ -212,6 +214,12 @@ def tell_pair(ledger: Ledger, query_id: str, doc_id: str) -> str:
         + (f", {_with_setting(row['drop_reason'], VERDICTS)}" if row["drop_reason"] else "")
         + f"{_chance(row)} (vetoed above {row['threshold']:.3f})"
     )
+    pair = content_key(query[0]["query"] if query else ""), content_key(text)
+    lines += [
+        f"  reviewed  {each.answer} by {each.reviewer}, {each.at[:10]}" + (f": {_short(each.why)}" if each.why else "")
+        for each in standing_reviews(read_reviews(ledger.store))
+        if each.pair == pair
+    ]
     return "\n".join(lines)
 
 

@@ -27,6 +27,12 @@ def test_an_answer_that_was_taken_back_is_none_until_it_is_given_again():
     assert [each.answer for each in standing_reviews([*given, review("no", "3")])] == ["no"]
 
 
+def test_a_check_that_was_taken_back_leaves_the_answer_before_it():
+    drawn, check = review("yes", "1", inclusion=0.25), review("no", "2", CHECK)
+    assert standing_reviews([drawn, check, review(WITHDRAWN, "3", CHECK)]) == (drawn,)
+    assert standing_reviews([drawn, check, review(WITHDRAWN, "3")]) == (check,)
+
+
 @pytest.mark.parametrize("again", [CHECK, BROWSED])
 def test_a_pair_that_was_drawn_stays_in_the_sample_when_it_is_met_again(again):
     first, second = review("yes", "1", inclusion=0.25), review("no", "2", again)
