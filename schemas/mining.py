@@ -6,7 +6,7 @@ from schemas.table import DROP_REASON, HITS, Column, Table, refers
 
 BM25, ANN, SYNTHETIC = "bm25", "ann", "synthetic"
 LEXICAL, DENSE, WRITTEN = "lexical", "dense", "written"
-# Retriever: what its scores are. A new one is a line here and a file in pipeline/search.
+# Retriever: what its scores are. A new one is a line here and a file in jobs/retrievers.
 RETRIEVERS = {BM25: LEXICAL, ANN: DENSE, SYNTHETIC: WRITTEN}
 # A candidate is a document or a negative that the language model wrote.
 _QUERY = refers("query_id", "positives.query_id")
