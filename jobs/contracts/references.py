@@ -1,27 +1,32 @@
-"""What a table says of others: every id that it names stands where it is said to stand."""
+"""What a table says of others: every id and every retriever that it names is where it is said to be."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from jobs.contracts.checkpoint import Suite
-from schemas.table import Reference, Table
+from schemas.mining import RETRIEVERS
+from schemas.table import HITS, Reference, Table
+
+_SOUND_HITS = "hits by known retrievers, each once and in their order, ranks from 1"
 
 
 def list_references(table: Table, frame: DataFrame, tables: Mapping[str, Callable[[], DataFrame]]) -> list[Suite]:
     """Return the suite of a table's references, none where it has none; ``tables`` opens those that it may refer to.
 
-    The frame has the key, and for each reference whether it is met; texts are never shuffled.
+    The frame has the key, for each reference whether it is met, and whether the hits of a pair are sound; texts are
+    never shuffled.
     """
     import great_expectations.expectations as gxe
 
     if not table.references:
         return []
     columns = dict.fromkeys([*table.key, *(name for each in table.references for name in each.columns)])
-    narrow = frame.select(*columns)
+    hits = [column.name for column in table.columns if column.type == HITS]
+    narrow = frame.select(*columns, *[_are_sound(name).alias(_SOUND_HITS) for name in hits])
     for reference in table.references:
         narrow = _mark(narrow, reference, tables)
     return [
@@ -29,9 +34,21 @@ def list_references(table: Table, frame: DataFrame, tables: Mapping[str, Callabl
             f"{table.name} references",
             table.key,
             narrow,
-            [gxe.ExpectColumnValuesToBeInSet(column=each.name, value_set=[True]) for each in table.references],
+            [
+                gxe.ExpectColumnValuesToBeInSet(column=name, value_set=[True])
+                for name in (*(each.name for each in table.references), *(_SOUND_HITS for _ in hits))
+            ],
         )
     ]
+
+
+def _are_sound(hits: str) -> Column:
+    """Return whether an array of hits is one that SCORES and VERDICTS may hold."""
+    names = F.transform(hits, lambda hit: hit["retriever"])
+    each = F.forall(
+        hits, lambda hit: hit["retriever"].isin(*RETRIEVERS) & (hit["rank"] >= 1) & hit["score"].isNotNull()
+    )
+    return F.coalesce(each, F.lit(False)) & (names == F.array_sort(F.array_distinct(names)))
 
 
 def _mark(frame: DataFrame, reference: Reference, tables: Mapping[str, Callable[[], DataFrame]]) -> DataFrame:

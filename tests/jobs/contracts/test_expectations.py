@@ -19,6 +19,7 @@ from jobs.runtime.workspace import Workspace
 from pipeline.recipe import load_recipe
 from schemas.documents import DOCUMENTS, EVAL_CORPUS, EVAL_QUERIES, LEAKS, TOO_LONG
 from schemas.errors import AuditError
+from schemas.mining import SCORES
 from schemas.pairs import POSITIVES, REPLIES, REQUESTS
 from schemas.table import Column, Table
 
@@ -170,6 +171,39 @@ def test_a_reference_that_leads_nowhere_is_named(rows, tmp_path):
             ("eval_name and eval_id in eval_corpus or eval_queries", "doc_id=d1 eval_name=other eval_id=q1 kind=near"),
         )
     ]
+
+
+def test_hits_that_no_retriever_can_have_are_named(rows, tmp_path):
+    def pair(doc, *hits):
+        found = [dict(zip(("retriever", "rank", "score"), hit, strict=True)) for hit in hits]
+        return ("q", doc, False, found, 0.5, None, None, None)
+
+    scores = rows(
+        SCORES,
+        pair("none"),
+        pair("both", ("ann", 1, 0.5), ("bm25", 3, 7.0)),
+        pair("unknown", ("made_up", 1, 0.5)),
+        pair("twice", ("ann", 1, 0.5), ("ann", 2, 0.5)),
+        pair("disorder", ("bm25", 3, 7.0), ("ann", 1, 0.5)),
+        pair("no rank", ("ann", 0, 0.5)),
+        pair("no score", ("ann", 1, None)),
+    )
+    frames = {
+        "documents": scores.select("doc_id"),
+        "positives": scores.select("query_id"),
+        "synthetics": scores.selectExpr("doc_id AS text_id"),
+    }
+    suites = list_references(SCORES, scores, {name: lambda frame=frame: frame for name, frame in frames.items()})
+
+    with pytest.raises(AuditError, match=r"\(hits by known retrievers.*\), got 5 rows that do not") as caught:
+        run_checkpoint("label", suites, tmp_path)
+
+    told = {
+        doc
+        for doc in ("none", "both", "unknown", "twice", "disorder", "no rank", "no score")
+        if f"doc_id={doc}" in str(caught.value)
+    }
+    assert told == {"unknown", "twice", "disorder", "no rank", "no score"}
 
 
 def test_an_output_that_breaks_its_contract_never_exists(spark, rows, tmp_path, monkeypatch):

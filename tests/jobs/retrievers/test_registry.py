@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+import sys
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
 from jobs.engines.lucene import build_lucene
 from jobs.retrievers import registry
-from jobs.retrievers.registry import Asked, find_search, search_all
+from jobs.retrievers.registry import find_search, search_all
 from pipeline.contract import frame_of
 from pipeline.index.config import IndexConfig
 from pipeline.mine.candidates import mine_candidates
 from pipeline.mine.config import SEARCHING, MineConfig
-from schemas.mining import EMBEDDINGS, RETRIEVERS, TEXT_EMBEDDINGS, WRITTEN
+from schemas.mining import DENSE, EMBEDDINGS, LEXICAL, RETRIEVERS, TEXT_EMBEDDINGS, WRITTEN
 
 TEXTS = {"d1": "bees dance", "d2": "bees sleep", "d3": "locks of canals"}
 VECTORS = {"d1": [1.0, 0.0], "d2": [0.8, 0.6], "d3": [0.0, 1.0]}
@@ -77,19 +78,12 @@ def test_every_name_of_the_contracts_has_its_file(name):
     assert MineConfig(depth=7).depth_of(name) == 7
 
 
-def test_a_retriever_of_another_name_has_no_file(monkeypatch):
-    monkeypatch.setitem(registry.RETRIEVERS, "made_up", "lexical")
-    with pytest.raises(ModuleNotFoundError, match=r"jobs\.retrievers\.made_up"):
-        list(search_all(SimpleNamespace(recipe=SimpleNamespace(mine=_Asks("made_up"))), *[None] * 3))
+def test_a_new_retriever_is_a_file_and_a_line(monkeypatch):
+    made_up = ModuleType("jobs.retrievers.made_up")
+    made_up.search = lambda asked: ("hits of", asked.queries, asked.depth)
+    monkeypatch.setitem(sys.modules, made_up.__name__, made_up)
+    monkeypatch.setattr(registry, "RETRIEVERS", {"made_up": LEXICAL, "another": DENSE})
+    cfg = MineConfig(depth=5, skip_ranks=2).model_copy(update={"retrievers": ("made_up",)})
+    run = SimpleNamespace(recipe=SimpleNamespace(mine=cfg))
 
-
-class _Asks:
-    """Settings that ask for one retriever."""
-
-    skip_ranks = 0
-
-    def __init__(self, name):
-        self.retrievers = (name,)
-
-    def depth_of(self, _):
-        return 1
+    assert list(search_all(run, "queries", None, None)) == [("made_up", ("hits of", "queries", 7))]
