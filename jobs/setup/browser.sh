@@ -14,15 +14,16 @@ tar -xzf "$archive" --strip-components=2 package/bin
 unpack='const z = require("zlib"), s = require("stream"), f = require("fs");
 s.pipeline(f.createReadStream(process.argv[1]), z.createBrotliDecompress(), f.createWriteStream(process.argv[2]),
   (fault) => { if (fault) { console.error(fault); process.exit(1); } });'
-for each in chromium al2023.tar swiftshader.tar fonts.tar; do node -e "$unpack" "$each.br" "$each"; done
-for each in al2023 swiftshader fonts; do tar -xf "$each.tar"; done
+for each in chromium al2023.tar fonts.tar; do node -e "$unpack" "$each.br" "$each"; done
+for each in al2023 fonts; do tar -xf "$each.tar"; done
 chmod +x chromium
 cat >browser <<'RUN'
 #!/bin/bash
 # The browser beside this file, with the libraries and fonts beside it.
 here=$(cd "$(dirname "$0")" && pwd)
-export LD_LIBRARY_PATH="$here/al2023/lib:$here/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}" FONTCONFIG_PATH="$here/fonts"
+export LD_LIBRARY_PATH="$here/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}" FONTCONFIG_FILE="$here/here.conf"
 exec "$here/chromium" "$@"
 RUN
 chmod +x browser
+printf '<fontconfig><dir>%s/fonts</dir><cachedir>%s/cache</cachedir></fontconfig>' "$PWD" "$PWD" >here.conf
 rm -f ./*.br ./*.tar "$archive"

@@ -21,7 +21,9 @@ class ReviewConfig(Config):
     )
     band_low: float = setting(0.05, "the band begins at this probability of being a false negative", low=0.0, high=1.0)
     band_high: float = setting(0.5, "and ends at this one", low=0.0, high=1.0)
-    requests: int = setting(1000, "most requests of one run, tries again included", low=1)
+    requests: int = setting(
+        1000, "most questions that one run has a model answer; what was answered before costs none", low=1
+    )
     url: str | None = setting(None, "OpenAI-compatible chat server, e.g. http://host:8000/v1; needed with by: llm")
     model_name: str | None = setting(None, "name of the model on that server; needed with by: llm")
     api_key_env: str | None = setting(None, "environment variable that holds that server's key; null = no key")
