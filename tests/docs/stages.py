@@ -53,8 +53,8 @@ PROSE = {
     "synthesise": "Has a language model write queries and hard negatives, shown pairs as examples; gates "
     "drop what is copied, too short, or does not find its own document again.",
     "mine": "Searches candidates for hard negatives, for every query with every retriever.",
-    "label": "Measures every pair of query and candidate by every signal, and trains a cross-encoder on gold pairs "
-    "that scores them (the teacher).",
+    "label": "Measures every pair of query and candidate by every signal, and has a teacher score the hardest: a "
+    "cross-encoder that is trained where there is gold enough and held-out gold says that it helps, or that is named.",
     "judge": "Turns the signals into one probability that a candidate is an answer nobody judged (a false "
     "negative), and decides: kept as a negative, vetoed, promoted to a positive, dropped. This table is "
     "the ledger.",

@@ -306,7 +306,7 @@ def test_caches_grow_on_both_sides_and_what_was_compacted_stays_away(house: Hous
 
 
 def test_a_kept_teacher_travels_and_the_one_before_it_does_not_come_back(house: House, tmp_path: Path) -> None:
-    lessons = [Lesson("query", "text", 1.0)]
+    lessons = [Lesson("query", "text", ("other",))]
 
     def session(machine: str, weights: str = "") -> str:
         """Return the weights of the teacher that is found there, before another is kept."""
