@@ -23,7 +23,7 @@ from pipeline.ports import Lesson, Question
 from schemas.mining import DENSE, LEXICAL, RETRIEVERS
 from schemas.pairs import SYNTHETIC_RULE
 
-SIGNALS = ("dense", "bm25", "bm25_share", "rank")
+SIGNALS = ("dense", "bm25_share", "rank")  # what the judge reads of a query with one known positive
 
 
 def choose_lessons(scores: DataFrame, positives: DataFrame, cfg: LabelConfig, seed: int) -> DataFrame:
@@ -98,7 +98,7 @@ def choose_exam(scores: DataFrame, positives: DataFrame, cfg: LabelConfig, seed:
     """Choose the pairs of the exam: the hidden positives and the hardest other candidates of the measured queries.
 
     In:   SCORES, POSITIVES.
-    Out:  (query_id, doc_id, hidden, dense, bm25, bm25_share, rank): signals, higher = nearer, null = not found.
+    Out:  (query_id, doc_id, hidden, dense, bm25_share, rank): signals, higher = nearer, null = not found.
     Drops: positives that no retriever found: no signal can speak of them.
     Ties: the hardest by cosine, then doc_id.
     """
@@ -120,7 +120,7 @@ def choose_exam(scores: DataFrame, positives: DataFrame, cfg: LabelConfig, seed:
     chosen = hidden.unionByName(others.where(F.col("nth") <= cfg.measure_depth).drop("nth"))
     rank = F.round(-F.log(F.col("first").cast("double")), DECIMALS)
     return chosen.select(
-        "query_id", "doc_id", F.col("is_positive").alias("hidden"), "dense", "bm25", "bm25_share", rank.alias("rank")
+        "query_id", "doc_id", F.col("is_positive").alias("hidden"), "dense", "bm25_share", rank.alias("rank")
     )
 
 

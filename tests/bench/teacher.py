@@ -102,7 +102,6 @@ def _search(name: str, documents: Any, queries: Any, cache: Path) -> dict[str, d
         found[key] = {
             doc_ids[doc]: {
                 "dense": float(cosines[doc]),
-                "bm25": bm25.get(doc),
                 "bm25_share": bm25[doc] / best if doc in bm25 and best > 0 else None,
                 "rank": -float(np.log(rank)),
             }

@@ -112,10 +112,10 @@ def test_the_exam_hides_every_known_positive_that_was_found_among_the_hardest(go
     assert {row.doc_id[3:] for row in exam if not row.hidden} == {"-d0", "-d1"} or "q01" not in asked
     assert all(row.doc_id.endswith("-p") for row in exam if row.hidden)
     (second,) = [row for row in exam if row.query_id == "q01" and row.doc_id == "q02-p"]
-    assert (second.hidden, second.dense, second.bm25, second.bm25_share) == (True, 0.6, 2.5, 1.0)
+    assert (second.hidden, second.dense, second.bm25_share) == (True, 0.6, 1.0)
     assert second.rank == pytest.approx(-1.098612)
     (first,) = [row for row in exam if row.query_id == "q01" and row.doc_id == "q01-p"]
-    assert (first.bm25, first.bm25_share, first.rank) == (None, None, 0.0)
+    assert (first.bm25_share, first.rank) == (None, 0.0)
 
 
 def test_rows_with_texts_become_lessons_and_questions(gold, rows):
@@ -137,5 +137,5 @@ def test_rows_with_texts_become_lessons_and_questions(gold, rows):
 
     exam = with_texts(choose_exam(scores, positives, cfg.replace(held_out=0.9), SEED))
     (found,) = gather_questions(exam.where("query_id = 'q01' and doc_id = 'q02-p'").collect())
-    signals = {"dense": 0.6, "bm25": 2.5, "bm25_share": 1.0, "rank": -1.098612}
+    signals = {"dense": 0.6, "bm25_share": 1.0, "rank": -1.098612}
     assert found == Question("text of q01", "about q02-p", True, signals)
