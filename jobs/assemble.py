@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pyspark.sql import functions as F
+
 from jobs.runtime.entry import main
 from jobs.runtime.stage import Run, Stage
 from pipeline.assemble.batches import plan_batches
@@ -32,6 +34,12 @@ def run(run: Run) -> None:
     ).write.parquet(unplanned)
     examples = run.spark.read.schema(spark_schema(EXAMPLES)).parquet(unplanned)
     run.write(plan_batches(examples, duplicates, config, seed), EXAMPLES)
+    planned = F.count_if(F.col("drop_reason").isNull()).alias("planned")
+    for row in (
+        run.read_back(EXAMPLES).groupBy("stage").agg(F.count("*").alias("made"), planned).orderBy("stage").collect()
+    ):
+        if not row.planned:
+            run.remark(f"stage {row.stage} has no batch: none of its {row.made:,} examples found its place in one")
 
 
 STAGE = Stage(

@@ -51,13 +51,18 @@ def build_stages(workspace: Workspace, until: str, terminal: Terminal, *, is_tri
     Raises: PairwrightError from the first stage that fails; what was complete before it stays complete.
     """
     fingerprints = workspace.fingerprints(until)  # a source or model that is not there is said now, not in an hour
+    latest = workspace.logs / STAGES_FILE
+    is_first, built, there = not latest.exists(), [], dict[str, str]()
     try:
-        built = [name for name in fingerprints if _build_stage(name, workspace, terminal, list(fingerprints))]
+        for name, fingerprint in fingerprints.items():
+            if _build_stage(name, workspace, terminal, list(fingerprints)):
+                built.append(name)
+            there[name] = fingerprint
+            if not is_trial and (is_first or len(there) == len(fingerprints)):  # until then the build before it shows
+                with spare_success("the list of the build's stages", workspace.logs, terminal.fail):
+                    write_json(latest, there)
     finally:
         workspace.stop_server()
-    if not is_trial:
-        with spare_success("the list of the build's stages", workspace.logs, terminal.fail):
-            write_json(workspace.logs / STAGES_FILE, fingerprints)
     return built
 
 

@@ -16,6 +16,8 @@ from jobs.runtime.stage import Run, Stage
 from jobs.store.files import write_json
 from schemas.errors import RecipeError
 
+FEW_QUERIES = 50  # below, a query decides two hundredths of a mean
+
 
 def run(run: Run) -> None:
     """Write evaluation.json, and note the table that the terminal and the report show."""
@@ -53,6 +55,9 @@ def run(run: Run) -> None:
         run.log_dir / "evaluate.log",
         lambda _: None,
     )
+    for home in sorted(path.parent for path in sets.glob("*/queries.jsonl")):
+        if (queries := sum(1 for _ in _records(home / "queries.jsonl"))) < FEW_QUERIES:
+            run.remark(f"{queries} queries of {home.name} cannot tell models apart: {FEW_QUERIES} and more do")
     run.note(table=said.splitlines(), headline=_headline(json.loads(out.read_text(encoding="utf-8"))))
 
 

@@ -51,6 +51,8 @@ def why_off(cfg: SynthesiseConfig) -> str | None:
     """Return in one line why nothing is written here, None when something is."""
     if not cfg.enabled:
         return "nothing is synthesised: it is off in the recipe"
+    if not cfg.queries and not cfg.negatives:
+        return "nothing is synthesised: queries and negatives are 0"
     fault = why_no_model(cfg)
     return f"nothing is synthesised: {fault}" if fault else None
 

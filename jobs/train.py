@@ -14,6 +14,7 @@ from jobs.release.versions import find_dataset
 from jobs.runtime.artefacts import MODEL
 from jobs.runtime.entry import main
 from jobs.runtime.stage import Run, Stage
+from jobs.runtime.stage_line import count_text
 from jobs.store.files import directory_digest, write_json
 from jobs.store.layout import TRAINING, VERSION_MANIFEST, cache_folder
 from pipeline.recipe import Recipe
@@ -74,10 +75,11 @@ def _train(run: Run, number: int, start: Path, out: Path) -> None:
     )
     out.rmdir()
     work.replace(out)
-    examples = int(last.get("examples", 0))
+    steps, examples = (int(last.get(name, 0)) for name in ("steps", "examples"))
+    loss = last.get("loss", float("nan"))
     run.note(
-        headline=f"{last.get('steps', 0)} steps, {examples:,} examples, loss {last.get('loss', float('nan')):.4f}",
-        steps=last.get("steps", 0),
+        headline=f"{count_text(steps, 'steps')}, {count_text(examples, 'examples')}, loss {loss:.4f}",
+        steps=steps,
         examples=examples,
     )
 

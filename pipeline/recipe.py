@@ -164,7 +164,10 @@ def read_recipe(path: Path) -> tuple[Recipe, list[str]]:
     try:
         given = read_yaml(path)
     except OSError as error:
-        raise RecipeError(f"recipe {path} cannot be read: {error.strerror}; try one of jobs/recipes/") from error
+        there = [each.name for each in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
+        near = find_nearest(path.name, there)
+        way_out = f"; did you mean {path.parent / near}?" if near else "; try pairwright init PATH..., which writes one"
+        raise RecipeError(f"recipe {path} cannot be read: {error.strerror}{way_out}") from error
     if given is not None and not isinstance(given, dict):
         raise RecipeError(rule(f"recipe {path}", "a mapping of settings", given, "name: ... and sources: ..."))
     return Recipe.gather(given)

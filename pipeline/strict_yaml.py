@@ -39,6 +39,7 @@ _HINTS = {
     "could not find expected ':'": "a colon and a space between name and value",
     "unexpected end of stream": "a closing quote",
     "expected ',' or": "a closing bracket",
+    "expected <block end>": "the same indent for all that belongs together",
     "special characters are not allowed": "leaving control characters out",
 }
 

@@ -50,7 +50,7 @@ def _way_out(kind: str, got: object) -> str:
         case "string_type", int() | float():
             return "quotes around it"
         case "string_type", None:
-            return "a word; null is none unless it stands in quotes"
+            return "a word; null is none unless it stands in quotes, and a colon wants a space after it"
         case "int_type", float() if got.is_integer() and abs(got) < WHOLE:
             return str(int(got))
         case (("int_type" | "float_type"), str()) if re.fullmatch(r"[-+]?\d{1,18}", word):

@@ -53,7 +53,7 @@ def _look_at_model(
     home = _model_home(recipe, folder, name)
     section = field.partition(".")[0]
     if not home.is_dir():
-        way_out = "" if os.sep in name else "; or make setup, for the demo's"
+        way_out = "" if os.sep in name else " (make setup fetches the demo's)"
         missing = find_missing(field, str(home))
         yield Finding(f"{missing.text}{way_out}" if missing.is_warning else missing.text, missing.is_warning)
         return

@@ -6,6 +6,7 @@ What a command needs is imported when it runs: no help text waits for Spark.
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -133,7 +134,10 @@ def refresh(
     spark_conf: SparkConf = None,
     conf: Conf = None,
 ) -> int:
-    """Mine again with a newer model, and say how ranks, hardness and verdicts moved; nothing is published."""
+    """Mine again with a newer model, and say what moved.
+
+    Ranks, hardness and verdicts are compared with those of the recipe's own build; nothing is published.
+    """
     from jobs.refresh import refresh as mine_again
     from jobs.runtime.terminal import Terminal
 
@@ -156,7 +160,7 @@ def gc(
 
     workspaces = [open_given(each, root, spark_conf, conf) for each in recipes]
     try:
-        with workspaces[0].hold_lease("pairwright gc"):
+        with nullcontext() if dry_run else workspaces[0].hold_lease("pairwright gc"):  # a look disturbs nobody
             for line in run_gc(workspaces, keep, dry_run):
                 print(line)
     finally:
@@ -268,7 +272,8 @@ def init(
         Path | None, typer.Option(metavar="FILE", help="the recipe to write (default: NAME.yaml)", show_default=False)
     ] = None,
     name: Annotated[
-        str | None, typer.Option(help="name of the dataset (default: that of the first path)", show_default=False)
+        str | None,
+        typer.Option(help="name of the dataset (default: that of FILE, else of the first path)", show_default=False),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="replace the recipe if it is there")] = False,
 ) -> int:

@@ -37,13 +37,13 @@ _USUAL = {
 _TITLE_CHARS, _TEXT_CHARS = 160, 20
 
 
-def guess_encoding(data: bytes) -> str:
-    """Return the encoding of the beginning of a file of text.
+def guess_encoding(data: bytes, path: str) -> str:
+    """Return the encoding of the beginning of a file of text, whose name errors tell.
 
     Raises: RecipeError for one that does not extend ASCII (UTF-16).
     """
     if data.startswith((b"\xff\xfe", b"\xfe\xff")) or data[:200].count(0) > len(data[:200]) // 4:
-        raise RecipeError("a file must be in an encoding that extends ASCII, got UTF-16; try saving it as UTF-8")
+        raise RecipeError(f"{path} must be in an encoding that extends ASCII, got UTF-16; try saving it as UTF-8")
     try:
         data[: data.rfind(b"\n") + 1 or len(data)].decode("utf-8")
     except UnicodeDecodeError:

@@ -42,6 +42,11 @@ def init_recipe(paths: Sequence[str], out: Path | None, name: str | None, *, for
         print("\n".join(_show_sketch(sketch)))
     text = "\n".join(write_lines(recipe_name, sketches, target.resolve().parent)) + "\n"
     write_atomic(target, text.encode())
+    if not any(sketch.documents for sketch in sketches):
+        print(
+            f"\nwrote {target}, which will not build yet: no row could be read; the settings of the format may mend it"
+        )
+        return 0
     print(f"\nwrote {target}; next: pairwright recipe {target} --check, then pairwright build {target}")
     return 0
 
@@ -138,7 +143,7 @@ def _model_lines(language: str) -> Iterator[str]:
         yield "# label: {base: /path/to/model}"
         yield "# train: {model: /path/to/model}"
     yield "# Queries and hard negatives written by a language model are off: what a small model writes unasked is not"
-    yield "# worth training on. In place of the last line, name one that follows instructions, as here:"
+    yield "# worth training on. To have them, put one that follows instructions into the synthesise line below:"
     yield "# synthesise: {url: 'http://localhost:8000/v1', model_name: NAME, queries: 300, negatives: 100}"
     yield "synthesise: {queries: 0, negatives: 0}"
 

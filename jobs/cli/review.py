@@ -44,7 +44,7 @@ def review(
         Path | None, typer.Option("--import", metavar="FILE.tsv", help="keep the answers of such a sheet")
     ] = None,
 ) -> int:
-    """Show pairs on a local page, and keep what you answer of them.
+    """Show pairs on a local page, and keep what you answer.
 
     Does the candidate answer the query? Keys: y yes, n no, u unsure, z take back. The page is for this machine alone;
     its address holds a secret.

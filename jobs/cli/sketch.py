@@ -56,7 +56,7 @@ def sketch_path(path: str) -> list[Sketch]:
     if not is_uri(path) and not any(sign in path for sign in "*?[") and not Path(path).exists():
         raise RecipeError(find_missing("PATH", path).text)
     stem = name_folder(Path(path).resolve().name.partition(".")[0].strip("*?[]") or "documents")
-    formats = formats_in(path)
+    formats = formats_in(path, "another name for the files, or a recipe written by hand")
     found: list[Sketch] = []
     for form in formats:
         name = stem if len(formats) == 1 else f"{stem}-{form}"
@@ -103,7 +103,7 @@ def _sketch_source(name: str, form: str, path: str, files: Sequence[SourceFile])
     sketch = Sketch(settings, len(files), sum(file.size for file in files))
     if form not in ("parquet", "pdf", "html", "warc") and not FORMATS[form].layout:
         data = b"".join(_read_bytes(file) for file in files[:_SHOWN])
-        encoding = guess_encoding(data)
+        encoding = guess_encoding(data, files[0].path)
         if encoding != "utf-8":
             settings["encoding"] = encoding
             sketch.remarks.append(f"not UTF-8: {encoding} by its look; compare the rows below")

@@ -171,7 +171,7 @@ _STAND_IN = {"name": "documents", "format": "parquet", "path": "."}  # a recipe 
 def _sources_of(path: str, wanted: str | None) -> list[dict[str, Any]]:
     if wanted and FORMATS[wanted].list_files:
         return [{"name": wanted, "format": wanted, "packages": path.split(",")}]
-    formats = [wanted] if wanted else formats_in(path)
+    formats = [wanted] if wanted else formats_in(path, f"--format {'|'.join(FORMATS)}")
     stem = name_folder(Path(path).resolve().name.partition(".")[0].strip("*?[]") or "documents")
     return [
         {

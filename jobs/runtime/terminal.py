@@ -37,12 +37,15 @@ class Pace:
         """Have nothing counted yet."""
         self.done, self.total, self.unit = 0, 0, ""
         self._seen: deque[tuple[float, int]] = deque()
+        self._moved = time.monotonic()  # when the count last grew
 
     def update(self, done: int, total: int, unit: str) -> None:
         """Take what was counted; another unit, total or a smaller count is another count."""
         now = time.monotonic()
         if (unit, total) != (self.unit, self.total) or done < self.done:
             self._seen.clear()
+            self._moved = now
+        self._moved = now if done > self.done else self._moved
         self.done, self.total, self.unit = done, total, unit
         self._seen.append((now, done))
         while len(self._seen) > 2 and now - self._seen[0][0] > _WINDOW_SECONDS:
@@ -59,7 +62,9 @@ class Pace:
         (first, before), (last, now) = self._seen[0], self._seen[-1]
         if now > before and last > first:
             rate = (now - before) / (last - first)
-            found += [rate_text(rate, self.unit.split()[0]), f"{_duration_text((self.total - now) / rate)} left"]
+            found.append(rate_text(rate, self.unit.split()[0]))
+            left = (self.total - now) / rate - (time.monotonic() - self._moved)
+            found += [f"{_duration_text(left)} left"] * (left > 0)  # an estimate that has run out says nothing
         return found
 
 

@@ -65,7 +65,7 @@ def explain(workspace: Path | str, what: str, recipe_name: str | None = None) ->
 
 
 def _list_matches(what: str, matches: list[Match]) -> str:
-    lines = [f"  {match.id}  {match.given}: {match.about}" for match in matches[:_SHOWN]]
+    lines = [f"  {match.id}  {match.given.rstrip(',')}: {match.about}" for match in matches[:_SHOWN]]
     more = [f"  and {len(matches) - _SHOWN:,} more"] if len(matches) > _SHOWN else []
     head = (
         f"{what!r} means {len(matches):,} things; `explain ID` tells of one, `explain PATH:LINE` of one line of a file"

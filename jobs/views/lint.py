@@ -16,6 +16,7 @@ _EXAMPLES = 2
 _MANY = 20  # places of a kind in plain data and on the page
 _FILES = 5
 _WIDEST = 130
+_LEAST_WHY = 40  # characters of a reason beside a long place
 UNREADABLE = "unreadable"
 Told = dict[str, Any]
 
@@ -75,7 +76,7 @@ def lines_of(told: Told) -> Iterator[str]:
     """Yield the lines of the table: what was read, what was found with its first places, what was not, and the sum."""
     width = min(shutil.get_terminal_size((110, 40)).columns, _WIDEST)
     for file in told["files"][:_FILES]:
-        yield from textwrap.wrap(f"{file['path']}: {file['layout']}; {file['columns']}", width, subsequent_indent="  ")
+        yield from _wrap(f"{file['path']}: {file['layout']}; {file['columns']}", width, subsequent_indent="  ")
     if len(told["files"]) > _FILES:
         yield f"and {len(told['files']) - _FILES} more files"
     sizes = ", ".join(f"{told[name]:,} {name}" for name in ("rows", "queries", "positives", "negatives"))
@@ -88,13 +89,13 @@ def lines_of(told: Told) -> Iterator[str]:
                 yield from _lines_of_one(each, width)
     yield ""
     for each in _told_all_the_same(told):
-        yield from textwrap.wrap(f"{each['kind']}: {each['summary']}", width, subsequent_indent="  ")
+        yield from _wrap(f"{each['kind']}: {each['summary']}", width, subsequent_indent="  ")
     if clean := _clean(told):
-        yield from textwrap.wrap(f"nothing of: {', '.join(clean)}", width, subsequent_indent="  ")
+        yield from _wrap(f"nothing of: {', '.join(clean)}", width, subsequent_indent="  ")
     for each in _left_out(told):
-        yield from textwrap.wrap(f"not looked for: {each['kind']}: {each['left_out']}", width, subsequent_indent="  ")
+        yield from _wrap(f"not looked for: {each['kind']}: {each['left_out']}", width, subsequent_indent="  ")
     if "fixed" in told:
-        yield from textwrap.wrap(describe_copy(told["fixed"]), width, subsequent_indent="  ")
+        yield from _wrap(describe_copy(told["fixed"]), width, subsequent_indent="  ")
     yield _sum(told)
 
 
@@ -105,12 +106,27 @@ def _lines_of_one(each: Told, width: int) -> Iterator[str]:
         f"{each['count']:,} of {each['of']:,} {each['unit']}{looked}{share}" if each["count"] else "the set as a whole"
     )
     yield f"{each['level']} {each['kind']}: {figure}"
-    yield from textwrap.wrap(each["says"], width, initial_indent="  ", subsequent_indent="  ")
+    yield from _wrap(each["says"], width, initial_indent="  ", subsequent_indent="  ")
     if each["summary"]:
-        yield from textwrap.wrap(each["summary"], width, initial_indent="  ", subsequent_indent="  ")
+        yield from _wrap(each["summary"], width, initial_indent="  ", subsequent_indent="  ")
     for place in each["places"][:_EXAMPLES]:
-        line = f"{place['at']}  {place['why']}".rstrip()
-        yield "    " + (line if len(line) <= width - 4 else line[: width - 5] + "…")
+        why, room = (
+            place["why"],
+            max(_LEAST_WHY, width - 6 - len(place["at"])),
+        )  # a place is never cut: it is to be opened
+        yield f"    {place['at']}  {why if len(why) <= room else why[: room - 1] + '…'}".rstrip()
+
+
+def _wrap(text: str, width: int, *, initial_indent: str = "", subsequent_indent: str = "") -> list[str]:
+    """Return the text in lines of the width, names of files whole."""
+    return textwrap.wrap(
+        text,
+        width,
+        initial_indent=initial_indent,
+        subsequent_indent=subsequent_indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _found(told: Told) -> list[Told]:

@@ -28,8 +28,10 @@ from pipeline.text import one_line
 from schemas.errors import RecipeError
 
 
-def formats_in(path: str) -> list[str]:
+def formats_in(path: str, way_out: str) -> list[str]:
     """Return the formats of the files at a path, by their names; a folder may hold several.
+
+    ``way_out`` is what whoever asks can do where the names do not tell.
 
     Raises: RecipeError when there is no file of a known format, or a glob names several formats.
     """
@@ -44,11 +46,12 @@ def formats_in(path: str) -> list[str]:
         found -= {MARKDOWN}  # its reader takes both
     formats = [name for name in FORMATS if name in found]
     if not formats:
-        known = "|".join(each.name for each in FORMATS.values() if each.suffixes)
-        raise RecipeError(f"PATH must name files of a known format, got {path!r}; try --format {known}")
+        known = ", ".join(suffix for each in FORMATS.values() for suffix in each.suffixes)
+        has = "" if files else ", which holds no file"
+        raise RecipeError(f"PATH must name files of a known format ({known}), got {path!r}{has}; try {way_out}")
     if len(formats) > 1 and not is_folder:
         raise RecipeError(
-            f"PATH must name files of one format, got {path!r} of {', '.join(formats)}; try --format, or a folder"
+            f"PATH must name files of one format, got {path!r} of {', '.join(formats)}; try {way_out}, or a folder"
         )
     return formats
 

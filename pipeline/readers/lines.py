@@ -28,6 +28,8 @@ from pipeline.readers.unit import SourceFile, Unit
 
 SPAN = 16 << 20
 _BLOCK = 1 << 20
+UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+IS_UTF_16 = "the file is in UTF-16, which does not extend ASCII; try saving it as UTF-8"
 ENDS_WITH_RETURN = "lines must end with a newline, not with a carriage return alone; try converting the file"
 
 # text, bytes, path, number of the line, source
@@ -91,6 +93,8 @@ def read_lines(
         with open_unit(unit, source) as handle:
             packed = unit.path.lower().endswith(PACKED)
             for number, line, size in split_lines(handle, unit, source.max_bytes, None if packed else unit.end):
+                if number == 1 and line[:2] in UTF_16_MARKS:
+                    raise HeaderError(WRONG_ENCODING, IS_UTF_16)
                 if size > source.max_bytes:
                     yield too_large(unit.path, number, source, line)
                 elif b"\0" in line:
@@ -108,6 +112,12 @@ def read_lines(
         yield unreadable(unit.path, number + 1, error)
 
 
+def begins_as_utf16(unit: Unit, source: EncodedConfig) -> bool:
+    """Return whether the unit's file begins with the mark of UTF-16. Raises: OSError, PackError."""
+    with open_unit(unit, source) as handle:
+        return handle.read(2) in UTF_16_MARKS
+
+
 def first_line(unit: Unit, source: EncodedConfig) -> str:
     """Return the first line of the unit's file, wherever the unit begins.
 
@@ -120,7 +130,8 @@ def first_line(unit: Unit, source: EncodedConfig) -> str:
     try:
         return line.decode(source.encoding).removeprefix("\ufeff")
     except UnicodeDecodeError as error:
-        raise HeaderError(WRONG_ENCODING, f"the first line is not {source.encoding}: {error.reason}") from error
+        said = f"the first line is not {source.encoding}: {error.reason}"
+        raise HeaderError(WRONG_ENCODING, IS_UTF_16 if line[:2] in UTF_16_MARKS else said) from error
 
 
 def _decoded(parse: Parser, line: bytes, path: str, number: int, source: EncodedConfig) -> Iterator[Record]:

@@ -18,7 +18,16 @@ from pipeline.readers.compression import PackError, open_unit
 from pipeline.readers.config import RowsConfig
 from pipeline.readers.fields import names_of, read_row
 from pipeline.readers.format import Format
-from pipeline.readers.lines import ENDS_WITH_RETURN, HeaderError, Parser, cut_lines, first_line, read_lines
+from pipeline.readers.lines import (
+    ENDS_WITH_RETURN,
+    IS_UTF_16,
+    HeaderError,
+    Parser,
+    begins_as_utf16,
+    cut_lines,
+    first_line,
+    read_lines,
+)
 from pipeline.readers.records import (
     EMPTY_FILE,
     MISSING_FIELD,
@@ -134,6 +143,8 @@ def read_csv(unit: Unit, source: CsvConfig) -> Iterator[Record]:
         return
     lines = None
     try:
+        if begins_as_utf16(unit, source):
+            raise HeaderError(WRONG_ENCODING, IS_UTF_16)
         delimiter = source.delimiter or find_delimiter(unit, source)  # it opens the file for itself
         with open_unit(unit, source) as handle:
             lines = CsvLines(handle, source)

@@ -24,16 +24,16 @@ LONG = "a text that goes on for quite some words, as texts do, number "
 )
 def test_an_encoding_is_told_by_its_bytes(text, encoding):
     expected = "utf-8" if text.isascii() else encoding
-    assert guess_encoding(text.encode(encoding)) == expected
+    assert guess_encoding(text.encode(encoding), "a.csv") == expected
 
 
 def test_a_character_cut_at_the_end_of_the_look_is_no_other_encoding():
-    assert guess_encoding("ein Satz\nmit Köln".encode()[:-2]) == "utf-8"
+    assert guess_encoding("ein Satz\nmit Köln".encode()[:-2], "a.csv") == "utf-8"
 
 
 def test_utf_16_is_refused_with_a_way_out():
     with pytest.raises(RecipeError, match="try saving it as UTF-8"):
-        guess_encoding("a text\n".encode("utf-16"))
+        guess_encoding("a text\n".encode("utf-16"), "a.csv")
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])

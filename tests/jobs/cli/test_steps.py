@@ -89,7 +89,7 @@ def test_dedupe_through_the_real_command(folder, tmp_path):
     reasons = (
         r"(exact_duplicate 1|near_duplicate \(dedupe.threshold\) 1|too_short \(sources.<name>.min_chars\) 1|, ){5}"
     )
-    counts = rf"36 -> 33 documents: {reasons}; 2 duplicates; 1 rejects"
+    counts = rf"36 -> 33 documents: {reasons}; 2 duplicates; 1 reject"
     assert re.fullmatch(rf"dedupe +{counts} +[\d.]+ s +[\d.,]+ rows/s, after [\d.]+ s to start Spark -> .*out", line)
     kept = {row["native_id"]: row["drop_reason"] for row in rows_of(out / "documents")}
     assert sorted({kept["copy"], kept["n3"]}, key=str) == [None, "exact_duplicate"]
@@ -144,7 +144,7 @@ def test_steps_follow_each_other_and_what_was_dropped_stays_dropped(run, folder,
     ]
 
     assert [status for status, _, _ in steps] == [0, 0, 0, 0], steps
-    assert "1 leaks" in steps[2][1]
+    assert "1 leak" in steps[2][1]
     reasons = {row["native_id"]: row["drop_reason"] for row in rows_of(tmp_path / "c" / "documents")}
     assert reasons["n7"] == "leak"
     assert reasons["short"] == "too_short"
@@ -288,13 +288,13 @@ def test_settings_come_from_a_file_and_the_command_line_goes_before_it(tmp_path)
 
 
 def test_formats_are_told_by_the_names_of_files(folder, tmp_path):
-    assert formats_in(str(folder)) == ["jsonl", "csv", "markdown"]
-    assert formats_in(str(folder / "*.jsonl")) == ["jsonl"]
+    assert formats_in(str(folder), "more") == ["jsonl", "csv", "markdown"]
+    assert formats_in(str(folder / "*.jsonl"), "more") == ["jsonl"]
     (tmp_path / "a.json.gz").touch()
     (tmp_path / "b.txt").touch()
     (tmp_path / "c.md").touch()
     (tmp_path / "d.html.gz").touch()  # not read packed
-    assert formats_in(str(tmp_path)) == ["text", "json"]
+    assert formats_in(str(tmp_path), "more") == ["text", "json"]
     (tmp_path / "corpus.jsonl.zst").touch()
-    assert formats_in(str(tmp_path)) == ["beir"]
+    assert formats_in(str(tmp_path), "more") == ["beir"]
     assert find_documents(folder) is None

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from pipeline.ingest.config import make_source
 from pipeline.ingest.units import plan_units
 from pipeline.readers.formats.csv_tsv import find_delimiter
+from pipeline.readers.lines import IS_UTF_16
+from pipeline.readers.records import REJECT, WRONG_ENCODING
 from pipeline.readers.registry import FORMATS
 
 CELL = st.text(st.sampled_from('ab,;"\n é茶'), max_size=8)
@@ -151,3 +153,12 @@ def test_files_of_lines_that_end_with_a_return_alone_say_so(tmp_path):
     for form in ("tsv", "jsonl"):
         [found] = records(form, tmp_path)
         assert "carriage return" in found.detail
+
+
+@pytest.mark.parametrize("form", ["csv", "tsv", "jsonl"])
+def test_a_file_in_utf_16_is_named_as_one_and_the_way_out_with_it(tmp_path, form):
+    (tmp_path / f"a.{form}").write_bytes("id,text\n1,ein Satz\n".encode("utf-16"))
+
+    first = records(form, tmp_path)[0]
+
+    assert (first.kind, first.reason, first.detail) == (REJECT, WRONG_ENCODING, IS_UTF_16)
