@@ -64,7 +64,7 @@ def _classify(run: Run, documents: DataFrame) -> tuple[DataFrame, str]:
 
 def _cluster(run: Run, documents: DataFrame) -> tuple[DataFrame, str]:
     """Embed the documents, find clusters, name them and say how many there are."""
-    cfg, encoder = run.recipe.bucket, open_encoder(run.recipe)
+    cfg, encoder = run.recipe.bucket, open_encoder(run.recipe, run.cache_dir)
     memory = VectorCache(run.spark, run.cache_dir, encoder)
     texts = kept(documents)
     vectors = encode_texts(texts, "doc_id", "text", encoder, encoder.config.doc_prefix or "", memory)

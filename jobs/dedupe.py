@@ -59,7 +59,7 @@ def run(run: Run) -> None:
 def _with_alike(run: Run, documents: DataFrame, duplicates: DataFrame) -> DataFrame:
     """Return the duplicates and those among the rest that say the same; the vectors are cached for later stages."""
     left = kept(documents).join(duplicates.select("doc_id"), "doc_id", how="left_anti")
-    encoder = open_encoder(run.recipe)
+    encoder = open_encoder(run.recipe, run.cache_dir)
     memory = VectorCache(run.spark, run.cache_dir, encoder)
     place = run.scratch / EMBEDDINGS.name
     embed_documents(left, encoder, encoder.config, memory).write.parquet(str(place))

@@ -23,7 +23,7 @@ from schemas.mining import EMBEDDINGS
 def run(run: Run) -> None:
     """Index and embed the kept documents."""
     documents = kept(run.read(DOCUMENTS))
-    encoder = open_encoder(run.recipe)
+    encoder = open_encoder(run.recipe, run.cache_dir)
     started = time.monotonic()
     count = documents.count()
     _check_language(run, documents)
@@ -36,6 +36,7 @@ def run(run: Run) -> None:
     memory.compact()
     run.note(
         vectors=memory.counts(),
+        backend=encoder.backend(),
         documents=indexed,
         language=run.recipe.index.language,
         lucene_seconds=round(lucene_seconds, 2),

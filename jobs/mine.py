@@ -22,7 +22,7 @@ def run(run: Run) -> None:
     queries = choose_queries(kept(run.read(POSITIVES)), cfg, run.recipe.seed)
     negatives = choose_negatives(kept(run.read(SYNTHETICS)), queries)
     texts = negatives.groupBy("text_id").agg({"text": "min"}).toDF("text_id", "text")
-    encoder = open_encoder(run.recipe)
+    encoder = open_encoder(run.recipe, run.cache_dir)
     memory = VectorCache(run.spark, run.cache_dir, encoder)
     run.write(embed_texts(queries, texts, encoder, encoder.config, memory), TEXT_EMBEDDINGS)
     run.add_seconds("encoder", memory.seconds)

@@ -68,6 +68,10 @@ class OpenServer:
         """Return this process's client. Raises: RecipeError where the key's variable is empty."""
         return _open_once(self)
 
+    def backend(self) -> str:
+        """Return what computes."""
+        return "server"
+
     def closed_digest(self) -> str:
         """Digest of what decides a vector: server, model, dimensions, and how much of a text is sent."""
         cfg = self.config

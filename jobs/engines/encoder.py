@@ -20,18 +20,22 @@ from typing import Any
 
 import numpy as np
 
+from jobs.engines import openvino
 from jobs.engines.device import MOST_DEVICES, task_device
 from jobs.engines.embedding_server import OpenServer
+from jobs.engines.openvino import QuantisedBody
 from jobs.engines.quiet import quiet_libraries
 from jobs.store.files import digest_of, directory_digest, directory_stamp
+from jobs.store.layout import BODIES
 from pipeline.index.config import EncoderConfig
 from pipeline.ports import FloatMatrix
 from pipeline.recipe import Recipe
 from schemas.encoding import Encoding, read_encoding
-from schemas.errors import EngineError
+from schemas.errors import EngineError, RecipeError, rule
 
 LENGTHS = (16, 32, 48, 64, 96, 128, 192, 256, 384, 512, 1024, 2048, 4096, 8192)
 CPU_TOKENS, GPU_TOKENS = 1024, 65_536  # of a forward pass: what fits a core's cache, and what fills a GPU
+TORCH, OPENVINO = "torch", "openvino"  # what computes a model's body
 LIBRARIES = ("torch", "transformers", "sentence-transformers")  # whose releases may change the bits of a vector
 TOKENISED = 256  # texts handed to the tokenizer at a time
 MAX_CHARS_A_TOKEN = 64  # what lies beyond max_length times this is cut before it is tokenised: 50 MB take no minutes
@@ -44,6 +48,8 @@ class OpenEncoder:
     path: str
     config: EncoderConfig
     files: str = ""  # digest of the model's files; where it is given, a worker that finds others refuses them
+    body: str = ""  # folder of the quantised body that computes on processors; none where torch does
+    bits: str = ""  # digest of that folder
 
     def __call__(self) -> SentenceEncoder:
         """Return this process's encoder. Raises: RecipeError, EngineError."""
@@ -54,20 +60,55 @@ class OpenEncoder:
 
     def closed_digest(self) -> str:
         """Digest of what decides the bits of a vector in this process; the model stays closed."""
-        return _digest(self.files or directory_digest(Path(self.path)), self.config, task_device())
+        device = task_device()
+        found = _digest(self.files or directory_digest(Path(self.path)), self.config, device)
+        return digest_of([found, self.bits]) if self.bits and device == "cpu" else found
+
+    def backend(self) -> str:
+        """Return what computes the model's body on processors."""
+        return OPENVINO if self.body else TORCH
 
 
-def open_encoder(recipe: Recipe) -> OpenEncoder | OpenServer:
+def open_encoder(recipe: Recipe, cache: Path | None = None) -> OpenEncoder | OpenServer:
     """Return the factory of the recipe's encoder; its ``config`` has the prefixes that are put before texts.
 
+    ``cache``: the folder of the workspace's caches, where a quantised body is kept; without it, torch computes.
+
+    Cost:   where OpenVINO is to compute, a quantised body, once a model.
     Raises: RecipeError when its model is not there, or cannot make vectors as the recipe wants them.
+            EngineError when the recipe asks for OpenVINO by name, and it cannot.
     """
     query, document = encoder_prefixes(recipe)
     config = recipe.encoder.model_copy(update={"query_prefix": query, "doc_prefix": document})
     if recipe.encoder.url is not None:
         return OpenServer(config)
     model = _read_recipe(recipe).model
-    return OpenEncoder(str(model), config, directory_digest(model))
+    files = directory_digest(model)
+    if cache is None or choose_backend(recipe.encoder, model) == TORCH:
+        return OpenEncoder(str(model), config, files)
+    try:
+        body = openvino.quantise(model, cache / BODIES, config.max_length)
+    except EngineError:
+        if recipe.encoder.backend == OPENVINO:
+            raise
+        return OpenEncoder(str(model), config, files)
+    return OpenEncoder(str(model), config, files, str(body), directory_digest(body))
+
+
+def choose_backend(cfg: EncoderConfig, model: Path) -> str:
+    """Return what computes the model's body, decided once a build, by the process that starts it.
+
+    Raises: RecipeError when the recipe names OpenVINO, and it cannot compute this model here.
+    """
+    if cfg.backend == OPENVINO:
+        if not openvino.is_installed():
+            raise RecipeError(rule("encoder.backend", "torch or auto where openvino is not installed", OPENVINO))
+        if not openvino.fits(model):
+            must_be = "torch or auto for this body, or on this processor"
+            raise RecipeError(rule("encoder.backend", must_be, OPENVINO))
+        return OPENVINO
+    is_asked = cfg.backend == "auto" and cfg.dtype == "auto" and task_device() == "cpu"
+    return OPENVINO if is_asked and openvino.is_installed() and openvino.fits(model) else TORCH
 
 
 def encoder_prefixes(recipe: Recipe) -> tuple[str, str]:
@@ -88,7 +129,11 @@ def encoder_files(recipe: Recipe) -> Mapping[str, str]:
     """
     if recipe.encoder.url is not None:
         return {"encoder": OpenServer(recipe.encoder).closed_digest()}
-    return {"encoder": directory_digest(_read_recipe(recipe).model)}
+    model = _read_recipe(recipe).model
+    found = {"encoder": directory_digest(model)}
+    if choose_backend(recipe.encoder, model) == OPENVINO:
+        found["backend of the encoder"] = openvino.recipe_of_body()
+    return found
 
 
 def _read_recipe(recipe: Recipe) -> Encoding:
@@ -101,13 +146,15 @@ def _read_recipe(recipe: Recipe) -> Encoding:
 @functools.lru_cache(maxsize=MOST_DEVICES)
 def _open_once(opener: OpenEncoder, device: str, _: object) -> SentenceEncoder:
     """Return the encoder of files with this stamp: one whose files changed is opened again."""
-    return SentenceEncoder(Path(opener.path), opener.config, device)
+    return SentenceEncoder(Path(opener.path), opener.config, device, opener)
 
 
 class SentenceEncoder:
     """The port ``Encoder`` over a model directory."""
 
-    def __init__(self, path: Path, config: EncoderConfig, device: str | None = None) -> None:
+    def __init__(
+        self, path: Path, config: EncoderConfig, device: str | None = None, opener: OpenEncoder | None = None
+    ) -> None:
         """Load the model onto the device; by default the GPU that Spark assigned, else any, else the CPU.
 
         Raises: RecipeError when there is no such model, it does not say how it pools, or reads less than max_length.
@@ -127,11 +174,15 @@ class SentenceEncoder:
         encoding.check(config.max_length)
         self._model[0].to(getattr(torch, self.dtype))
         self._tokenizer = self._model.tokenizer
+        quantised = opener is not None and opener.body and self.device == "cpu"
+        self._body = QuantisedBody(Path(opener.body)) if opener and quantised else None
+        self._bits = opener.bits if opener and quantised else ""
 
     @functools.cached_property
     def digest(self) -> str:
         """Digest of the model's files and of what decides the bits of a vector."""
-        return _digest(self.files, self._config, self.device)
+        found = _digest(self.files, self._config, self.device)
+        return digest_of([found, self._bits]) if self._bits else found
 
     @functools.cached_property
     def width(self) -> int:
@@ -176,7 +227,12 @@ class SentenceEncoder:
             {"input_ids": filled}, padding="max_length", max_length=length, return_tensors="pt"
         )
         with torch.inference_mode():
-            state = self._model[0]({name: tensor.to(self.device) for name, tensor in padded.items()})
+            features = {name: tensor.to(self.device) for name, tensor in padded.items()}
+            if self._body:
+                hidden = self._body(padded["input_ids"].numpy(), padded["attention_mask"].numpy())
+                state = {**features, "token_embeddings": torch.from_numpy(hidden)}
+            else:
+                state = self._model[0](features)
             # The body may run in bfloat16; what pools and projects its output computes in float32.
             state = {k: v.float() if torch.is_tensor(v) and v.is_floating_point() else v for k, v in state.items()}
             for module in list(self._model)[1:]:

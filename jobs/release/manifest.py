@@ -112,7 +112,7 @@ def _funnel(run: Run) -> dict[str, dict[str, dict[str, int]]]:
 def _models(run: Run) -> dict[str, Any]:
     """Return the digests of the models that decided what is in the dataset."""
     return {
-        **encoder_files(run.recipe),
+        "encoder": encoder_files(run.recipe)["encoder"],
         "teacher": _distinct(run.source_of(VERDICTS), "teacher_model"),
         "writer": _distinct(run.source_of(REPLIES), "model"),
     }

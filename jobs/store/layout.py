@@ -24,6 +24,7 @@ STAGES_FILE = "stages.json"  # the fingerprints of a recipe's latest build
 DOCS, DOCS_INDEX = "contracts", "site/index.html"  # Data Docs, in the folder of a recipe's runs
 LEASE, LEASE_GUARD, MIRROR_LOCK = "lease.json", ".lease.guard", ".mirror.lock"
 VECTORS, SCORES, JOURNALS, TEACHERS, SHOTS = "embeddings", "scores", "replies", "teachers", "shots"  # kinds of caches
+BODIES = "bodies"  # quantised bodies of encoders, in the caches
 TRAINING = "training"  # checkpoints of models that are still trained
 LEFT_BY_PUBLISH = (".partial-*", ".damaged-*", ".removed-*", f".{CURRENT}.*")
 

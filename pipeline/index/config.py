@@ -31,6 +31,12 @@ class EncoderConfig(Config):
         "precision of the model's body; auto = bfloat16 where the hardware multiplies it",
         choices=("auto", "float32", "bfloat16"),
     )
+    backend: str = setting(
+        "auto",
+        "what computes the model's body on a processor; openvino = calibrated int8, auto = that where its packages are "
+        "installed, the processor multiplies bytes, dtype is auto and the body is one that is known, else torch",
+        choices=("auto", "torch", "openvino"),
+    )
     query_prefix: str | None = setting(None, "put before every query; where it is not given, the model's own prompt")
     doc_prefix: str | None = setting(None, "put before every document; where it is not given, the model's own prompt")
 
