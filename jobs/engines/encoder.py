@@ -49,7 +49,7 @@ class OpenEncoder:
     config: EncoderConfig
     files: str = ""  # digest of the model's files; where it is given, a worker that finds others refuses them
     body: str = ""  # folder of the quantised body that computes on processors; none where torch does
-    bits: str = ""  # digest of that folder
+    bits: str = ""  # digest of what lies in it
 
     def __call__(self) -> SentenceEncoder:
         """Return this process's encoder. Raises: RecipeError, EngineError."""
@@ -92,7 +92,7 @@ def open_encoder(recipe: Recipe, cache: Path | None = None) -> OpenEncoder | Ope
         if recipe.encoder.backend == OPENVINO:
             raise
         return OpenEncoder(str(model), config, files)
-    return OpenEncoder(str(model), config, files, str(body), directory_digest(body))
+    return OpenEncoder(str(model), config, files, str(body), openvino.digest_of_body(body))
 
 
 def choose_backend(cfg: EncoderConfig, model: Path) -> str:

@@ -33,7 +33,7 @@ from schemas.errors import EngineError
 
 PACKAGES = ("openvino", "nncf")  # of the extra ``openvino``
 TEXTS = Path(__file__).with_name("calibration.txt")
-BODY = "body.xml"
+BODY, WEIGHTS = "body.xml", "body.bin"
 LEAST_COSINE = 0.99  # of quantised and whole vectors, the mean over the texts; MiniLM has .997
 _BODIES = ("bert",)
 _ROWS = 8  # texts of a pass while calibrating
@@ -59,6 +59,11 @@ def recipe_of_body() -> str:
     return digest_of([file_sha256(TEXTS), {name: importlib.metadata.version(name) for name in PACKAGES}])
 
 
+def digest_of_body(folder: Path) -> str:
+    """Return the digest of a quantised body's files, whatever else lies beside them."""
+    return digest_of([file_sha256(folder / name) for name in (BODY, WEIGHTS)])
+
+
 def quantise(model: Path, home: Path, max_length: int) -> Path:
     """Return the folder of the model's quantised body below ``home``, made if it is not there yet.
 
@@ -66,7 +71,7 @@ def quantise(model: Path, home: Path, max_length: int) -> Path:
     Raises: EngineError when it cannot be made, or its vectors are others than the model's.
     """
     folder = home / digest_of([directory_digest(model), recipe_of_body(), max_length])
-    if (folder / BODY).is_file():
+    if all((folder / name).is_file() for name in (BODY, WEIGHTS)):
         return folder
     partial = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
     partial.mkdir(parents=True)

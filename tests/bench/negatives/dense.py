@@ -28,7 +28,6 @@ import numpy as np
 
 from jobs.engines import openvino
 from jobs.engines.encoder import OpenEncoder, SentenceEncoder
-from jobs.store.files import directory_digest
 from pipeline.index.config import EncoderConfig
 from pipeline.recipe import Recipe
 from tests.bench.rows import Row, no_collections, print_rows
@@ -91,7 +90,7 @@ def open_backends(work: Path) -> dict[str, SentenceEncoder]:
     if openvino.is_installed() and openvino.fits(model):
         config = EncoderConfig()
         body = openvino.quantise(model, work / "bodies", config.max_length)
-        opener = OpenEncoder(str(model), config, "", str(body), directory_digest(body))
+        opener = OpenEncoder(str(model), config, "", str(body), openvino.digest_of_body(body))
         found["openvino int8 (auto)"] = SentenceEncoder(model, config, "cpu", opener)
     return found
 

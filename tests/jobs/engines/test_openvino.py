@@ -13,7 +13,6 @@ import pytest
 from jobs.engines import encoder as module
 from jobs.engines import openvino
 from jobs.engines.encoder import SentenceEncoder, choose_backend, encoder_files, open_encoder
-from jobs.store.files import directory_digest
 from pipeline.index.config import EncoderConfig
 from schemas.errors import EngineError, RecipeError
 
@@ -58,7 +57,7 @@ def test_a_body_is_made_once_and_the_same_everywhere(quantised, minilm, tmp_path
     before = Path(opener.body).stat().st_mtime_ns
     assert open_encoder(recipe_of(minilm), cache) == opener
     assert Path(opener.body).stat().st_mtime_ns == before
-    assert directory_digest(openvino.quantise(minilm, tmp_path, 128)) == opener.bits
+    assert openvino.digest_of_body(openvino.quantise(minilm, tmp_path, 128)) == opener.bits
     assert [path.name for path in tmp_path.iterdir()] == [Path(opener.body).name]
 
 
