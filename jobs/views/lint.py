@@ -95,7 +95,7 @@ def lines_of(told: Told) -> Iterator[str]:
     for each in _left_out(told):
         yield from _wrap(f"not looked for: {each['kind']}: {each['left_out']}", width, subsequent_indent="  ")
     if "fixed" in told:
-        yield from _wrap(describe_copy(told["fixed"]), width, subsequent_indent="  ")
+        yield from _wrap(describe_copy(told), width, subsequent_indent="  ")
     yield _sum(told)
 
 
@@ -153,14 +153,14 @@ def _sum(told: Told) -> str:
     return f"{faults} kind{'s' * (faults != 1)} of fault, {warnings} kind{'s' * (warnings != 1)} of warning"
 
 
-def describe_copy(fixed: Mapping[str, Any]) -> str:
+def describe_copy(told: Told) -> str:
     """Return in a line what a cleaned copy holds and what is not in it."""
+    fixed = told["fixed"]
     names = (("rows_removed", "whole row"), ("texts_removed", "single text"))
     removed = [f"{fixed[name]:,} {what}{'s' * (fixed[name] > 1)}" for name, what in names if fixed.get(name)]
-    taken = (
-        f"{' and '.join(removed)} taken out, with the reasons in removed.jsonl" if removed else "nothing to take out"
-    )
-    return f"cleaned copy in {fixed['to']}: {fixed.get('rows', 0):,} rows; {taken}"
+    taken = f"{' and '.join(removed)} taken out, with the reasons in removed.jsonl" if removed else "nothing taken out"
+    stays = "; what is a warning stays, --also KIND takes it out" if told["warnings"] else ""
+    return f"cleaned copy in {fixed['to']}: {fixed.get('rows', 0):,} rows; {taken}{stays}"
 
 
 def render_lint(told: Told, now: datetime) -> str:
@@ -191,6 +191,6 @@ def render_lint(told: Told, now: datetime) -> str:
         told=_told_all_the_same(told),
         clean=_clean(told),
         left_out=_left_out(told),
-        copy=describe_copy(told["fixed"]) if "fixed" in told else "",
+        copy=describe_copy(told) if "fixed" in told else "",
         release=installed("pairwright"),
     )

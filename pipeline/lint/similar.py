@@ -2,7 +2,7 @@
 
 Two texts are nearly the same when the Jaccard similarity of their n-grams reaches a threshold, or when the longer one
 holds those of the shorter one. Texts that differ in numbers alone are not: "in 2010" is no copy of "in 2011", but a
-hard negative.
+hard negative. Nor are siblings of one template, in which one name stands in the place of another throughout.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class Similar:
         asked = np.flatnonzero((found > 0) & (found < 1))
         if len(asked):
             told = zip(self.texts.take(left[asked]), self.texts.take(right[asked]), strict=True)
-            found[asked[[differ_in_numbers(*pair) for pair in told]]] = 0.0
+            found[asked[[differ_in_numbers(*pair) or are_siblings(*pair) for pair in told]]] = 0.0
         return found
 
 
@@ -114,6 +114,14 @@ def differ_in_numbers(one: str, other: str) -> bool:
     """Return whether two texts are the same but for their numbers."""
     forms = normal_form(one), normal_form(other)
     return forms[0] != forms[1] and _NUMBER.sub("0", forms[0]) == _NUMBER.sub("0", forms[1])
+
+
+def are_siblings(one: str, other: str) -> bool:
+    """Return whether two near texts are one template about two things: each repeats a word that the other lacks."""
+    counts, others = Counter(words(one)), Counter(words(other))
+    return any(count > 1 and word not in others for word, count in counts.items()) and any(
+        count > 1 and word not in counts for word, count in others.items()
+    )
 
 
 def names_another(query: str, other_query: str, text: str, other_text: str) -> bool:

@@ -1,4 +1,7 @@
-"""Overlap with evaluation sets, by the rules of the stage guard: copies, near copies, texts within texts, queries."""
+"""Overlap with evaluation sets, by the rules of the stage guard: copies, near copies, texts within texts, queries.
+
+But for siblings of one template, which guard cuts to be safe: here they would be named although they are no copies.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from pipeline.guard.config import FLAGS
 from pipeline.guard.one_task import READ, flag_in_one_task
 from pipeline.lint.context import Lint
 from pipeline.lint.findings import Finding, Found, Kind, LeftOut
+from pipeline.lint.similar import are_siblings
 from schemas.documents import EXACT
 
 LEAK = Kind("leak", "a query, positive or negative that overlaps an evaluation set", removes=True)
@@ -48,6 +52,7 @@ def _flag(lint: Lint) -> dict[int, dict[str, Any]]:
     texts, found = lint.set.texts, dict[int, dict[str, Any]]()
     lengths = pc.fill_null(pc.utf8_length(texts.column), 0).to_numpy()
     parts = np.flatnonzero(np.diff(np.cumsum(lengths) // _CHARACTERS)) + 1
+    told = _texts_of(lint)
     protected = lint.protected.select(READ).to_batches() if lint.protected is not None else []
     for part in np.split(np.arange(len(texts)), parts):
         ours = {name: pa.nulls(len(part), pa.string()) for name in READ}
@@ -57,7 +62,17 @@ def _flag(lint: Lint) -> dict[int, dict[str, Any]]:
         for flags in flag_in_one_task(iter(batches), lint.cfg.guard, _NO_LIMIT):
             for flag in flags.to_pylist():
                 text = int(flag["text_id"])
+                if flag["kind"] != EXACT and are_siblings(texts[text], told[flag["eval_name"], flag["eval_id"]]):
+                    continue
                 if text not in found or flag["overlap"] > found[text]["overlap"]:
                     found[text] = flag
     assert FLAGS.names[0] == "text_id"
     return found
+
+
+def _texts_of(lint: Lint) -> dict[tuple[str, str], str]:
+    """Return the protected texts by set and id."""
+    if lint.protected is None:
+        return {}
+    columns = (lint.protected[name].to_pylist() for name in ("eval_name", "eval_id", "text"))
+    return {(name, key): text for name, key, text in zip(*columns, strict=True)}

@@ -1,6 +1,6 @@
 """Near texts are told from siblings of one template, which are hard negatives and no duplicates."""
 
-from pipeline.lint.similar import answers_less, cluster_queries, differ_in_numbers, names_another
+from pipeline.lint.similar import answers_less, are_siblings, cluster_queries, differ_in_numbers, names_another
 
 
 def test_texts_that_differ_in_numbers_alone_are_no_copies():
@@ -32,3 +32,11 @@ def test_queries_of_nearly_the_same_words_are_one_whatever_their_order():
     ]
 
     assert cluster_queries(queries, 0.8, 0.999, 128, 1).tolist() == [0, 0, 0, 3, 4, 5]
+
+
+def test_siblings_repeat_a_name_that_the_other_lacks_and_edited_copies_do_not():
+    text = "Gout is pain. Who has gout? Men have it more than women, and it comes at night."
+
+    assert are_siblings(text, text.replace("Gout", "Lupus").replace("gout", "lupus"))
+    assert not are_siblings(text, text.replace("women", "children"))
+    assert not are_siblings(text, f"{text} Lupus is another disease.")
