@@ -23,7 +23,7 @@ from pipeline.contract import spark_schema
 from pipeline.ingest.erase import read_erased
 from pipeline.judge.measure import measure_signals
 from pipeline.judge.trials import hide_positives
-from pipeline.label.lessons import choose_exam, choose_lessons, gather_lessons, gather_questions
+from pipeline.label.lessons import choose_exam, choose_lessons, gather_lessons, gather_questions, taught_queries
 from pipeline.label.signals import measure_pairs
 from pipeline.label.teacher import add_texts, attach_teacher, choose_labelled, choose_measured, score_pairs
 from pipeline.ports import Lesson
@@ -71,12 +71,14 @@ def _find_teacher(run: Run, signals: DataFrame, path: Path) -> tuple[dict[str, A
         return {}, "label.enabled is false"
     if cfg.model:
         return {"model": Path(cfg.model).name}, None
-    chosen = choose_lessons(signals, run.read(POSITIVES), cfg, run.recipe.seed)
-    rows = _add_texts(run, chosen).orderBy("place", "query_id", "positive_id", F.desc("label"), "doc_id").collect()
-    queries = len({row.query_id for row in rows})
+    queries = taught_queries(signals, run.read(POSITIVES), cfg, run.recipe.seed).count()
     if queries < cfg.min_gold:
         asked = f"{queries:,} gold queries to learn from, fewer than label.min_gold ({cfg.min_gold:,})"
         return {"gold": queries}, asked if queries else "no gold to learn from"
+    chosen = choose_lessons(signals, run.read(POSITIVES), cfg, run.recipe.seed)
+    rows = _add_texts(run, chosen).orderBy("place", "query_id", "positive_id", F.desc("label"), "doc_id").collect()
+    if not rows:
+        return {"gold": queries}, "no gold query has a negative to learn from"
     with run.time_engine("cross_encoder"):
         figures = _teach(run, list(gather_lessons(rows)), signals, path)
     stopped = figures.get("stopped")

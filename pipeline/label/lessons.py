@@ -26,6 +26,19 @@ from schemas.pairs import SYNTHETIC_RULE
 SIGNALS = ("dense", "bm25_share", "rank")  # what the judge reads of a query with one known positive
 
 
+def taught_queries(scores: DataFrame, positives: DataFrame, cfg: LabelConfig, seed: int) -> DataFrame:
+    """Return (query_id, draw) of the gold queries that there is something to learn from.
+
+    In:   SCORES, POSITIVES.
+    Drops: held-out queries, those none of whose positives was embedded, those beyond gold_queries.
+    Ties: by hash of the seed, then query_id.
+    """
+    with_positive = scores.where("is_positive").select("query_id").distinct()
+    taught = split_gold(positives, cfg, seed).where(~F.col("is_held_out")).select("query_id", "draw")
+    taught = taught.join(with_positive, "query_id", how="left_semi")
+    return taught if cfg.gold_queries is None else taught.orderBy("draw", "query_id").limit(cfg.gold_queries)
+
+
 def choose_lessons(scores: DataFrame, positives: DataFrame, cfg: LabelConfig, seed: int) -> DataFrame:
     """Choose what the teacher learns from: every gold pair of the taught queries, each with negatives of its query.
 
@@ -35,11 +48,7 @@ def choose_lessons(scores: DataFrame, positives: DataFrame, cfg: LabelConfig, se
     Drops: lessons without a negative; queries beyond gold_queries, lessons beyond what max_steps can use.
     Ties: queries by hash of the seed, then query_id; documents likewise.
     """
-    taught = split_gold(positives, cfg, seed).where(~F.col("is_held_out"))
-    if cfg.gold_queries is not None:
-        with_positive = scores.where("is_positive").select("query_id").distinct()
-        taught = taught.join(with_positive, "query_id", how="left_semi").orderBy("draw", "query_id")
-        taught = taught.limit(cfg.gold_queries)
+    taught = taught_queries(scores, positives, cfg, seed)
     place = unit_column(seed, F.lit("lesson"), F.col("query_id"), F.col("positive_id"))
     shown = (
         gold_of(positives)
