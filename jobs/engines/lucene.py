@@ -36,6 +36,7 @@ from schemas.errors import EngineError, RecipeError, ShardError, rule
 QUERY_WORDS, QUERY_CHARS = 256, 4096  # what a query is cut to: Lucene refuses, and nobody needs, thousands of words
 _MOST_CLAUSES = 65_536
 _BUFFER_MB = 64.0
+_QUICK_DOCUMENTS = 200_000  # searches of more take so long that Java's second compiler is worth its time
 _REBUILD = "try building the stage index again"
 _IDS, _SETTINGS = "ids.npy", "settings.json"
 
@@ -109,7 +110,7 @@ class LuceneBm25:
         Raises: ShardError when the folder holds no complete index, EngineError when Java or Lucene fails.
         """
         facts, self._ids = _facts(folder)
-        _start(heap)
+        _start(heap, quick=facts["documents"] <= _QUICK_DOCUMENTS)
         from jnius import autoclass, cast
 
         try:
@@ -234,8 +235,8 @@ def _facts(folder: Path) -> tuple[dict[str, Any], Any]:
         raise ShardError(f"{folder} holds no complete index ({type(error).__name__}: {error}); {_REBUILD}") from error
 
 
-def _start(heap: str) -> None:
-    start_lucene_jvm(heap, whole=False)
+def _start(heap: str, *, quick: bool = True) -> None:
+    start_lucene_jvm(heap, whole=False, quick=quick)
 
 
 def _java(name: str) -> Any:

@@ -36,7 +36,7 @@ def index_documents(documents: DataFrame, count: int, folder: Path, scratch: Pat
     Cost: one shuffle of the texts by shard; a heap of 512 MB a task, whatever the size of a shard.
     Raises: EngineError when Lucene fails, or a shard is not there in the end.
     """
-    shards = -(-count // config.shard_documents)
+    shards = plan_shards(count, config.shard_documents, documents.sparkSession.sparkContext.defaultParallelism)
     if shards < 2:
         return build_lucene(in_order(documents), folder, config)
     scratch.mkdir(parents=True, exist_ok=True)
@@ -49,6 +49,12 @@ def index_documents(documents: DataFrame, count: int, folder: Path, scratch: Pat
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return indexed
+
+
+def plan_shards(count: int, most: int, cores: int) -> int:
+    """Return how many shards of at most so many documents there are: where more than the cores, in full rounds."""
+    shards = -(-count // most)
+    return shards if shards <= cores else -(-shards // cores) * cores
 
 
 def _build_shards(documents: DataFrame, shards: int, scratch: Path, config: IndexConfig) -> list[tuple[int, str, int]]:

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from jobs.engines.lucene import LuceneBm25, build_lucene
-from jobs.engines.lucene_shards import index_documents
+from jobs.engines.lucene_shards import index_documents, plan_shards
 from pipeline.ids import hash_id
 from pipeline.index.config import IndexConfig
 from schemas.errors import EngineError, ShardError
@@ -42,6 +42,14 @@ def test_hits_are_those_of_one_shard_whatever_the_partitions(spark, tmp_path, do
     assert not (tmp_path / "scratch").exists()
     with LuceneBm25(tmp_path / "one") as one, LuceneBm25(tmp_path / "many") as many:
         assert many.search(queries, 40) == one.search(queries, 40)
+
+
+@pytest.mark.parametrize(
+    ("count", "cores", "shards"),
+    [(0, 2, 0), (20_000, 2, 1), (20_001, 2, 2), (40_001, 2, 4), (40_001, 64, 3), (1_000_000, 7, 56)],
+)
+def test_no_core_waits_for_a_last_round_that_is_not_full(count, cores, shards):
+    assert plan_shards(count, 20_000, cores) == shards
 
 
 def test_documents_that_are_lost_on_the_way_are_told(spark, tmp_path, documents):
