@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import heapq
 import json
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,10 +21,12 @@ import pyarrow.compute as pc
 from jobs.runtime.registry import STAGES
 from jobs.runtime.workspace import Workspace
 from jobs.store.layout import DOCS, DOCS_INDEX
+from jobs.store.reviews import read_reviews
 from jobs.views.report.outputs import Outputs, Row
 from schemas.documents import DUPLICATES, REJECTS
 from schemas.mining import VERDICTS
 from schemas.pairs import SYNTHETICS
+from schemas.reviews import ANSWERS, standing_reviews
 from schemas.shards import EXAMPLES
 
 BINS = 20
@@ -67,6 +70,7 @@ class ReportData:
     examples: list[Row] = field(default_factory=list)
     training: dict[str, list[Row]] = field(default_factory=dict)
     evaluation: dict[str, Any] | None = None
+    reviews: str = ""
     docs: str | None = None
     faults: dict[str, str] = field(default_factory=dict)  # by section: why it cannot be shown
 
@@ -205,11 +209,22 @@ def _load_evaluation(data: ReportData, outputs: Outputs) -> None:
         data.evaluation = json.loads((path / "evaluation.json").read_text(encoding="utf-8"))
 
 
+def _load_reviews(data: ReportData, outputs: Outputs) -> None:
+    """Count the answers of reviewers that stand."""
+    standing = standing_reviews(read_reviews(outputs.workspace.store))
+    if standing:
+        counts = Counter(each.answer for each in standing)
+        told = ", ".join(f"{counts[answer]:,} {answer}" for answer in ANSWERS)
+        pairs, reviewers = len({each.pair for each in standing}), len({each.reviewer for each in standing})
+        data.reviews = f"Reviewed so far: {pairs:,} pairs, by {reviewers:,} (answers: {told})."
+
+
 # By the section that shows what is read.
 _LOADERS: dict[str, Callable[[ReportData, Outputs], None]] = {
     "duplicates": _load_duplicates,
     "rejects": _load_rejects,
     "negatives": _load_verdicts,
+    "judge": _load_reviews,
     "synthesis": _load_synthetics,
     "examples": _load_examples,
     "training": _load_training,

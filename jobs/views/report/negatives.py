@@ -40,7 +40,7 @@ def _before_and_after(found: Histogram, label: str, marker: tuple[float, str] | 
 def describe_judge(data: ReportData) -> dict[str, Any] | None:
     """Return what the judge measured: signals, teacher, rules compared, calibration."""
     calibration, measured = data.notes("judge").get("calibration", {}), data.notes("label").get("measured", {})
-    if not calibration and not measured:
+    if not calibration and not measured and not data.reviews:
         return None
     columns = {**({"judge's trials": calibration} if calibration.get("auc") else {}), **measured}
     areas = [each.get("auc", {}) for each in columns.values()]
@@ -49,6 +49,7 @@ def describe_judge(data: ReportData) -> dict[str, Any] | None:
     return {
         "mode": calibration.get("mode"),
         "why": calibration.get("why"),
+        "reviews": data.reviews,
         "columns": list(columns),
         "signals": [
             (name, [each.get(name) for each in areas]) for name in signals if any(each.get(name) for each in areas)

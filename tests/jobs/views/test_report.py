@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from jobs.store.reviews import append_reviews
 from jobs.views.report import render_report, write_report
 from jobs.views.report.charts import histogram, line_chart
 from jobs.views.report.data import ReportData, load_report
@@ -16,6 +17,7 @@ from jobs.views.report.page import render_page
 from schemas.documents import DOCUMENTS, DUPLICATES, LEAK, NEAR, NEAR_DUPLICATE, REJECTS
 from schemas.mining import DROPPED, KEPT, LIKELY_POSITIVE, POSITIVE, VERDICTS, VETOED
 from schemas.pairs import COPY, NEGATIVE, POSITIVES, QUERY, SYNTHETICS
+from schemas.reviews import Review
 from schemas.shards import EXAMPLES, PAIR_TASK, TRIPLET_TASK
 from tests.jobs.views.workspace import FakeWorkspace
 
@@ -364,3 +366,17 @@ def test_charts_take_short_flat_and_long_series(values):
     assert "nan" not in chart
     assert len(chart) < 60_000
     assert "nan" not in str(histogram([0.0, 0.5, 1.0], {"none": [0, 0], "some": [1, 3]}, "label"))
+
+
+def test_reviews_are_counted_and_damaged_ones_are_said(tmp_path):
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    place = FakeWorkspace(tmp_path)
+    place.build("judge", [(VERDICTS, [verdict("d", 0.5, 0.1, KEPT)])])
+    assert "Reviewed so far" not in render_report(load_report(place), now)
+    given = [("yes", "person:ana"), ("no", "person:ben"), ("unsure", "model:m")]
+    for number, (answer, reviewer) in enumerate(given):
+        append_reviews(place.store, [Review("q", "t", answer, reviewer, f"2026-12-01T10:00:00.{number:06}Z")])
+    page = render_report(load_report(place), now)
+    assert "Reviewed so far: 1 pairs, by 3 (answers: 1 yes, 1 no, 1 unsure)." in page
+    next((tmp_path / "reviews").iterdir()).write_text("torn")
+    assert "is damaged: its SHA-256 is not its name" in Page(render_report(load_report(place), now)).said
