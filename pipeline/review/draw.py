@@ -1,6 +1,6 @@
 """Which pairs a reviewer is asked about: those that tell most, each drawn with a probability that is known.
 
-Candidates fall into cells by verdict, probability and domain. Half of the draw goes to what was delivered as negatives,
+Candidates fall into cells by verdict, probability and domain. Most of the draw goes to what was delivered as negatives,
 whose rate is the question; within a verdict a band of probabilities gets its share by the spread of the answers to
 expect there (Neyman), and a domain by the root of its size, so that small ones are seen too (Bankier). A cell's share
 is seldom whole: all are rounded together from one random start, so that the draw has the size that was asked for and
@@ -29,9 +29,10 @@ from schemas.pairs import QRELS
 from schemas.reviews import CHECK, ESTIMATE, NO, YES
 
 MOST_PAIRS = 5000
-_SHARES = {KEPT: 0.5, VETOED: 0.2, RELABELLED: 0.1, DROPPED: 0.2}
+_SHARES = {KEPT: 0.7, VETOED: 0.15, RELABELLED: 0.05, DROPPED: 0.1}
 _EDGES = (0.01, 0.03, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9)  # between the bands of probabilities
-_KNOWN, _WRONG, _AGAIN = 0.06, 0.06, 0.08  # shares of the questions that check the reviewer
+_LEAST = 0.02  # variance of an answer that a probability near 0 or 1 is believed to leave: judges err
+_KNOWN, _WRONG, _AGAIN = 0.04, 0.04, 0.06  # shares of the questions that check the reviewer
 _APART = 5  # questions at least between a pair and its repeat, where there are so many
 _DECIMALS = 9
 
@@ -100,7 +101,7 @@ def _draw_candidates(candidates: pd.DataFrame, count: int, seed: int) -> list[Qu
 
 def _weigh(cells: pd.DataFrame) -> npt.NDArray[np.float64]:
     """Return what part of the draw each cell is to have: by verdict, then by spread, then by the root of its size."""
-    spread = np.sqrt(np.clip(cells["chance"] * (1 - cells["chance"]), 0.0025, None))
+    spread = np.sqrt(np.clip(cells["chance"] * (1 - cells["chance"]), _LEAST, None))
     bands = (cells["pairs"] * spread).groupby(level=["verdict", "band"]).transform("sum")
     roots = np.sqrt(cells["pairs"])
     in_band = roots / roots.groupby(level=["verdict", "band"]).transform("sum")

@@ -1,7 +1,7 @@
 """What can be asked about: the ledger's candidates and positives of one build, and their texts when they are shown.
 
 Known weakness: texts are found by a scan of the documents, one for all questions of a session and one for every page of
-the ledger: seconds where there are millions.
+the ledger: seconds where there are millions. Ids, verdicts and probabilities of the whole ledger stand in memory.
 """
 
 from __future__ import annotations

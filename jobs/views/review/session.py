@@ -35,7 +35,7 @@ from schemas.reviews import BROWSED, UNSURE, WITHDRAWN, YES, Review, content_key
 POSITIVES_SHOWN = 3
 MOST_SHOWN = 100_000  # characters of a text
 _AS_WHAT = {"consistency": "before, on pairs asked again", "checks": "known, on pairs whose answer is known"}
-_DOUBT = 2.0  # logits that the judge's mean may be off either way, where nothing was measured
+_DOUBT = 3.0  # logits that the judge's mean may be off either way, where nothing was measured
 
 
 @dataclass(frozen=True)
@@ -183,9 +183,9 @@ class Session:
         known = self.standing()
         lines = [f"answered     {known.answered:,} of {known.asked:,} questions"]
         if known.delivered:
-            lines.append(f"delivered    {in_words(known.delivered)} of the negatives answer their query")
+            lines.append(f"delivered    negatives that answer their query: {in_words(known.delivered)}")
         if known.vetoed:
-            lines.append(f"vetoed       {in_words(known.vetoed)} of the vetoed candidates do")
+            lines.append(f"vetoed       candidates that do: {in_words(known.vetoed)}")
         for name, found in (("consistency", known.consistency), ("checks", known.checks)):
             if found.pairs:
                 lines.append(f"{name:<12} {found.same} of {found.pairs} answers as {_AS_WHAT[name]}")

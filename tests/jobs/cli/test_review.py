@@ -35,7 +35,9 @@ def test_a_sheet_goes_out_and_comes_back(place, tmp_path, capsys):
     sheet.write_text("\n".join([lines[0], *(line.replace("\t\t\tpw1.", "\tn\t\tpw1.") for line in lines[1:])]), "utf-8")
     assert call(place, "--pairs", "20", "--import", str(sheet), "--as", "ana") == 0
     told = capsys.readouterr().out
-    assert told.startswith("20 new answers, 0 rows without one\nanswered     20 of 20 questions\ndelivered    between ")
+    assert told.startswith(
+        "20 new answers, 0 rows without one\nanswered     20 of 20 questions\ndelivered    negatives "
+    )
     assert {each.reviewer for each in read_reviews(open_store(place[1]))} == {"person:ana"}
 
 

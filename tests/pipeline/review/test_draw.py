@@ -45,10 +45,10 @@ def test_checks_stand_among_the_others_and_repeats_come_late():
     found = draw_questions(CANDIDATES, POSITIVES, 100, seed=13)
     kinds = [each.kind for each in found]
     assert {kind: kinds.count(kind) for kind in (DRAWN, KNOWN_POSITIVE, SURELY_WRONG, REPEAT)} == {
-        DRAWN: 80,
-        KNOWN_POSITIVE: 6,
-        SURELY_WRONG: 6,
-        REPEAT: 8,
+        DRAWN: 86,
+        KNOWN_POSITIVE: 4,
+        SURELY_WRONG: 4,
+        REPEAT: 6,
     }
     for place, each in enumerate(found):
         if each.kind == REPEAT:
@@ -66,7 +66,7 @@ def test_checks_stand_among_the_others_and_repeats_come_late():
     assert all(each.doc_id.startswith("p") and each.doc_id[1:] != each.query_id[1:] for each in wrong)
 
 
-def test_half_of_the_draw_is_what_was_delivered_and_every_domain_is_seen():
+def test_most_of_the_draw_is_what_was_delivered_and_every_domain_is_seen():
     verdict = {(row.query_id, row.doc_id): (row.verdict, row.domain) for row in CANDIDATES.itertuples()}
     drawn = [
         verdict[each.query_id, each.doc_id]
@@ -74,8 +74,8 @@ def test_half_of_the_draw_is_what_was_delivered_and_every_domain_is_seen():
         if each.kind == DRAWN
     ]
     counts = {name: sum(one == name for one, _ in drawn) for name in (KEPT, VETOED, DROPPED)}
-    assert 42 <= counts[KEPT] <= 48
-    assert min(counts.values()) >= 15
+    assert 58 <= counts[KEPT] <= 68
+    assert min(counts.values()) >= 7
     assert {domain for _, domain in drawn} == {"d", "e", "f"}
 
 

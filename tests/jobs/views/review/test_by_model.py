@@ -81,9 +81,9 @@ def test_the_model_answers_what_a_person_is_asked_and_never_twice(place):
     with chat_server(truth) as (url, seen):
         session, outcome = run(place, settings(url))
         assert {path for path, _ in seen} == {"/v1/chat/completions"}
-        assert outcome.tell() == "questions 37, requests 37, new answers 37"  # 40 but for 3 repeats
-        assert run(place, settings(url))[1].tell() == "questions 37, remembered 37"
-        assert len(seen) == 37
+        assert outcome.tell() == "questions 38, requests 38, new answers 38"  # 40 but for 2 repeats
+        assert run(place, settings(url))[1].tell() == "questions 38, remembered 38"
+        assert len(seen) == 38
     found = read_reviews(place.store)
     assert {each.reviewer for each in found} == {"model:judge-1"}
     assert {each.why for each in found} == {"because"}
@@ -94,7 +94,7 @@ def test_the_model_answers_what_a_person_is_asked_and_never_twice(place):
 def test_a_budget_is_kept_and_the_next_run_goes_on(place):
     with chat_server(truth) as (url, seen):
         assert run(place, settings(url, requests=10))[1].tell() == (
-            "questions 37, requests 10, new answers 10, left by review.requests 27"
+            "questions 38, requests 10, new answers 10, left by review.requests 28"
         )
         assert len(seen) == 10
         run(place, settings(url, requests=10))
@@ -131,10 +131,10 @@ def test_trouble_that_passes_is_waited_for_and_what_is_no_verdict_is_none(place)
     prompts = {body["messages"][0]["content"] for _, body in seen}
     broken = sum('"candidate 3 ' in prompt or '"candidate 5 ' in prompt for prompt in prompts)
     assert broken
-    assert (outcome.unreadable, outcome.kept, outcome.refused) == (broken, 37 - broken, 0)
+    assert (outcome.unreadable, outcome.kept, outcome.refused) == (broken, 38 - broken, 0)
     assert again.unreadable == broken
     assert asked > 45
-    assert len(read_reviews(place.store)) == 37 - broken
+    assert len(read_reviews(place.store)) == 38 - broken
 
 
 def test_a_server_that_is_gone_or_refuses_the_key_ends_the_run_and_keeps_what_came(place):
@@ -147,7 +147,7 @@ def test_a_server_that_is_gone_or_refuses_the_key_ends_the_run_and_keeps_what_ca
     with chat_server(lambda *_: (400, "no such model")) as (url, seen):
         with pytest.raises(EngineError, match="refuses every question: HTTP 400"):
             run(place, settings(url))
-        assert len(seen) < 37
+        assert len(seen) < 38
 
 
 def test_the_answers_count_only_once_agreement_with_people_was_measured(place):
@@ -197,7 +197,7 @@ def test_the_command_asks_the_model_of_the_recipe(tmp_path, capsys):
     with chat_server(truth) as (url, _):
         status, out, _ = call(f"review: {{url: '{url}', model_name: m, pairs: 20}}\n", "--by", "llm")
     assert status == 0
-    assert out.splitlines()[0] == "questions 18, requests 18, new answers 18"
+    assert out.splitlines()[0] == "questions 19, requests 19, new answers 19"
     assert "agreement    no pair that people answered too" in out
     status, _, err = call("", "--by", "llm")
     assert (status, "review.url must be set with by: llm" in err) == (1, True)
