@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 from pathlib import Path
 
 from jobs.engines.kmeans import FindCentres
 from pipeline.index.config import EncoderConfig
-from pipeline.lint.context import Tools
+from pipeline.lint.context import Judge, Tools
 from pipeline.lint.signals import Encode
 from pipeline.ports import Encoder, FloatMatrix
 from pipeline.recipe import usual_models_home
@@ -19,8 +20,12 @@ _AT_ONCE = 256
 _ROUNDS = 20
 
 
-def open_tools(model: str | None, max_length: int | None, sample: int, seed: int) -> tuple[Tools | None, str]:
+def open_tools(
+    model: str | None, max_length: int | None, sample: int, seed: int, judge: Judge | None = None
+) -> tuple[Tools | None, str]:
     """Return what asks the model, or why there is none; a model that was not named need not be there.
+
+    ``judge`` stands in place of the one that ships with the package.
 
     Cost:   the tokenizer is opened when tokens are counted, the model when a sample is measured.
     Raises: RecipeError for a model that is named and not there, or cannot make vectors.
@@ -39,7 +44,18 @@ def open_tools(model: str | None, max_length: int | None, sample: int, seed: int
     from jobs.engines.tokenizer import ModelTokens
 
     encoders = (_prefixed(counted, encoding.query_prefix), _prefixed(counted, encoding.doc_prefix))
-    return Tools(home.name, *encoders, ModelTokens(home), reads, FindCentres(_ROUNDS, seed), sample), ""
+    centres, judge = FindCentres(_ROUNDS, seed), judge or _load_judge()
+    return Tools(home.name, *encoders, ModelTokens(home), reads, centres, sample, judge), ""
+
+
+def _load_judge() -> Judge | None:
+    """Return the judge that ships with the package; None in a package without one."""
+    try:
+        prior = importlib.import_module("pipeline.judge.prior")
+    except ModuleNotFoundError:
+        return None
+    judge: Judge = prior.load_prior()
+    return judge
 
 
 class _LateEncoder:
