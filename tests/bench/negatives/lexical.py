@@ -36,7 +36,7 @@ def measure(
     """Build both ways some times in turns (medians), then search both."""
     if collections is None:
         return [no_collections(SECTION, "build in shards against one thread")]
-    texts = _read_texts(collections)[:limit]
+    texts = _read_texts(collections, limit)
     documents = write_documents(texts, work / "documents")
     configs = {"one": IndexConfig(), "shards": IndexConfig(shard_documents=-(-len(texts) // shards))}
     configs["one"] = configs["one"].replace(shard_documents=len(texts))
@@ -78,14 +78,14 @@ def _compare(one: Path, many: Path, queries: list[str]) -> tuple[int, int]:
     return differing, sum(len(here) for here, _ in both)
 
 
-def _read_texts(collections: Path) -> list[tuple[str, str]]:
-    """Return (doc_id, text) of the collections, each text once."""
+def _read_texts(collections: Path, limit: int | None) -> list[tuple[str, str]]:
+    """Return (doc_id, text) of the collections, each text once; their ids must spread over all that there may be."""
     found = {
         hash_id(text): text
         for name in COLLECTIONS
         for _, text in read_collection(collections / name / "corpus.jsonl.gz")
     }
-    return sorted(found.items())
+    return sorted(list(found.items())[:limit])
 
 
 def _read_queries(collections: Path, texts: list[tuple[str, str]]) -> list[str]:
