@@ -21,6 +21,7 @@ from jobs.runtime.memory import PeakMemory
 from jobs.spark.session import start_session
 from pipeline.ids import hash_id
 from pipeline.mine.config import MineConfig
+from schemas.mining import ANN
 
 _ROWS = 50_000  # of a file
 _NOISE = 0.03  # a dimension: a cosine of about .86 to the real vector that it lies near, at 384 dimensions
@@ -37,13 +38,13 @@ def search_once(given: dict[str, Any]) -> dict[str, Any]:
         _draw(real, given[name], out / name, key, seed)
     spark = start_session("bench-dense", out / "spark.log", extra=given.get("spark"))
     documents, queries = (spark.read.parquet(str(out / name)) for name in ("documents", "queries"))
-    counts = given["documents"], given["queries"]
+    counts, depth = (given["documents"], given["queries"]), cfg.depth_of(ANN)
     spark.range(1000).repartition(2).count()  # Java has loaded its classes, as in a build
     with PeakMemory() as peak:
         started = time.time()
-        search = build_search(documents, queries, counts, cfg.depth_ann, cfg, 13, out / "vectors")
+        search = build_search(documents, queries, counts, depth, cfg, 13, out / "vectors")
         laid_out = time.time() - started
-        search.find(queries, cfg.depth_ann).write.parquet(str(out / "hits"))
+        search.find(queries, depth).write.parquet(str(out / "hits"))
         seconds = time.time() - started
     hits = spark.read.parquet(str(out / "hits")).count()
     spark.stop()
