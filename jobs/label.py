@@ -35,8 +35,6 @@ from schemas.head import read_head
 from schemas.mining import CANDIDATES, EMBEDDINGS, SCORES, TEXT_EMBEDDINGS
 from schemas.pairs import POSITIVES, SYNTHETICS
 
-_PRIOR_MARGIN = 0.05  # of the trials' excess, which no figure here reads
-
 
 def run(run: Run) -> None:
     """Measure every pair, find or train a teacher, let it score the pairs within the cap, and measure it."""
@@ -128,7 +126,7 @@ def _measure_teacher(run: Run) -> dict[str, Any]:
     """Return the AUC of each signal on held-out gold, over the candidates that the teacher scored."""
     cfg, seed, scores, positives = run.recipe.label, run.recipe.seed, run.read_back(SCORES), run.read(POSITIVES)
     asked = positives.join(choose_measured(scores, positives, cfg, seed), "query_id", how="left_semi")
-    trials = hide_positives(scores, asked, run.read(EMBEDDINGS), cfg, _PRIOR_MARGIN, cfg.measure_queries, seed)
+    trials = hide_positives(scores, asked, run.read(EMBEDDINGS), cfg, cfg.measure_queries, seed)
     rows = trials.where("teacher is not null").toPandas()
     is_several = rows["is_several"].astype(bool)
     return {

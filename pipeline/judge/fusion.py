@@ -1,20 +1,19 @@
-"""The probability of being a false negative: a small logistic fusion of the signals, fitted on trials.
+"""The probability of being a false negative: a logistic fusion of signals whose weights are a normal distribution.
 
-scikit-learn's regression with an L2 penalty on the standardised weights; a missing signal counts as its mean, plus a
-weight of its own where the trials had missing ones. Weights are rounded to 6 decimals, so that the last bits of a
-linear solver decide nothing.
+Weights transfer between corpora, base rates do not: the distribution says how sure each weight is, and the probability
+is the mean over it, so that a judge that knows little is neither sure of a yes nor of a no. A signal is standardised by
+the moments in the belief; a missing one counts as its mean. Numbers are rounded to 6 decimals, so that the last bits
+of a solver decide nothing.
 
-Source: Elkan and Noto 2008, Learning classifiers from only positive and unlabelled data: the fit tells hidden from
-unlabelled; if gold knows the share c of the relevant candidates, the odds that an unlabelled one is relevant are those
-odds times (1-c)/c. With c = 0.5 both are equal.
-Known weakness: c is believed, not measured; and trials come from queries with several positives, which have more
-unknown ones than queries with one: there the probability is too high, which costs hard negatives, not clean ones.
+Source: MacKay 1992, The evidence framework applied to classification networks (the mean of a logistic under a normal).
+Known weakness: a missing signal leaves the probability as sure as a middling one would.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -23,117 +22,121 @@ import pandas as pd
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from pipeline.judge.config import JudgeConfig
-
 Array = npt.NDArray[np.float64]
 
-SEVERAL, SINGLE, PRIOR = "several", "single", "prior"
-FEATURES = {
-    SEVERAL: ("dense", "gap", "bm25_share", "positive_sim", "log_rank"),
-    SINGLE: ("dense", "bm25_share", "log_rank"),  # nothing was shown, so nothing relative to it was seen
-}
+FEATURES = ("cosine_z", "gap_spread", "lexical_share", "positive_z", "log_lexical", "log_dense")
 TEACHER = "teacher_logit"
-_DECIMALS = 6
-_PRIOR_SLOPE = 50.0  # logits a unit of cosine
+DECIMALS = 6
+_LOWER = 1.644854  # the one-sided 95 % bound
+_FARTHEST = 5.0  # deviations from the mean beyond which a signal says no more
+_DRAWS = 400
 
 
 @dataclass(frozen=True)
-class Fusion:
-    """A logistic model as plain data: sum of weight * (value - mean) / scale, or the weight of missing."""
+class Belief:
+    """What is known of the weights: their mean and covariance, (K + 1,) and (K + 1, K + 1), the intercept last."""
 
     features: tuple[str, ...]
     means: tuple[float, ...]
     scales: tuple[float, ...]
-    weights: tuple[float, ...]
-    missing: tuple[float, ...]
-    intercept: float
+    centre: tuple[float, ...]
+    covariance: tuple[tuple[float, ...], ...]
 
-    def probability(self, shift: float = 0.0) -> Column:
-        """Return the probability as a column over the features, rounded to 6 decimals."""
-        logit: Column = F.lit(self.intercept + shift)
-        for name, mean, scale, weight, missing in self._terms():
-            term = F.lit(weight) * ((F.col(name) - F.lit(mean)) / F.lit(scale))
-            logit = logit + F.coalesce(term, F.lit(missing))
-        return F.round(F.lit(1.0) / (F.lit(1.0) + F.exp(-logit)), _DECIMALS)
+    def design(self, rows: pd.DataFrame) -> Array:
+        """Return the standardised signals of rows and a column of ones, (N, K + 1)."""
+        raw = rows[list(self.features)].to_numpy(dtype=np.float64)
+        standard = np.clip((raw - self.means) / self.scales, -_FARTHEST, _FARTHEST)
+        return np.column_stack([np.where(np.isnan(raw), 0.0, standard), np.ones(len(rows))])
 
-    def predict(self, trials: pd.DataFrame) -> Array:
-        """Return the probabilities of collected rows."""
-        logit = np.full(len(trials), self.intercept)
-        for name, mean, scale, weight, missing in self._terms():
-            values = trials[name].to_numpy(dtype=np.float64)
-            logit += np.where(np.isnan(values), missing, weight * (values - mean) / scale)
-        return np.asarray(1.0 / (1.0 + np.exp(-logit)), dtype=np.float64)
+    def predict(self, rows: pd.DataFrame) -> Array:
+        """Return the probability of each row, (N,)."""
+        design = self.design(rows)
+        variance = ((design @ self._root()) ** 2).sum(axis=1)
+        return _sigmoid(design @ np.array(self.centre) / np.sqrt(1 + math.pi / 8 * variance))
 
-    def _terms(self) -> zip[tuple[str, float, float, float, float]]:
-        return zip(self.features, self.means, self.scales, self.weights, self.missing, strict=True)
+    def draw_chances(self, rows: pd.DataFrame) -> Array:
+        """Return the probability of each row under 400 draws of the weights, (400, N): the same draws every time."""
+        noise = np.random.default_rng(0).normal(size=(_DRAWS, len(self.centre)))
+        return _sigmoid((np.array(self.centre) + noise @ self._root().T) @ self.design(rows).T)
+
+    def probability(self) -> Column:
+        """Return ``predict`` as a column over the signals, rounded to 6 decimals."""
+        centre, variance = self._moments()
+        return _rounded_sigmoid(centre / F.sqrt(F.lit(1.0) + F.lit(math.pi / 8) * variance))
+
+    def lower_bound(self) -> Column:
+        """Return what the probability is above with 95 % certainty, as a column."""
+        centre, variance = self._moments()
+        return _rounded_sigmoid(centre - F.lit(_LOWER) * F.sqrt(variance))
+
+    def _moments(self) -> tuple[Column, Column]:
+        """Return mean and variance of the logit as columns."""
+        signals = [
+            F.greatest(F.lit(-_FARTHEST), F.least(F.lit(_FARTHEST), F.coalesce(standard, F.lit(0.0))))
+            for standard in (
+                (F.col(name) - F.lit(mean)) / F.lit(scale)
+                for name, mean, scale in zip(self.features, self.means, self.scales, strict=True)
+            )
+        ]
+        terms = [*signals, F.lit(1.0)]
+
+        def combine(weights: Array) -> Column:
+            return reduce(
+                Column.__add__, [term * F.lit(float(weight)) for term, weight in zip(terms, weights, strict=True)]
+            )
+
+        squares = [combine(column) * combine(column) for column in self._root().T]
+        return combine(np.array(self.centre)), reduce(Column.__add__, squares)
+
+    def _root(self) -> Array:
+        return np.asarray(np.linalg.cholesky(np.array(self.covariance)), np.float64)
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """What the judge uses: how it was fitted, the fusion, the one with the teacher if it earned its vote, figures."""
+    """What the judge uses: its belief, the one with the teacher if that earned its vote, and figures for the report."""
 
-    mode: str
-    fusion: Fusion
-    taught: Fusion | None = None
-    shift: float = 0.0
+    belief: Belief
+    taught: Belief | None = None
+    stands_on: str = "transferred"
     figures: dict[str, Any] = field(default_factory=dict)
 
     def probability(self) -> Column:
         """Return the probability of being a false negative; rows without a teacher's score use the other signals."""
-        plain = self.fusion.probability(self.shift)
-        if self.taught is None:
+        return self._either(Belief.probability)
+
+    def lower_bound(self) -> Column:
+        """Return what that probability is above with 95 % certainty."""
+        return self._either(Belief.lower_bound)
+
+    def _either(self, ask: Any) -> Column:
+        plain: Column = ask(self.belief)
+        return plain if self.taught is None else F.when(F.col(TEACHER).isNotNull(), ask(self.taught)).otherwise(plain)
+
+    def predict(self, rows: pd.DataFrame) -> Array:
+        """Return the probabilities of collected rows."""
+        return self._numbers(rows, Belief.predict)
+
+    def draw_chances(self, rows: pd.DataFrame) -> Array:
+        """Return the probabilities of collected rows under draws of the weights, (S, N)."""
+        return self._numbers(rows, Belief.draw_chances)
+
+    def _numbers(self, rows: pd.DataFrame, ask: Any) -> Array:
+        plain: Array = ask(self.belief, rows)
+        if self.taught is None or not len(rows):
             return plain
-        return F.when(F.col(TEACHER).isNotNull(), self.taught.probability(self.shift)).otherwise(plain)
+        return np.where(rows[TEACHER].notna().to_numpy(), ask(self.taught, rows), plain)
 
 
-def prior_fusion(cfg: JudgeConfig) -> Fusion:
-    """Return the rule for want of gold: the tolerance is reached at ``prior_margin`` below the best positive's cosine.
-
-    Source: Moreira et al. 2024, NV-Retriever: 95 % of the positive's score did best. The number is no measured
-    probability, it only falls on the right side of the tolerance.
-    """
-    edge = min(max(cfg.tolerance, 1e-6), 1 - 1e-6)
-    return Fusion(("excess",), (0.0,), (1.0,), (_PRIOR_SLOPE,), (0.0,), round(math.log(edge / (1 - edge)), _DECIMALS))
+def rounded(values: npt.ArrayLike) -> Any:
+    """Return numbers as (nested) tuples, rounded; adding 0 turns -0.0 into 0.0, which would be other bytes."""
+    array = np.round(np.asarray(values, dtype=np.float64), DECIMALS) + 0.0
+    return tuple(array.tolist()) if array.ndim == 1 else tuple(map(tuple, array.tolist()))
 
 
-def pu_shift(completeness: float) -> float:
-    """Return what is added to the logit because gold knows only a share of the relevant candidates."""
-    return round(math.log((1 - completeness) / completeness), _DECIMALS)
+def _sigmoid(logit: Array) -> Array:
+    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(logit, -40, 40))), dtype=np.float64)
 
 
-def fit_fusion(trials: pd.DataFrame, features: tuple[str, ...], ridge: float) -> Fusion:
-    """Fit the fusion on trials that hold both hidden positives and others."""
-    label = trials["hidden"].to_numpy(dtype=np.float64)
-    raw = trials[list(features)].to_numpy(dtype=np.float64)
-    is_missing = np.isnan(raw)
-    means, scales = _moments(raw, is_missing)
-    standard = np.where(is_missing, 0.0, (np.where(is_missing, 0.0, raw) - means) / scales)
-    gaps = [place for place in range(len(features)) if 0 < is_missing[:, place].sum() < len(raw)]
-    design = np.concatenate([standard, is_missing[:, gaps].astype(np.float64)], axis=1)
-    from sklearn.linear_model import LogisticRegression  # half a second, in the one process that fits
-
-    model = LogisticRegression(C=1 / max(ridge, 1e-6), solver="newton-cholesky", tol=1e-8).fit(design, label)
-    weights = model.coef_[0]
-    missing = np.zeros(len(features))
-    missing[gaps] = weights[len(features) :]
-    return Fusion(
-        features,
-        _rounded(means),
-        _rounded(scales),
-        _rounded(weights[: len(features)]),
-        _rounded(missing),
-        round(float(model.intercept_[0]), _DECIMALS),
-    )
-
-
-def _moments(raw: Array, is_missing: npt.NDArray[np.bool_]) -> tuple[Array, Array]:
-    """Return mean and deviation of each column over the values that are there."""
-    counts = np.maximum((~is_missing).sum(axis=0), 1)
-    means = np.round(np.where(is_missing, 0.0, raw).sum(axis=0) / counts, _DECIMALS)
-    spread = np.where(is_missing, 0.0, raw - means)
-    scales = np.sqrt((spread**2).sum(axis=0) / counts)
-    return means, np.where(scales < 1e-6, 1.0, np.round(scales, _DECIMALS))
-
-
-def _rounded(values: Array) -> tuple[float, ...]:
-    return tuple(round(float(value), _DECIMALS) + 0.0 for value in values)
+def _rounded_sigmoid(logit: Column) -> Column:
+    return F.round(F.lit(1.0) / (F.lit(1.0) + F.exp(-logit)), DECIMALS)

@@ -77,29 +77,3 @@ def calibration_table(label: Array, chance: Array) -> list[dict[str, float]]:
         for part in np.array_split(order, _BINS)
         if len(part)
     ]
-
-
-def compare_choices(trials: pd.DataFrame, chance: Array, tolerance: float, wanted: int) -> list[dict[str, Any]]:
-    """Return what three rules would choose as negatives on the trials, hardest first: the price of each.
-
-    ``false_negatives`` is the share of hidden positives among the chosen, ``missing`` the share of the wanted negatives
-    that the rule leaves unfilled.
-    """
-    everything = np.ones(len(trials), dtype=bool)
-    rules = {"hardest": everything, "probability": chance <= tolerance}
-    if trials["excess"].notna().any():
-        rules["relative margin"] = trials["excess"].to_numpy(dtype=np.float64) <= 0
-    return [{"rule": name, **_choice(trials[keeps], trials, wanted)} for name, keeps in rules.items()]
-
-
-def _choice(allowed: pd.DataFrame, trials: pd.DataFrame, wanted: int) -> dict[str, float | None]:
-    ranked = allowed.sort_values(["query_id", "dense", "doc_id"], ascending=[True, False, True])
-    chosen = ranked.groupby("query_id", sort=False).head(wanted)
-    total = wanted * trials["query_id"].nunique()
-    if total == 0 or chosen.empty:
-        return {"false_negatives": None, "missing": 1.0, "mean_dense": None}
-    return {
-        "false_negatives": round(float(chosen["hidden"].mean()), _DIGITS),
-        "missing": round(1 - len(chosen) / total, _DIGITS),
-        "mean_dense": round(float(chosen["dense"].mean()), _DIGITS),
-    }

@@ -2,7 +2,7 @@
 
 Of a query with several positives one is shown and the others are hidden; what the retrievers found and gold does not
 know counts as negative. A query with one positive can only hide that one, with nothing shown.
-Known weaknesses: an unlabelled candidate may be relevant (see ``completeness`` in the fusion); a positive that no
+Known weaknesses: an unlabelled candidate may be relevant (see completeness in ``evidence.py``); a positive that no
 retriever found is no candidate and teaches nothing; duplicates of a positive were dropped before indexing and have no
 signals, so they cannot serve as hidden positives.
 """
@@ -13,11 +13,12 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from pipeline.ids import unit_column
+from pipeline.judge.fusion import FEATURES, TEACHER
+from pipeline.judge.signals import describe_signals, with_spread
 from pipeline.label.config import LabelConfig
 from pipeline.label.signals import DECIMALS
 from pipeline.label.teacher import split_gold
 from pipeline.vectors import inner_product
-from schemas.mining import DENSE, LEXICAL, RETRIEVERS
 from schemas.pairs import SYNTHETIC_RULE
 
 TRIAL = (
@@ -27,46 +28,14 @@ TRIAL = (
     "is_several",
     "is_held_out",
     "dense",
+    "reference",
     "gap",
-    "excess",
-    "bm25_share",
     "positive_sim",
-    "log_rank",
-    "teacher_logit",
     "bm25_score",
     "teacher",
+    *FEATURES,
+    TEACHER,
 )
-_EDGE = 1e-6  # teacher scores are kept this far from 0 and 1 before the logit
-
-
-def describe_signals(frame: DataFrame, prior_margin: float) -> DataFrame:
-    """Add the features that the fusion reads, from raw signals and ``reference`` (cosine of the best shown positive).
-
-    In:   SCORES columns and ``reference``; all rows of each query (BM25 is put in relation to the query's best hit).
-    Out:  the same rows with bm25_score, gap, excess, bm25_share, log_rank, teacher_logit; null = missing. Ranks are
-          those of retrievers that search: the best one.
-    """
-    query = Window.partitionBy("query_id")
-    best_bm25 = F.max("bm25_score").over(query)
-    lexical = F.filter("hits", lambda hit: hit["retriever"].isin(*_retrievers(LEXICAL)))
-    searched = F.filter("hits", lambda hit: hit["retriever"].isin(*_retrievers(LEXICAL, DENSE)))
-    score, rank = (F.transform(lexical, lambda hit: hit["score"]), F.transform(searched, lambda hit: hit["rank"]))
-    teacher = F.greatest(F.least(F.col("teacher"), F.lit(1 - _EDGE)), F.lit(_EDGE))
-    reference = F.col("reference")
-    return (
-        frame.withColumn("bm25_score", F.array_max(score))
-        .withColumn("gap", F.round(F.col("dense") - reference, DECIMALS))
-        .withColumn("excess", F.round(F.col("dense") - reference + F.abs(reference) * prior_margin, DECIMALS))
-        .withColumn("bm25_share", F.when(best_bm25 > 0, F.round(F.col("bm25_score") / best_bm25, DECIMALS)))
-        .withColumn("log_rank", F.round(F.log(F.array_min(rank).cast("double")), DECIMALS))
-        .withColumn(
-            "teacher_logit", F.when(F.col("teacher").isNotNull(), F.round(F.log(teacher / (1 - teacher)), DECIMALS))
-        )
-    )
-
-
-def _retrievers(*kinds: str) -> list[str]:
-    return [name for name, kind in RETRIEVERS.items() if kind in kinds]
 
 
 def hide_positives(
@@ -74,7 +43,6 @@ def hide_positives(
     positives: DataFrame,
     embeddings: DataFrame,
     label: LabelConfig,
-    prior_margin: float,
     queries: int,
     seed: int,
 ) -> DataFrame:
@@ -87,6 +55,7 @@ def hide_positives(
           first, then others with several, then held-out ones with one.
     Ties: by hash of the seed, then by id.
     """
+    scores = with_spread(scores)
     gold = _known_gold(scores, positives)
     chosen = _choose_queries(gold, positives, label, queries, seed)
     others = scores.where(~F.col("is_positive")).withColumn("is_gold", F.lit(False))
@@ -99,11 +68,10 @@ def hide_positives(
     shown = marked.where("is_shown").select(
         "query_id", F.col("doc_id").alias("shown_id"), F.col("dense").alias("reference")
     )
-    described = describe_signals(marked.join(shown, "query_id", how="left"), prior_margin)
-    is_found = F.exists("hits", lambda hit: hit["retriever"].isin(*_retrievers(LEXICAL, DENSE)))
-    is_candidate = ~F.col("is_shown") & is_found
-    trials = described.where(is_candidate).withColumnRenamed("is_gold", "hidden").drop("positive_sim")
-    return _with_shown_similarity(trials, embeddings).select(*TRIAL)
+    beside = marked.drop("positive_sim").join(shown, "query_id", how="left")
+    described = describe_signals(_with_shown_similarity(beside, embeddings))
+    trials = described.where(~F.col("is_shown") & F.col("is_found")).withColumnRenamed("is_gold", "hidden")
+    return trials.select(*TRIAL)
 
 
 def _known_gold(scores: DataFrame, positives: DataFrame) -> DataFrame:

@@ -8,7 +8,8 @@ from pyspark.sql import functions as F
 from pipeline.contract import conform
 from pipeline.judge.config import JudgeConfig
 from pipeline.judge.fusion import Calibration
-from pipeline.judge.trials import describe_signals
+from pipeline.judge.signals import describe_signals
+from pipeline.judge.trade import TRADE_OFF
 from pipeline.queries import share_positives
 from schemas.mining import (
     DROPPED,
@@ -24,45 +25,72 @@ from schemas.mining import (
     VETOED,
 )
 
+_SCORE_DECIMALS = 9
 
-def judge_candidates(
+
+def describe_candidates(
     scores: DataFrame,
     positives: DataFrame,
     duplicates: DataFrame,
     calibration: Calibration,
     cfg: JudgeConfig,
 ) -> DataFrame:
-    """Rank each query's candidates, hardest (highest cosine) first, and say why the others are no negatives.
+    """Add to every candidate its signals, its probability, and what keeps it from being a negative whatever the rule.
 
-    In:   SCORES; POSITIVES, whole (a pair dropped from training still answers its query); DUPLICATES.
-    Out:  VERDICTS, one row per SCORES row; drop_reason null = kept as a negative.
-    Drops: positive, duplicate_of_positive (same cluster, or as close as one), promoted, likely_positive, too_easy,
-          surplus: the first that applies, in this order. A query that has too few good candidates gets fewer.
-    Ties: by doc_id, so a rerun keeps the same rows.
+    In:   SCORES with ``spread`` (:func:`~pipeline.judge.signals.with_spread`), whole queries; POSITIVES, whole (a pair
+          dropped from training still answers its query); DUPLICATES.
+    Out:  the rows with the signals, reference, fn_probability (null for a known positive), is_allowed, drop_reason:
+          positive, duplicate_of_positive (same cluster, or as close as one), promoted, too_easy, null = allowed.
     Cost: two windows over a query's rows; joins on query and document ids.
     """
     query = Window.partitionBy("query_id")
     reference = F.max(F.when(F.col("is_positive"), F.col("dense"))).over(query)
-    described = describe_signals(scores.withColumn("reference", reference), cfg.prior_margin)
-    likely = F.when(~F.col("is_positive"), calibration.probability())
-    judged = _mark_twins(described, positives, duplicates).withColumn("fn_probability", likely)
-    reasoned = judged.withColumn("drop_reason", _reason(cfg))
-    hardest = Window.partitionBy("query_id", "drop_reason").orderBy(F.desc("dense"), "doc_id")
-    is_surplus = F.col("drop_reason").isNull() & (F.row_number().over(hardest) > cfg.per_query)
-    final = reasoned.withColumn("is_surplus", is_surplus).withColumn(
-        "drop_reason", F.when(F.col("is_surplus"), SURPLUS).otherwise(F.col("drop_reason"))
+    marked = scores.withColumn("reference", reference).withColumn("is_shown", F.col("is_positive"))
+    judged = _mark_twins(describe_signals(marked), positives, duplicates).withColumn(
+        "fn_probability", F.when(~F.col("is_positive"), calibration.probability())
     )
-    ranked = final.withColumn("rank", F.row_number().over(hardest)).withColumn("threshold", F.lit(cfg.tolerance))
+    reasoned = judged.withColumn("drop_reason", _reason(calibration, cfg))
+    return reasoned.withColumn("is_allowed", F.col("drop_reason").isNull())
+
+
+def judge_candidates(described: DataFrame, cfg: JudgeConfig, price: float = 0.0) -> DataFrame:
+    """Take each query's negatives by the rule, and say why the others are none.
+
+    In:   what :func:`describe_candidates` returns; the price of risk, for the rule ``trade_off``.
+    Out:  VERDICTS, one row per SCORES row; drop_reason null = kept as a negative. ``threshold`` is the highest
+          probability that was taken in the query, at least the tolerated one: above that, its window was widened.
+    Drops: beside the reasons given, likely_positive (probability above the tolerated one) and surplus (below). A query
+          that has too few candidates below ``widest`` gets fewer.
+    Ties: by doc_id, so a rerun keeps the same rows.
+    Cost: three windows over a query's rows.
+    """
+    chance = F.col("fn_probability")
+    if cfg.rule == TRADE_OFF:
+        score = F.col("dense") - F.lit(price) * chance
+    else:
+        score = F.when(chance <= cfg.tolerance, F.col("dense")).otherwise(F.lit(-10.0) - chance)
+    is_eligible = F.col("is_allowed") & (chance <= cfg.widest)
+    best = Window.partitionBy("query_id", "is_eligible").orderBy(F.desc("score"), "doc_id")
+    placed = described.withColumn("is_eligible", is_eligible).withColumn("score", F.round(score, _SCORE_DECIMALS))
+    taken = placed.withColumn("is_taken", F.col("is_eligible") & (F.row_number().over(best) <= cfg.per_query))
+    rest = F.when(chance > cfg.tolerance, LIKELY_POSITIVE).otherwise(SURPLUS)
+    reason = F.when(~F.col("is_allowed"), F.col("drop_reason")).when(~F.col("is_taken"), rest)
+    highest = F.max(F.when(F.col("is_taken"), chance)).over(Window.partitionBy("query_id"))
+    hardest = Window.partitionBy("query_id", "drop_reason").orderBy(F.desc("dense"), "doc_id")
+    ranked = (
+        taken.withColumn("drop_reason", reason)
+        .withColumn("threshold", F.greatest(F.lit(cfg.tolerance), highest))
+        .withColumn("rank", F.row_number().over(hardest))
+    )
     return conform(ranked.withColumn("verdict", _verdict()), VERDICTS)
 
 
-def _reason(cfg: JudgeConfig) -> Column:
-    """Return the first reason not to take a candidate as a negative; null = none."""
+def _reason(calibration: Calibration, cfg: JudgeConfig) -> Column:
+    """Return the first reason not to take a candidate as a negative, whatever the rule; null = none."""
     is_twin = F.col("is_twin") | (F.coalesce("positive_sim", F.lit(-1.0)) >= cfg.duplicate_cosine)
     reason = F.when(F.col("is_positive"), POSITIVE).when(is_twin, DUPLICATE_OF_POSITIVE)
     if cfg.promote_above is not None:
-        reason = reason.when(F.col("fn_probability") > cfg.promote_above, PROMOTED)
-    reason = reason.when(F.col("fn_probability") > cfg.tolerance, LIKELY_POSITIVE)
+        reason = reason.when(calibration.lower_bound() > cfg.promote_above, PROMOTED)
     return reason.when(F.col("dense") < cfg.min_dense, TOO_EASY)
 
 

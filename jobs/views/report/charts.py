@@ -87,6 +87,46 @@ def line_chart(points: Sequence[tuple[float, float]], label: str, width: int = 6
     return Chart(label, width, height, [*chain(*grid), *curves, *ends])
 
 
+def curves(
+    series: Mapping[str, Sequence[tuple[float, float]]],
+    chosen: tuple[float, float] | None,
+    label: str,
+    width: int = 640,
+    height: int = 260,
+) -> Chart:
+    """Return shares (0 to 1) against another figure: a line a series, a dot where it has one point; one point marked."""
+    points = [*chain(*series.values()), *([chosen] if chosen else [])]
+    low, high = min(x for x, _ in points), max(x for x, _ in points)
+    low, high = (low, high) if high > low else (low - 0.05, high + 0.05)
+    top = _nice(max(y for _, y in points) or 1.0)
+
+    def place(point: tuple[float, float]) -> tuple[str, str]:
+        across, up = (point[0] - low) / (high - low), point[1] / top
+        x = _LEFT + across * (width - _LEFT - _RIGHT)
+        return f"{x:.1f}", f"{_TOP + (1 - up) * (height - _TOP - _BOTTOM):.1f}"
+
+    marks = []
+    for at, (name, each) in enumerate(series.items()):
+        ordered = sorted(each)
+        if len(ordered) > 1:
+            path = " ".join(",".join(place(point)) for point in ordered)
+            marks.append(Mark("polyline", {"points": path, "class": f"s{at}", "fill": "none"}))
+        for point in ordered:
+            x, y = place(point)
+            hint = f"{name}: {point[1]:.1%} at {point[0]:.3f}"
+            marks.append(Mark("circle", {"cx": x, "cy": y, "r": 3, "class": f"s{at}"}, hint))
+    if chosen:
+        x, y = place(chosen)
+        hint = f"chosen: {chosen[1]:.1%} at {chosen[0]:.3f}"
+        marks.append(Mark("circle", {"cx": x, "cy": y, "r": 8, "class": "chosen", "fill": "none"}, hint))
+    levels = [_rule(_TOP + (height - _TOP - _BOTTOM) * (1 - part), width, f"{top * part:.0%}") for part in (0, 0.5, 1)]
+    ends = [
+        _tick(_LEFT, height, f"{low:.2f}", "start"),
+        _tick(width - _RIGHT, height, f"{high:.2f}", "end"),
+    ]
+    return Chart(label, width, height, [*chain(*levels), *marks, *ends])
+
+
 def intervals(rows: Sequence[tuple[str, float, float, float]], label: str, width: int = 640) -> Chart:
     """Return a forest plot: per row (name, value, low, high) a dot with its interval, and a line at zero."""
     left, step = 130, 22

@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from jobs.views.report.charts import histogram
+from jobs.views.report.charts import curves, histogram
 from jobs.views.report.data import Histogram, ReportData
 from jobs.views.report.outputs import Row, origin_of
 from schemas.mining import VERDICTS
 from schemas.pairs import SYNTHETICS
 from schemas.reasons import setting_of
 from schemas.shards import EXAMPLES
+
+_STANDS_ON = {
+    "transferred": "other collections alone: nothing was measured here",
+    "gold": "gold queries with several positives, and other collections",
+    "reviews": "reviewed pairs, gold, and other collections",
+}
 
 
 def describe_negatives(data: ReportData) -> dict[str, Any] | None:
@@ -21,7 +27,7 @@ def describe_negatives(data: ReportData) -> dict[str, Any] | None:
         return nothing if data.has("judge") else None
     marker = None
     if data.thresholds and data.thresholds[0] == data.thresholds[1]:
-        marker = data.thresholds[0], f"vetoed above {data.thresholds[0]:.2f}"
+        marker = data.thresholds[0], f"tolerated {data.thresholds[0]:.2f}"
     risk = "probability of being a false negative"
     return {
         "charts": [
@@ -38,7 +44,7 @@ def _before_and_after(found: Histogram, label: str, marker: tuple[float, str] | 
 
 
 def describe_judge(data: ReportData) -> dict[str, Any] | None:
-    """Return what the judge measured: signals, teacher, rules compared, calibration."""
+    """Return what the judge states and measured: rate, curve, domains, signals, teacher, calibration."""
     calibration, measured = data.notes("judge").get("calibration", {}), data.notes("label").get("measured", {})
     if not calibration and not measured and not data.reviews:
         return None
@@ -46,9 +52,13 @@ def describe_judge(data: ReportData) -> dict[str, Any] | None:
     areas = [each.get("auc", {}) for each in columns.values()]
     signals = list(dict.fromkeys(name for each in areas for name in each))
     signals.sort(key=lambda name: -max(each.get(name) or 0.0 for each in areas))
+    notes = data.notes("judge")
     return {
-        "mode": calibration.get("mode"),
-        "why": calibration.get("why"),
+        "stands_on": _STANDS_ON.get(calibration.get("stands_on", "")),
+        "rate": notes.get("rates", {}).get("in_words"),
+        "curve": _draw_curve(notes.get("curve", {})),
+        "domains": notes.get("domains", []),
+        "reviewed": notes.get("reviews", {}),
         "reviews": data.reviews,
         "columns": list(columns),
         "signals": [
@@ -56,9 +66,21 @@ def describe_judge(data: ReportData) -> dict[str, Any] | None:
         ],
         "counts": [(each.get("hidden", 0), each.get("rows", 0)) for each in columns.values()],
         "teacher": calibration.get("teacher", {}),
-        "choices": calibration.get("choices", []),
         "calibration": calibration.get("table", []),
     }
+
+
+def _draw_curve(curve: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return estimated rate against mean cosine, a line a rule, and the point that was chosen."""
+    series: dict[str, list[tuple[float, float]]] = {}
+    for point in curve.get("points", []):
+        series.setdefault(point["rule"], []).append((point["cosine"], point["rate"]))
+    if not series:
+        return None
+    chosen = curve.get("chosen")
+    marked = (chosen["cosine"], chosen["rate"]) if chosen else None
+    label = "estimated rate of false negatives against the mean cosine of the negatives"
+    return {"chart": curves(series, marked, label), "series": list(series), "chosen": chosen}
 
 
 def describe_synthesis(data: ReportData) -> dict[str, Any] | None:

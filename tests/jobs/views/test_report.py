@@ -162,7 +162,15 @@ def workspace(tmp_path_factory):
                 ],
             )
         ],
-        calibration={"mode": "fitted", "why": EVIL, "teacher": {"earned": False, "why": EVIL}},
+        calibration={"stands_on": "gold", "teacher": {"earned": False, "why": EVIL}},
+        rates={"in_words": EVIL},
+        curve={
+            "points": [
+                {"rule": EVIL, "at": 1, "cosine": 0.5, "rate": 0.1},
+                {"rule": EVIL, "at": 2, "cosine": 0.6, "rate": 0.2},
+            ],
+            "chosen": {"rule": EVIL, "cosine": 0.5, "rate": 0.1},
+        },
     )
     place.build("assemble", [(EXAMPLES, [example(1, 1), example(2, 1, ["d3", "d5"])])])
     log = [{"step": i, "loss": 1 / i, "lr": 1e-5, "examples": 8 * i} for i in range(1, 901)]
@@ -252,7 +260,7 @@ EMPTY = {
     "bucket": ([], {"domains": {}}),
     "synthesise": ([(POSITIVES, []), (SYNTHETICS, [])], {}),
     "label": ([], {"measured": {}}),
-    "judge": ([(VERDICTS, [])], {"calibration": {"mode": "prior", "why": "no gold", "table": [], "choices": []}}),
+    "judge": ([(VERDICTS, [])], {"calibration": {"stands_on": "transferred", "table": []}}),
     "assemble": ([(EXAMPLES, [])], {}),
 }
 

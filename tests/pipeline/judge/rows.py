@@ -5,7 +5,7 @@ import pandas as pd
 
 from pipeline.judge.config import JudgeConfig
 
-CFG = JudgeConfig(tolerance=0.5, per_query=2, min_dense=0.1)
+CFG = JudgeConfig(rule="threshold", tolerance=0.5, per_query=2, min_dense=0.1)
 
 
 def score(query, doc, dense, is_positive=False, similar=None, ann_rank=1, bm25_rank=None, bm25=None, teacher=None):
@@ -32,10 +32,13 @@ def make_trials(queries=60, seed=3, teacher_says=None, several=True, hidden_each
             "is_several": several,
             "is_held_out": True,
             "dense": 0.4 + 0.15 * lift + 0.1 * random.normal(size=rows),
-            "log_rank": random.uniform(0, 4, rows) - lift,
-            "bm25_share": np.where(
+            "reference": 0.6,
+            "log_lexical": random.uniform(0, 4, rows) - lift,
+            "log_dense": random.uniform(0, 4, rows) - lift,
+            "lexical_share": np.where(
                 random.random(rows) < 0.33, np.nan, 0.5 + 0.2 * lift + 0.2 * random.normal(size=rows)
             ),
+            "positive_z": lift + random.normal(size=rows),
             "positive_sim": 0.5 + 0.1 * lift + 0.1 * random.normal(size=rows),
             "bm25_score": np.nan,
             "teacher": np.nan,
@@ -43,9 +46,10 @@ def make_trials(queries=60, seed=3, teacher_says=None, several=True, hidden_each
         }
     )
     frame["gap"] = frame["dense"] - 0.6
-    frame["excess"] = frame["gap"] + 0.03
+    frame["gap_spread"] = frame["gap"] / 0.11
+    frame["cosine_z"] = (frame["dense"] - 0.42) / 0.11
     if not several:
-        frame[["gap", "excess", "positive_sim"]] = np.nan
+        frame[["reference", "gap", "gap_spread", "positive_sim", "positive_z"]] = np.nan
     if teacher_says is not None:
         frame["teacher_logit"] = teacher_says(lift, random)
     return frame

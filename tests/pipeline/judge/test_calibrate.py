@@ -1,33 +1,44 @@
-"""Calibration: fitted where there is gold, the prior where there is too little, the teacher's vote earned."""
+"""Gold and reviews move the prior, the teacher's vote is earned."""
 
-import math
-
+import pandas as pd
 import pytest
 
 from pipeline.judge.calibrate import calibrate, weigh_teacher
 from pipeline.judge.config import JudgeConfig
-from pipeline.judge.fusion import FEATURES, Calibration, Fusion
+from pipeline.judge.prior import load_prior
 from tests.pipeline.judge.rows import CFG, make_trials
 
 
+def review(trials, every=7):
+    rows = trials.iloc[::every].copy()
+    return rows.assign(is_relevant=rows["hidden"], inclusion=1 / every)
+
+
 def test_rows_in_another_order_give_the_same_calibration():
-    trials = make_trials()
-    assert calibrate(trials.sample(frac=1.0, random_state=5), CFG) == calibrate(trials, CFG)
+    trials, answers = make_trials(), review(make_trials(seed=9))
+    shuffled = [frame.sample(frac=1.0, random_state=5) for frame in (trials, answers)]
+    assert calibrate(shuffled[0], CFG, shuffled[1]) == calibrate(trials, CFG, answers)
 
 
-def test_the_fusion_beats_each_signal_alone_and_is_calibrated():
+def test_gold_beats_each_signal_alone_and_is_calibrated():
     found = calibrate(make_trials(queries=120), JudgeConfig())
     areas = found.figures["auc"]
-    assert found.mode == "several"
+    assert found.stands_on == "gold"
     assert all(areas["fusion"] > area + 0.02 for name, area in areas.items() if name != "fusion")
     assert found.figures["log_loss"]["fusion"] < 0.9 * found.figures["log_loss"]["base_rate"]
     for tenth in found.figures["table"]:
-        assert tenth["predicted"] == pytest.approx(tenth["observed"], abs=0.06)
+        assert tenth["predicted"] == pytest.approx(tenth["observed"], abs=0.08)
 
 
-def test_queries_with_one_positive_serve_where_none_has_several():
-    found = calibrate(make_trials(several=False, hidden_each=1), JudgeConfig())
-    assert (found.mode, found.fusion.features) == ("single", FEATURES["single"])
+@pytest.mark.parametrize(
+    "trials",
+    [make_trials().iloc[:0], make_trials(several=False, hidden_each=1)],
+    ids=["no gold", "one positive each"],
+)
+def test_without_gold_that_has_several_positives_the_prior_stands(trials):
+    found = calibrate(trials, CFG)
+    assert (found.belief, found.stands_on) == (load_prior(), "transferred")
+    assert found.figures["completeness"] is None
 
 
 @pytest.mark.parametrize(
@@ -36,16 +47,33 @@ def test_queries_with_one_positive_serve_where_none_has_several():
         make_trials(queries=3),
         make_trials(hidden_each=0),
         make_trials(others=0, hidden_each=20),
-        make_trials(queries=1, hidden_each=50, others=50),  # one query fills one fold
-        make_trials().iloc[:0],
+        make_trials(queries=1, hidden_each=50, others=50),
     ],
-    ids=["few", "no positive", "no negative", "one query", "no gold"],
+    ids=["few", "no positive", "no negative", "one query"],
 )
-def test_too_little_gold_falls_back_to_the_prior_and_says_why(trials):
-    found = calibrate(trials, JudgeConfig())
-    assert found.mode == "prior"
-    assert found.fusion.features == ("excess",)
-    assert "40 are needed" in found.figures["why"]
+def test_any_gold_moves_the_prior_and_none_breaks_it(trials):
+    found = calibrate(trials, CFG)
+    assert found.belief != load_prior()
+    assert found.predict(trials).min() >= 0
+
+
+def test_reviews_move_what_gold_left_open():
+    trials = make_trials()
+    trials["hidden"] &= trials.index % 4 == 0  # gold knows a quarter
+    before = calibrate(trials, CFG)
+    after = calibrate(trials, CFG, review(make_trials(seed=9, queries=100)))
+    assert after.stands_on == "reviews"
+    truth = make_trials()["hidden"].mean()
+    spread = [float(each.draw_chances(trials).mean(axis=1).std()) for each in (before, after)]
+    assert spread[1] < spread[0]
+    assert after.predict(trials).mean() == pytest.approx(truth, abs=0.04)
+
+
+def test_a_pair_that_was_reviewed_is_no_longer_gold():
+    trials = make_trials(hidden_each=1)
+    answers = trials.assign(is_relevant=True, inclusion=1.0)
+    alone, both = (calibrate(gold, CFG, answers).belief for gold in (trials.iloc[:0], trials))
+    assert both == alone
 
 
 def test_a_teacher_that_knows_more_earns_its_vote():
@@ -74,14 +102,14 @@ def test_a_teacher_that_adds_nothing_or_is_wrong_has_no_vote(says):
 def test_a_teacher_is_not_measured_on_what_it_learned_from():
     trials = make_trials(teacher_says=lambda lift, random: 9.0 * lift)
     trials["is_held_out"] = False
-    taught, figures = weigh_teacher(trials, FEATURES["several"], JudgeConfig())
+    taught, figures = weigh_teacher(trials, load_prior(), JudgeConfig())
     assert taught is None
     assert "0 hidden positives" in figures["why"]
 
 
-def test_rows_that_the_teacher_did_not_score_are_judged_by_the_rest(spark):
-    plain = Fusion(("dense",), (0.0,), (1.0,), (0.0,), (0.0,), -2.0)
-    taught = Fusion(("teacher_logit",), (0.0,), (1.0,), (1.0,), (0.0,), 0.0)
-    frame = spark.createDataFrame([(0.5, 1.0), (0.5, None)], "dense double, teacher_logit double")
-    found = [row.p for row in frame.select(Calibration("several", plain, taught).probability().alias("p")).collect()]
-    assert found == [round(1 / (1 + math.exp(-1)), 6), round(1 / (1 + math.exp(2)), 6)]
+def test_a_corpus_without_a_lexical_index_is_judged_by_the_other_signals():
+    trials = make_trials()
+    trials[["lexical_share", "log_lexical"]] = float("nan")
+    found = calibrate(trials, CFG)
+    assert pd.notna(found.predict(trials)).all()
+    assert found.figures["auc"]["fusion"] > 0.85

@@ -1,11 +1,10 @@
 """The judge's figures: AUC, the price of each rule, the calibration table."""
 
 import numpy as np
-import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from pipeline.judge.measure import auc, calibration_table, compare_choices
+from pipeline.judge.measure import auc, calibration_table
 
 
 def test_auc_equals_an_independent_one_with_ties_and_counts_missing_as_lowest():
@@ -14,22 +13,6 @@ def test_auc_equals_an_independent_one_with_ties_and_counts_missing_as_lowest():
     assert auc(label, value) == pytest.approx(roc_auc_score(label, value), abs=1e-4)
     assert auc([True, False], [0.1, np.nan]) == 1.0
     assert auc([True, True], [0.1, 0.2]) is None
-
-
-def test_choices_name_the_price_of_each_rule():
-    trials = pd.DataFrame(
-        {
-            "query_id": ["q"] * 4,
-            "doc_id": list("abcd"),
-            "hidden": [True, False, False, False],
-            "dense": [0.9, 0.8, 0.7, 0.6],
-            "excess": [0.2, 0.1, -0.1, -0.2],
-        }
-    )
-    found = {row.pop("rule"): row for row in compare_choices(trials, np.array([0.9, 0.05, 0.05, 0.05]), 0.1, 4)}
-    assert found["hardest"] == {"false_negatives": 0.25, "missing": 0.0, "mean_dense": 0.75}
-    assert found["probability"] == {"false_negatives": 0.0, "missing": 0.25, "mean_dense": 0.7}
-    assert found["relative margin"] == {"false_negatives": 0.0, "missing": 0.5, "mean_dense": 0.65}
 
 
 def test_the_calibration_table_covers_every_row_once():

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from pipeline.judge.trials import TRIAL, describe_signals, hide_positives
+from pipeline.judge.trials import TRIAL, hide_positives
 from pipeline.label.config import LabelConfig
 from schemas.mining import EMBEDDINGS, SCORES
 from schemas.pairs import POSITIVES
@@ -25,7 +25,7 @@ def test_one_positive_is_shown_and_only_what_was_retrieved_can_be_hidden(rows):
     embeddings = rows(EMBEDDINGS, *vectors.items())
 
     for seed in range(3):  # whichever is shown
-        trials = hide_positives(scores, known, embeddings, LabelConfig(), 0.05, 10, seed)
+        trials = hide_positives(scores, known, embeddings, LabelConfig(), 10, seed)
         assert tuple(trials.columns) == TRIAL
         found = {row.doc_id: row for row in trials.collect()}
         shown = next(iter({"p1", "p2"} - found.keys()), "p3")
@@ -34,17 +34,20 @@ def test_one_positive_is_shown_and_only_what_was_retrieved_can_be_hidden(rows):
         cosine = sum(a * b for a, b in zip(vectors["c"], vectors[shown], strict=True))
         assert found["c"].positive_sim == pytest.approx(cosine, abs=1e-6)  # not 0.96: the others are hidden
         assert found["c"].gap == pytest.approx(0.5 - {"p1": 0.9, "p2": 0.7, "p3": 0.2}[shown])
-        assert found["c"].bm25_share == 1.0
+        assert found["c"].lexical_share == 1.0
         if "p2" in found:
-            assert (found["p2"].bm25_share, found["p2"].log_rank) == (0.5, pytest.approx(math.log(2), abs=1e-6))
+            assert (found["p2"].lexical_share, found["p2"].log_lexical) == (
+                0.5,
+                pytest.approx(math.log(2), abs=1e-6),
+            )
 
 
 def test_a_query_with_one_positive_hides_it_and_shows_nothing(rows):
     scores = rows(SCORES, score("q", "p", 0.9, is_positive=True), score("q", "c", 0.5))
-    trials = hide_positives(scores, rows(POSITIVES, positive("q", "p")), rows(EMBEDDINGS), LabelConfig(), 0.05, 10, 1)
+    trials = hide_positives(scores, rows(POSITIVES, positive("q", "p")), rows(EMBEDDINGS), LabelConfig(), 10, 1)
     found = {row.doc_id: row for row in trials.collect()}
     assert (found["p"].hidden, found["c"].hidden, found["c"].is_several) == (True, False, False)
-    assert [found["c"].gap, found["c"].excess, found["c"].positive_sim] == [None] * 3
+    assert [found["c"].gap, found["c"].gap_spread, found["c"].positive_sim] == [None] * 3
 
 
 def test_synthetic_positives_are_no_gold(rows):
@@ -57,7 +60,7 @@ def test_synthetic_positives_are_no_gold(rows):
     known = rows(
         POSITIVES, positive("q", "p"), positive("q", "w", rule="synthetic"), positive("llm", "p", rule="synthetic")
     )
-    trials = hide_positives(scores, known, rows(EMBEDDINGS), LabelConfig(), 0.05, 10, 1).collect()
+    trials = hide_positives(scores, known, rows(EMBEDDINGS), LabelConfig(), 10, 1).collect()
     assert [(row.query_id, row.doc_id, row.is_several) for row in trials] == [("q", "p", False)]
 
 
@@ -70,32 +73,7 @@ def test_trials_are_bounded_and_the_same_however_partitioned(rows, partitions):
 
     def found(count):
         frames = [frame.repartition(count) for frame in (scores, known, embeddings)]
-        return sorted(map(tuple, hide_positives(*frames, LabelConfig(), 0.05, 5, 1).collect()), key=str)
+        return sorted(map(tuple, hide_positives(*frames, LabelConfig(), 5, 1).collect()), key=str)
 
     assert found(partitions) == found(2)
     assert len({row[0] for row in found(partitions)}) == 5
-
-
-def test_signals_are_described_per_query_and_missing_stays_missing(rows):
-    from pyspark.sql import functions as F
-
-    frame = rows(
-        SCORES,
-        score("q", "a", 0.5, bm25_rank=4, bm25=3.0, ann_rank=9, teacher=0.5),
-        score("q", "b", 0.6, bm25_rank=1, bm25=12.0, ann_rank=None),
-        score("r", "a", 0.5, ann_rank=None),
-    )
-    found = {
-        (row.query_id, row.doc_id): row
-        for row in describe_signals(frame.withColumn("reference", F.lit(0.8)), 0.05).collect()
-    }
-    a = found["q", "a"]
-    assert (a.gap, a.excess, a.bm25_share, a.log_rank, a.teacher_logit) == (
-        -0.3,
-        -0.26,
-        0.25,
-        pytest.approx(math.log(4), abs=1e-6),
-        0.0,
-    )
-    empty = found["r", "a"]
-    assert (empty.bm25_share, empty.log_rank, empty.teacher_logit) == (None, None, None)

@@ -3,37 +3,44 @@
 import pytest
 
 from pipeline.judge.config import JudgeConfig
-from pipeline.judge.fusion import Calibration, Fusion, prior_fusion
-from pipeline.judge.verdicts import count_starved, judge_candidates
+from pipeline.judge.fusion import Belief, Calibration
+from pipeline.judge.signals import with_spread
+from pipeline.judge.verdicts import count_starved, describe_candidates, judge_candidates
 from schemas.documents import DUPLICATES
 from schemas.mining import SCORES, VERDICTS
 from schemas.pairs import POSITIVES
 from tests.pipeline.judge.rows import CFG, positive, score
 
 # The probability is the cosine itself: rules can be read off the rows of a test.
-COSINE_LOGIT = Fusion(("logit",), (0.0,), (1.0,), (1.0,), (0.0,), 0.0)
+NOTHING = Belief(("cosine_z",), (0.0,), (1.0,), (0.0, 0.0), ((1.0, 0.0), (0.0, 1.0)))
 
 
 class CosineIsProbability(Calibration):
     def __init__(self):
-        super().__init__("test", COSINE_LOGIT)
+        super().__init__(NOTHING)
 
     def probability(self):
         from pyspark.sql import functions as F
 
         return F.col("dense")
 
+    def lower_bound(self):
+        from pyspark.sql import functions as F
+
+        return F.col("dense") - 0.02
+
 
 @pytest.fixture
 def judge(rows):
-    def run(scores, positives, duplicates=(), cfg=CFG, calibration=None, partitions=2):
-        frame = judge_candidates(
-            rows(SCORES, *scores).repartition(partitions),
+    def run(scores, positives, duplicates=(), cfg=CFG, calibration=None, partitions=2, price=0.0):
+        described = describe_candidates(
+            with_spread(rows(SCORES, *scores).repartition(partitions)),
             rows(POSITIVES, *positives),
             rows(DUPLICATES, *duplicates),
             calibration or CosineIsProbability(),
             cfg,
         )
+        frame = judge_candidates(described, cfg, price)
         assert tuple(frame.columns) == VERDICTS.names
         return {(row.query_id, row.doc_id): row for row in frame.collect()}
 
@@ -52,7 +59,9 @@ def test_every_candidate_stays_in_the_ledger_with_its_reason(judge):
         score("q", "third", 0.35),
         score("q", "easy", 0.05),
     ]
-    cfg = JudgeConfig(tolerance=0.5, promote_above=0.8, per_query=2, min_dense=0.1, duplicate_cosine=0.97)
+    cfg = JudgeConfig(
+        rule="threshold", tolerance=0.5, promote_above=0.8, per_query=2, min_dense=0.1, duplicate_cosine=0.97
+    )
     gone = [("gone", "twin", "near", 0.9, None)]
 
     found = judge(scores, [positive("q", "known"), positive("q", "gone", reason="duplicate_pair")], gone, cfg)
@@ -115,29 +124,31 @@ def test_starved_queries_are_counted_by_what_took_their_candidates(judge, rows):
     assert found == {"few_candidates": (1, 1), "likely_positive": (1, 1), "too_easy": (1, 2)}
 
 
-@pytest.mark.parametrize(
-    ("best", "candidate", "is_vetoed"),
-    [
-        (0.8, 0.77, True),
-        (0.8, 0.75, False),
-        (0.8, 0.9, True),
-        (-0.2, -0.2, True),
-        (-0.2, -0.205, True),
-        (-0.2, -0.22, False),  # a ratio would turn round below zero
-    ],
-)
-def test_without_gold_the_veto_starts_5_percent_below_the_best_positive(judge, best, candidate, is_vetoed):
-    cfg = JudgeConfig(min_dense=-1.0)
-    scores = [
-        score("q", "p", best, is_positive=True),
-        score("q", "worse", best - 0.3, is_positive=True),
-        score("q", "c", candidate),
-    ]
-    known = [positive("q", "p"), positive("q", "worse")]
+def test_relabelling_wants_the_lower_bound_above(judge):
+    cfg = JudgeConfig(rule="threshold", tolerance=0.5, promote_above=0.8)
+    found = judge([score("q", "sure", 0.83), score("q", "unsure", 0.81)], [positive("q", "p")], cfg=cfg)
+    assert (found["q", "sure"].verdict, found["q", "unsure"].verdict) == ("relabelled", "vetoed")
 
-    found = judge(scores, known, cfg=cfg, calibration=Calibration("prior", prior_fusion(cfg)))
 
-    assert (found["q", "c"].drop_reason == "likely_positive") is is_vetoed
+def test_a_query_that_starves_takes_the_least_likely_above_and_says_how_far(judge):
+    cfg = JudgeConfig(rule="threshold", tolerance=0.3, widest=0.5, per_query=3)
+    scores = [score("q", doc, cosine) for doc, cosine in (("a", 0.6), ("b", 0.45), ("c", 0.4), ("d", 0.25))]
+    found = judge([*scores, score("full", "x", 0.2)], [positive("q", "p")], cfg=cfg)
+    assert {doc for (query, doc), row in found.items() if row.verdict == "kept" and query == "q"} == {"b", "c", "d"}
+    assert (found["q", "a"].drop_reason, found["q", "a"].threshold) == ("likely_positive", 0.45)
+    assert found["full", "x"].threshold == 0.3
+
+
+def test_at_a_price_the_riskiest_are_left_to_easier_ones(judge):
+    cfg = JudgeConfig(rule="trade_off", tolerance=0.3, widest=0.9, per_query=2)
+    scores = [score("q", doc, cosine) for doc, cosine in (("a", 0.6), ("b", 0.45), ("c", 0.25), ("d", 0.2))]
+    taken = {}
+    for price in (0.0, 3.0):
+        found = judge(scores, [positive("q", "p")], cfg=cfg, price=price)
+        taken[price] = [doc for (_, doc), row in sorted(found.items()) if row.verdict == "kept"]
+        reasons = {doc: row.drop_reason for (_, doc), row in found.items() if row.verdict != "kept"}
+    assert taken == {0.0: ["a", "b"], 3.0: ["c", "d"]}
+    assert reasons == {"a": "likely_positive", "b": "likely_positive"}
 
 
 def test_what_answers_the_same_query_in_another_spelling_is_no_negative(judge):
