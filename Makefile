@@ -14,11 +14,11 @@ STAMPS := .setup
 BROWSER := $(STAMPS)/chromium
 LOG := $(STAMPS)/setup.log
 STEP := LOG=$(LOG) bash jobs/setup/step.sh
-SLOW := airflow cluster crash nights parity
+SLOW := airflow cluster crash nights parity review
 FAISS := $(shell command -v nvidia-smi >/dev/null 2>&1 && echo gpu || echo cpu)
 
-.PHONY: help setup demo pydocs dist test lint types layers unit doctor clean distclean bench-corpus \
-	test-cluster test-crash test-nights test-parity test-review test-airflow
+.PHONY: help setup demo pydocs dist test lint types layers unit doctor clean distclean bench-corpus bench-negatives \
+	fit-prior test-cluster test-crash test-nights test-parity test-review test-airflow
 .DEFAULT_GOAL := help
 
 help:  ## say what the targets do
@@ -119,6 +119,12 @@ test-review: setup $(if $(PAIRWRIGHT_BROWSER),,$(STAMPS)/browser)  ## the review
 
 test-airflow: setup $(STAMPS)/airflow  ## run the Airflow DAG with `airflow dags test` on the demo's recipe
 	@PAIRWRIGHT_AIRFLOW=$(CURDIR)/$(AIRFLOW_VENV)/bin/airflow $(BIN)/python -m pytest tests/proofs/test_airflow.py
+
+bench-negatives: setup  ## measure the judge of negatives against its peers and its targets (five minutes; BENCH="--only blind")
+	@$(BIN)/python -m tests.bench.negatives --json runs/bench-negatives.json $(BENCH)
+
+fit-prior: setup  ## fit the judge's prior again from a folder of BEIR sets: make fit-prior SETS=FOLDER
+	@$(BIN)/python -m tests.bench.negatives.fit_prior $(SETS)
 
 bench-corpus: setup $(STAMPS)/bench  ## measure the corpus half against its peers and its targets (half an hour)
 	@PAIRWRIGHT_PEERS=$(CURDIR)/$(BENCH_VENV)/bin/python $(BIN)/python -m tests.bench.corpus \

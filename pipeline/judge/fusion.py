@@ -54,6 +54,11 @@ class Belief:
         variance = ((design @ self._root()) ** 2).sum(axis=1)
         return _sigmoid(design @ np.array(self.centre) / np.sqrt(1 + math.pi / 8 * variance))
 
+    def bound(self, rows: pd.DataFrame) -> Array:
+        """Return what the probability of each row is above with 95 % certainty, (N,)."""
+        design = self.design(rows)
+        return _sigmoid(design @ np.array(self.centre) - _LOWER * np.sqrt(((design @ self._root()) ** 2).sum(axis=1)))
+
     def draw_chances(self, rows: pd.DataFrame) -> Array:
         """Return the probability of each row under 400 draws of the weights, (400, N): the same draws every time."""
         noise = np.random.default_rng(0).normal(size=(_DRAWS, len(self.centre)))

@@ -4,7 +4,7 @@ Each judged collection is fitted under a common centre; the prior is that centre
 around it (a random-effects model). So what differs between them, the base rate above all, is uncertain in the prior,
 and what does not is sure. The file ``prior.json`` ships with the package; ``make fit-prior`` writes it again.
 
-Known weakness: a handful of collections; the spread is therefore widened and leans towards its diagonal.
+Known weakness: a handful of collections; so the spread is widened as Student's t is, and leans towards its diagonal.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy.optimize import minimize
+from scipy.special import ndtri, stdtrit
 
 from pipeline.judge.fusion import FEATURES, Array, Belief, rounded
 
@@ -61,6 +62,7 @@ def fit_prior(collections: Mapping[str, pd.DataFrame]) -> Belief:
     away = fits - centre
     count = len(fits)
     spread = away.T @ away / (count - 1) * (count + 1) / count
+    spread *= (stdtrit(count - 1, 0.975) / ndtri(0.975)) ** 2  # a spread from so few is itself uncertain
     spread = (1 - _DIAGONAL) * spread + _DIAGONAL * np.diag(np.diag(spread)) + _FLOOR * np.eye(len(centre))
     return Belief(FEATURES, blank.means, blank.scales, rounded(centre), rounded(spread))
 

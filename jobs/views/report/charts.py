@@ -94,7 +94,7 @@ def curves(
     width: int = 640,
     height: int = 260,
 ) -> Chart:
-    """Return shares (0 to 1) against another figure: a line a series, a dot where it has one point; one point marked."""
+    """Return shares (0 to 1) against another figure: a line a series, or a dot; one point marked."""
     points = [*chain(*series.values()), *([chosen] if chosen else [])]
     low, high = min(x for x, _ in points), max(x for x, _ in points)
     low, high = (low, high) if high > low else (low - 0.05, high + 0.05)

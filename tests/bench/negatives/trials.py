@@ -13,11 +13,8 @@ from pipeline.ids import unit_of
 from tests.bench.negatives.pools import F64, I64, Pool
 
 
-def blind_trials(pool: Pool, draw: int = 0, known: I64 | None = None) -> pd.DataFrame:
-    """Return the candidates of every query with their signals and ``hidden``, in the order of query and document.
-
-    ``known`` names queries of which all positives are known: they are not shown one but judged with all.
-    """
+def blind_trials(pool: Pool, draw: int = 0) -> pd.DataFrame:
+    """Return the candidates of every query with their signals and ``hidden``, in the order of query and document."""
     documents = pool.documents.astype(np.float64)
     parts = []
     for query in range(len(pool.queries)):
@@ -26,9 +23,8 @@ def blind_trials(pool: Pool, draw: int = 0, known: I64 | None = None) -> pd.Data
         parts.append(_describe(pool, documents, query, shown))
     rows = pd.concat(parts, ignore_index=True)
     rows["gap_spread"] = (rows["dense"] - rows["reference"]) / round(float(rows["dense"].std(ddof=0)), 4)
-    if known is not None:
-        rows["is_known"] = np.isin(rows["query_id"], known)
-    return rows
+    nothing = {"teacher_logit": np.nan, "teacher": np.nan, "bm25_score": np.nan, "gap": np.nan}
+    return rows.assign(is_several=False, is_held_out=False, **nothing)
 
 
 def _describe(pool: Pool, documents: F64, query: int, shown: I64) -> pd.DataFrame:

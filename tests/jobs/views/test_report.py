@@ -214,7 +214,7 @@ def test_the_page_fetches_nothing(page):
         "1 of 2 texts passed",
         "all candidates (3)",
         "kept as negatives (2)",
-        "vetoed above 0.30",
+        "tolerated 0.30",
         "likely_positive judge.tolerance , cosine 0.810, risk 0.625",
         "cosine 0.720, risk 0.125",
         "while the build went on: 1.",

@@ -21,9 +21,9 @@ def test_spark_and_numpy_agree_on_probability_and_lower_bound(spark):
     assert trials["lexical_share"].isna().any()
     columns = [prior.probability().alias("p"), prior.lower_bound().alias("low")]
     found = {row.doc_id: row for row in as_frame(spark, trials, FEATURES).select("doc_id", *columns).collect()}
-    for doc, expected in zip(trials["doc_id"], prior.predict(trials), strict=True):
-        assert found[doc].p == pytest.approx(expected, abs=1e-6)
-        assert found[doc].low < found[doc].p
+    for doc, chance, bound in zip(trials["doc_id"], prior.predict(trials), prior.bound(trials), strict=True):
+        assert (found[doc].p, found[doc].low) == pytest.approx((chance, bound), abs=1e-6)
+        assert bound < chance
 
 
 def test_the_probability_is_the_mean_of_the_draws():
