@@ -17,7 +17,7 @@ from jobs.build import build_stages
 from jobs.runtime.artefacts import MODEL
 from jobs.runtime.terminal import Terminal
 from jobs.runtime.workspace import Workspace
-from jobs.store.files import write_json
+from jobs.store.files import directory_digest, write_json
 from pipeline.compare.ledgers import compare_ledgers, count_moves, measure_hardness, measure_moves
 from pipeline.contract import spark_schema
 from schemas.errors import RecipeError
@@ -41,7 +41,7 @@ def refresh(workspace: Workspace, model: Path | None, terminal: Terminal) -> dic
     other = Workspace(
         workspace.recipe.replace(encoder=encoder), workspace.store, workspace.conf, workspace.spark_settings
     )
-    if other.fingerprint(JUDGE) == workspace.fingerprint(JUDGE):
+    if not workspace.recipe.encoder.url and directory_digest(found) == directory_digest(_mining_model(workspace)):
         raise RecipeError(f"--model must be another model than the one that mined (encoder.model), got {found}")
     try:
         build_stages(other, JUDGE, terminal, is_trial=True)
@@ -52,6 +52,10 @@ def refresh(workspace: Workspace, model: Path | None, terminal: Terminal) -> dic
     for line in refresh_lines(figures):
         terminal.line(line)
     return figures
+
+
+def _mining_model(workspace: Workspace) -> Path:
+    return workspace.recipe.model_path(workspace.recipe.encoder.model)
 
 
 def _trained_model(workspace: Workspace) -> Path:
