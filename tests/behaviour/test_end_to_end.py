@@ -136,7 +136,7 @@ def test_refresh_refuses_the_model_that_mined_already(built: tuple[Path, str], m
     workspace, _ = built
 
     printed = pairwright(
-        "refresh", str(RECIPE), "--workspace", str(workspace), "--model", str(models / "all-MiniLM-L6-v2"), status=2
+        "refresh", str(RECIPE), "--workspace", str(workspace), "--model", str(models / "all-MiniLM-L6-v2"), status=1
     )
 
     assert "--model must be another model than the one that mined" in printed
