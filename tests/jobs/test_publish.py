@@ -21,6 +21,7 @@ from jobs.store.layout import CURRENT, HISTORY
 from pipeline.assemble.config import AssembleConfig
 from pipeline.assemble.native_ids import name_queries
 from pipeline.compare.config import AuditConfig
+from pipeline.index.config import EncoderConfig
 from pipeline.recipe import Recipe
 from schemas.documents import DOCUMENTS, EVAL_CORPUS, EVAL_QRELS, EVAL_QUERIES, JUDGEMENTS
 from schemas.errors import AuditError
@@ -77,7 +78,7 @@ class FakeRecipe:
     seed: int = 13
     audit = AuditConfig(min_rows=1)
     assemble = AssembleConfig(batch_stage1=3, batch_stage2=3, min_batch=2)
-    encoder = type("Encoder", (), {"model": "encoder", "query_prefix": "query: ", "doc_prefix": None})
+    encoder = EncoderConfig(model="encoder", query_prefix="query: ", backend="torch")
     model_fields = Recipe.model_fields
 
     def section(self, name):
