@@ -99,6 +99,7 @@ class FakeRun:
         self.notes, self.log_dir = {}, workspace / "runs"
         (workspace / "models" / "encoder").mkdir(parents=True, exist_ok=True)
         (workspace / "models" / "encoder" / "config.json").write_text("{}")
+        (workspace / "models" / "encoder" / "modules.json").write_text("[]")
 
     def read(self, table):
         return self.tables[table.name]
