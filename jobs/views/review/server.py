@@ -73,7 +73,12 @@ def serve(session: Session, port: int, say: Callable[[str], None]) -> None:
     with socket.create_server((HOST, port)) as listener:
         say(f"http://{HOST}:{listener.getsockname()[1]}/{token}/")
         config = uvicorn.Config(
-            make_app(session, token), log_level="critical", access_log=False, server_header=False, lifespan="off"
+            make_app(session, token),
+            log_config=None,  # uvicorn's own would close every handler that the process has
+            log_level="critical",
+            access_log=False,
+            server_header=False,
+            lifespan="off",
         )
         with suppress(KeyboardInterrupt):
             uvicorn.Server(config).run(sockets=[listener])
