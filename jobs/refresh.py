@@ -41,7 +41,8 @@ def refresh(workspace: Workspace, model: Path | None, terminal: Terminal) -> dic
     other = Workspace(
         workspace.recipe.replace(encoder=encoder), workspace.store, workspace.conf, workspace.spark_settings
     )
-    if not workspace.recipe.encoder.url and directory_digest(found) == directory_digest(_mining_model(workspace)):
+    mined = workspace.recipe.encoder
+    if not mined.url and directory_digest(found) == directory_digest(workspace.recipe.model_path(mined.model)):
         raise RecipeError(f"--model must be another model than the one that mined (encoder.model), got {found}")
     try:
         build_stages(other, JUDGE, terminal, is_trial=True)
@@ -52,10 +53,6 @@ def refresh(workspace: Workspace, model: Path | None, terminal: Terminal) -> dic
     for line in refresh_lines(figures):
         terminal.line(line)
     return figures
-
-
-def _mining_model(workspace: Workspace) -> Path:
-    return workspace.recipe.model_path(workspace.recipe.encoder.model)
 
 
 def _trained_model(workspace: Workspace) -> Path:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 from pathlib import Path
 
 from jobs.engines.kmeans import FindCentres
 from pipeline.index.config import EncoderConfig
+from pipeline.judge.prior import load_prior
 from pipeline.lint.context import Judge, Tools
 from pipeline.lint.signals import Encode
 from pipeline.ports import Encoder, FloatMatrix
@@ -44,18 +44,8 @@ def open_tools(
     from jobs.engines.tokenizer import ModelTokens
 
     encoders = (_prefixed(counted, encoding.query_prefix), _prefixed(counted, encoding.doc_prefix))
-    centres, judge = FindCentres(_ROUNDS, seed), judge or _load_judge()
+    centres, judge = FindCentres(_ROUNDS, seed), judge or load_prior()
     return Tools(home.name, *encoders, ModelTokens(home), reads, centres, sample, judge), ""
-
-
-def _load_judge() -> Judge | None:
-    """Return the judge that ships with the package; None in a package without one."""
-    try:
-        prior = importlib.import_module("pipeline.judge.prior")
-    except ModuleNotFoundError:
-        return None
-    judge: Judge = prior.load_prior()
-    return judge
 
 
 class _LateEncoder:

@@ -11,7 +11,8 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from pipeline.label.signals import DECIMALS
-from schemas.mining import DENSE, LEXICAL, RETRIEVERS
+from pipeline.search.hits import hits_of
+from schemas.mining import DENSE, LEXICAL
 
 _EDGE = 1e-6  # teacher scores are kept this far from 0 and 1 before the logit
 _SPREAD_DECIMALS = 4
@@ -40,10 +41,10 @@ def describe_signals(frame: DataFrame) -> DataFrame:
     """
     query = Window.partitionBy("query_id")
     marked = (
-        frame.withColumn("bm25_score", F.array_max(F.transform(_hits(LEXICAL), lambda hit: hit["score"])))
-        .withColumn("lexical_rank", F.array_min(F.transform(_hits(LEXICAL), lambda hit: hit["rank"])))
-        .withColumn("dense_rank", F.array_min(F.transform(_hits(DENSE), lambda hit: hit["rank"])))
-        .withColumn("is_found", F.size(_hits(LEXICAL, DENSE)) > 0)
+        frame.withColumn("bm25_score", F.array_max(F.transform(hits_of(LEXICAL), lambda hit: hit["score"])))
+        .withColumn("lexical_rank", F.array_min(F.transform(hits_of(LEXICAL), lambda hit: hit["rank"])))
+        .withColumn("dense_rank", F.array_min(F.transform(hits_of(DENSE), lambda hit: hit["rank"])))
+        .withColumn("is_found", F.size(hits_of(LEXICAL, DENSE)) > 0)
     )
     best = F.max("bm25_score").over(query)
     share = F.when(best > 0, F.round(F.coalesce("bm25_score", F.lit(0.0)) / best, DECIMALS))
@@ -59,11 +60,6 @@ def describe_signals(frame: DataFrame) -> DataFrame:
         "teacher_logit": F.when(F.col("teacher").isNotNull(), F.round(F.log(teacher / (1 - teacher)), DECIMALS)),
     }
     return marked.withColumns(signals).drop("lexical_rank", "dense_rank")
-
-
-def _hits(*kinds: str) -> Column:
-    names = [name for name, kind in RETRIEVERS.items() if kind in kinds]
-    return F.filter("hits", lambda hit: hit["retriever"].isin(*names))
 
 
 def _standardised(name: str) -> Column:

@@ -20,7 +20,8 @@ from pipeline.label.config import LabelConfig
 from pipeline.label.signals import DECIMALS, gold_of
 from pipeline.label.teacher import choose_measured, split_gold
 from pipeline.ports import Lesson, Question
-from schemas.mining import DENSE, LEXICAL, RETRIEVERS
+from pipeline.search.hits import hits_of
+from schemas.mining import DENSE, LEXICAL
 from schemas.pairs import SYNTHETIC_RULE
 
 SIGNALS = ("dense", "bm25_share", "rank")  # what the judge reads of a query with one known positive
@@ -114,14 +115,12 @@ def choose_exam(scores: DataFrame, positives: DataFrame, cfg: LabelConfig, seed:
     asked = choose_measured(scores, positives, cfg, seed)
     gold = positives.where(F.col("rule") != SYNTHETIC_RULE).select("query_id", "doc_id").distinct()
     hardest = Window.partitionBy("query_id", "is_positive").orderBy(F.desc("dense"), "doc_id")
-    lexical = F.filter("hits", lambda hit: hit["retriever"].isin(*_retrievers(LEXICAL)))
-    searched = F.filter("hits", lambda hit: hit["retriever"].isin(*_retrievers(LEXICAL, DENSE)))
     best = F.max("bm25").over(Window.partitionBy("query_id"))
     found = (
         scores.join(asked, "query_id", how="left_semi")
-        .withColumn("bm25", F.array_max(F.transform(lexical, lambda hit: hit["score"])))
+        .withColumn("bm25", F.array_max(F.transform(hits_of(LEXICAL), lambda hit: hit["score"])))
         .withColumn("bm25_share", F.when(best > 0, F.round(F.col("bm25") / best, DECIMALS)))
-        .withColumn("first", F.array_min(F.transform(searched, lambda hit: hit["rank"])))
+        .withColumn("first", F.array_min(F.transform(hits_of(LEXICAL, DENSE), lambda hit: hit["rank"])))
         .where(F.col("first").isNotNull())
     )
     hidden = found.where("is_positive").join(gold, ["query_id", "doc_id"], how="left_semi")
@@ -131,10 +130,6 @@ def choose_exam(scores: DataFrame, positives: DataFrame, cfg: LabelConfig, seed:
     return chosen.select(
         "query_id", "doc_id", F.col("is_positive").alias("hidden"), "dense", "bm25_share", rank.alias("rank")
     )
-
-
-def _retrievers(*kinds: str) -> list[str]:
-    return [name for name, kind in RETRIEVERS.items() if kind in kinds]
 
 
 def gather_lessons(rows: Iterable[Any]) -> Iterator[Lesson]:

@@ -5,14 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
+from pyspark.sql import Column
+from pyspark.sql import functions as F
 
 from pipeline.ports import Hit
+from schemas.mining import RETRIEVERS
 
 HITS = "query_id string, doc_id string, rank int, score double"
 SCORE_DECIMALS = 6
 _ROWS = 50_000  # of an Arrow batch: a few megabytes
 
 _SCHEMA = pa.schema([("query_id", pa.string()), ("doc_id", pa.string()), ("rank", pa.int32()), ("score", pa.float64())])
+
+
+def hits_of(*kinds: str) -> Column:
+    """Return the ``hits`` (retriever, rank, score) of a row, only those whose scores are of these kinds."""
+    names = [name for name, kind in RETRIEVERS.items() if kind in kinds]
+    return F.filter("hits", lambda hit: hit["retriever"].isin(*names))
 
 
 def ranked(pairs: Sequence[tuple[str, float]], k: int) -> list[Hit]:

@@ -10,12 +10,9 @@ teacher's AUC on held-out gold, and what the signals are worth without it and wi
 from __future__ import annotations
 
 import argparse
-import gzip
-import json
 import os
 import tempfile
 import time
-from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +24,7 @@ from pipeline.ids import unit_of
 from pipeline.index.config import EncoderConfig, IndexConfig
 from pipeline.label.config import LabelConfig
 from schemas.training import LISTWISE, PAIRWISE, POINTWISE, TeachConfig
+from tests.bench.negatives.pools import read_judgements, read_texts
 from trainer.models.cross_encoder import Lesson, teach
 from trainer.models.exam import Question
 
@@ -129,18 +127,8 @@ def _write_search(documents: Any, queries: Any, path: Path) -> None:
 
 def _read(folder: Path) -> tuple[dict[str, str], dict[str, str], dict[str, set[str]]]:
     """Return documents, judged queries and what answers them, over all splits."""
-    texts = []
-    for name in ("corpus", "queries"):
-        with gzip.open(folder / f"{name}.jsonl.gz", "rt", encoding="utf-8") as lines:
-            rows = [json.loads(line) for line in lines]
-        texts.append({row["_id"]: f"{row.get('title') or ''}\n{row['text']}".strip() for row in rows})
-    documents, asked = texts
-    judged: dict[str, set[str]] = defaultdict(set)
-    for path in sorted((folder / "qrels").glob("*.tsv")):
-        for line in path.read_text(encoding="utf-8").splitlines()[1:]:
-            query, document, grade = line.split("\t")
-            if float(grade) > 0 and document in documents:
-                judged[query].add(document)
+    documents, asked = (read_texts(folder / f"{name}.jsonl.gz") for name in ("corpus", "queries"))
+    judged = read_judgements(folder, set(documents))
     return documents, {key: text for key, text in asked.items() if key in judged}, judged
 
 

@@ -60,9 +60,9 @@ def load_pool(name: str, collections: Path, cache: Path, width: int | None = Non
 
 
 def _write_pool(folder: Path, path: Path) -> None:
-    documents = _read(folder / "corpus.jsonl.gz")
-    judged = _judgements(folder, set(documents))
-    asked = {key: text for key, text in _read(folder / "queries.jsonl.gz").items() if key in judged}
+    documents = read_texts(folder / "corpus.jsonl.gz")
+    judged = read_judgements(folder, set(documents))
+    asked = {key: text for key, text in read_texts(folder / "queries.jsonl.gz").items() if key in judged}
     doc_ids, query_ids = sorted(documents), sorted(asked)
     rows = {doc: row for row, doc in enumerate(doc_ids)}
     encoder = SentenceEncoder(_model_path(), EncoderConfig())
@@ -89,14 +89,14 @@ def _model_path() -> Path:
     return Path(os.environ.get("PAIRWRIGHT_MODELS", ".models")) / MODEL
 
 
-def _read(path: Path) -> dict[str, str]:
+def read_texts(path: Path) -> dict[str, str]:
     """Return text by id, a document's title before its text."""
     with gzip.open(path, "rt", encoding="utf-8") as lines:
         rows = [json.loads(line) for line in lines]
     return {row["_id"]: f"{row.get('title') or ''}\n{row['text']}".strip() for row in rows}
 
 
-def _judgements(folder: Path, documents: set[str]) -> dict[str, set[str]]:
+def read_judgements(folder: Path, documents: set[str]) -> dict[str, set[str]]:
     """Return the relevant documents of each query, over all splits."""
     found: dict[str, set[str]] = defaultdict(set)
     for path in sorted((folder / "qrels").glob("*.tsv")):

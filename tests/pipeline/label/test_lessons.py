@@ -10,23 +10,15 @@ from pipeline.ports import Lesson, Question
 from schemas.documents import DOCUMENTS
 from schemas.mining import SCORES
 from schemas.pairs import POSITIVES, SYNTHETICS
-from tests.pipeline.label.rows import SEED, document, positive, score
+from tests.pipeline.label.rows import SEED, document, gold_tables, positive, score
 
 
 @pytest.fixture
 def gold(rows):
     """Forty queries with a positive each and six candidates, d0 the closest; q01 has a second positive."""
-    scores, positives = [], []
-    for number in range(40):
-        query = f"q{number:02d}"
-        positives.append(positive(query, f"{query}-p"))
-        scores.append(score(query, f"{query}-p", 0.8, is_positive=True, ann_rank=1))
-        scores += [score(query, f"{query}-d{rank}", 0.89 - 0.1 * rank, ann_rank=rank + 2) for rank in range(6)]
+    scores, positives = gold_tables(0.89)
     positives.append(positive("q01", "q02-p"))
     scores.append(score("q01", "q02-p", 0.6, is_positive=True, bm25_rank=3, bm25=2.5))
-    positives.append(positive("q00", "q00-d3", reason="surplus_pair"))
-    positives.append(positive("llm", "q01-p", rule="synthetic"))
-    scores.append(score("llm", "q01-p", 0.9, is_positive=True, ann_rank=1))
     return rows(SCORES, *scores), rows(POSITIVES, *positives)
 
 
