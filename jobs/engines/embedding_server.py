@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 import random
 import time
 from collections.abc import Sequence
@@ -28,25 +27,26 @@ from typing import Any
 import httpx
 import numpy as np
 
+from jobs.engines.openai_http import (
+    PASSING,
+    Bounds,
+    PassingError,
+    TooLongError,
+    open_client,
+    post_json,
+    quote_server,
+    read_key,
+)
 from jobs.store.files import digest_of
 from pipeline.index.config import EncoderConfig
 from pipeline.ports import FloatMatrix
-from schemas.errors import EngineError, RecipeError, rule
+from schemas.errors import EngineError, rule
 
-PASSING = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 _TOO_MUCH = frozenset({400, 413, 422})  # what servers answer to more texts or tokens than they take at a time
 _REFUSED = {401: "the key was refused", 403: "the key was refused", 404: "no such model or path"}
 _MOST_BYTES = 64 << 20  # of an answer
 _CHARS_A_TOKEN = 64  # what lies beyond max_length times this is cut before it is sent
 _LONGEST_WAIT = 60.0
-
-
-class _PassingError(Exception):
-    """A fault that may be over at the next try; ``after`` is how long the server asked to wait."""
-
-    def __init__(self, what: str, after: float = 0.0) -> None:
-        super().__init__(what)
-        self.after = after
 
 
 class _TooMuchError(Exception):
@@ -90,16 +90,11 @@ class ServerEncoder:
         """Read the key and prepare a client; nothing is asked yet. Raises: RecipeError for a key that is not there."""
         cfg = opener.config
         self._opener, self._config = opener, cfg
-        self._key = _read_key(cfg.api_key_env)
+        way_out = f"try to set it, for executors by spark.executorEnv.{cfg.api_key_env}"
+        self._key = read_key(cfg.api_key_env, "encoder.api_key_env", way_out)
         self._url = f"{(cfg.url or '').rstrip('/')}/embeddings"
         self._width = cfg.dimensions
-        self._client = httpx.Client(
-            timeout=httpx.Timeout(opener.timeout_seconds, connect=10.0),
-            limits=httpx.Limits(max_connections=cfg.in_flight, max_keepalive_connections=cfg.in_flight),
-            headers={"Accept-Encoding": "identity", **({"Authorization": f"Bearer {self._key}"} if self._key else {})},
-            # A proxy of the environment is meant for other hosts than our own machine.
-            trust_env=not self._url.startswith(("http://127.0.0.1", "http://localhost")),
-        )
+        self._client = open_client(self._url, self._key, cfg.in_flight, opener.timeout_seconds)
 
     @property
     def digest(self) -> str:
@@ -132,14 +127,14 @@ class ServerEncoder:
 
     def _ask(self, texts: list[str]) -> np.ndarray[Any, np.dtype[np.float64]]:
         """Return the vectors of one request, asked again while its trouble may pass, in two where it is too large."""
-        pause, last = self._opener.first_wait_seconds, _PassingError("was never asked")
+        pause, last = self._opener.first_wait_seconds, PassingError("was never asked")
         for attempt in range(self._opener.tries):
             if attempt:
                 time.sleep(max(last.after, pause * random.uniform(0.5, 1.5)))
                 pause = min(pause * 2, _LONGEST_WAIT)
             try:
                 return self._read(self._post(texts), len(texts))
-            except _PassingError as fault:
+            except PassingError as fault:
                 last = fault
             except _TooMuchError as fault:
                 if len(texts) == 1:
@@ -159,31 +154,24 @@ class ServerEncoder:
         if self._config.dimensions:
             body["dimensions"] = self._config.dimensions
         try:
-            with self._client.stream("POST", self._url, json=body) as answer:
-                said, begun = bytearray(), time.monotonic()
-                for chunk in answer.iter_bytes():
-                    said += chunk
-                    if len(said) > _MOST_BYTES:
-                        raise self._fault(f"answered with more than {_MOST_BYTES >> 20} MB")
-                    if time.monotonic() - begun > self._opener.timeout_seconds:  # drop by drop
-                        raise _PassingError("did not come to an end of its answer")
-                status, after = answer.status_code, answer.headers.get("retry-after", "")
+            answer = post_json(self._client, self._url, body, Bounds(_MOST_BYTES, self._opener.timeout_seconds))
+        except TooLongError as fault:
+            raise self._fault(f"answered with more than {_MOST_BYTES >> 20} MB") from fault
         except httpx.InvalidURL as fault:
             raise self._fault(f"has no address that can be asked ({fault})") from fault
-        except httpx.RequestError as fault:
-            raise _PassingError(f"did not answer ({type(fault).__name__})") from fault
+        status, said = answer.status, quote_server(answer.body, self._key)
         if status in PASSING:
-            raise _PassingError(f"answered HTTP {status}", read_retry_after(after))
+            raise PassingError(f"answered HTTP {status}", read_retry_after(answer.headers.get("retry-after", "")))
         if status in _REFUSED:
-            raise self._fault(f"answered HTTP {status} ({_REFUSED[status]}: {self._say(said)})")
+            raise self._fault(f"answered HTTP {status} ({_REFUSED[status]}: {said})")
         if status in _TOO_MUCH:
-            raise _TooMuchError(f"HTTP {status}: {self._say(said)}")
+            raise _TooMuchError(f"HTTP {status}: {said}")
         if status != httpx.codes.OK:
-            raise self._fault(f"answered HTTP {status}: {self._say(said)}")
+            raise self._fault(f"answered HTTP {status}: {said}")
         try:
-            return json.loads(said)
+            return json.loads(answer.body)
         except (ValueError, RecursionError) as fault:
-            raise _PassingError("answered with something that is no JSON") from fault
+            raise PassingError("answered with something that is no JSON") from fault
 
     def _read(self, answer: Any, count: int) -> np.ndarray[Any, np.dtype[np.float64]]:
         """Return the vectors of an answer, (B, H), in the order of the texts."""
@@ -219,11 +207,6 @@ class ServerEncoder:
     def _shown(self) -> str:
         return f"{self._config.url} ({self._config.model_name})"
 
-    def _say(self, said: bytes | bytearray) -> str:
-        """Return the server's words in one line, without the key, which some servers repeat."""
-        words = " ".join(bytes(said[:4096]).decode("utf-8", "replace").split())
-        return (words.replace(self._key, "***") if self._key else words)[:300]
-
 
 def read_retry_after(value: str) -> float:
     """Return the seconds of a Retry-After header, a number or a date, at most a minute; 0 where it says neither."""
@@ -235,15 +218,3 @@ def read_retry_after(value: str) -> float:
         return min(max(parsedate_to_datetime(value).timestamp() - time.time(), 0.0), _LONGEST_WAIT)
     except (ValueError, TypeError, OverflowError):
         return 0.0
-
-
-def _read_key(variable: str | None) -> str:
-    if variable is None:
-        return ""
-    key = os.environ.get(variable, "").strip()
-    if not key:
-        raise RecipeError(
-            f"the environment variable {variable} (encoder.api_key_env) must hold the server's key, got nothing; try "
-            f"to set it, for executors by spark.executorEnv.{variable}"
-        )
-    return key

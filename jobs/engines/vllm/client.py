@@ -17,23 +17,31 @@ stored and keyed by prompt, not generated again.
 from __future__ import annotations
 
 import json
-import os
 import random
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import httpx
 
+from jobs.engines.openai_http import (
+    PASSING,
+    Answer,
+    Bounds,
+    PassingError,
+    TooLongError,
+    open_client,
+    post_json,
+    quote_server,
+    read_key,
+)
 from pipeline.ports import GenerationReply, GenerationRequest, Requests
-from schemas.errors import EngineError, RecipeError
+from schemas.errors import EngineError
 
 COMPLETIONS, CHAT = "completions", "chat/completions"
 _NOT_HERE = frozenset({404, 405, 501})  # what a server answers that has no such endpoint
-_PASSING = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 _REFUSED = {
     401: "the key was refused",
     403: "the key was refused",
@@ -47,18 +55,6 @@ class _ServerGoneError(Exception):
     """No request will succeed any more."""
 
 
-class _PassingError(Exception):
-    """A fault that may be over at the next try; ``after`` is how long the server asked to wait.
-
-    ``refuses``: where it stays, this request alone is refused, and the server goes on.
-    """
-
-    def __init__(self, what: str, after: float = 0.0, *, refuses: bool = False) -> None:
-        super().__init__(what)
-        self.after = after
-        self.refuses = refuses
-
-
 class _RefusedError(Exception):
     """This request will not be answered; others may be."""
 
@@ -70,14 +66,6 @@ class Endpoint:
         """Begin with a path; one that is settled is not changed."""
         self.path = path
         self.is_settled = is_settled
-
-
-class _Answer(NamedTuple):
-    """What a server answered, read to its end."""
-
-    status: int
-    headers: httpx.Headers
-    body: bytes
 
 
 @dataclass(frozen=True)
@@ -117,7 +105,7 @@ class OpenAiGenerator:
         """
         settings = {"max_tokens": max_tokens, "temperature": temperature, "seed": seed, "stop": list(stop)}
         body = {"model": self.model, **self.extra, **{name: value for name, value in settings.items() if value != []}}
-        call = _Call(self, body, self.key or _read_key(self.key_variable))
+        call = _Call(self, body, self.key or read_key(self.key_variable))
         got = 0
         try:
             for reply in call.run(requests):
@@ -128,15 +116,6 @@ class OpenAiGenerator:
                 f"the server at {self.base_url} {fault} after {got} of {len(requests)} replies, which are kept; "
                 "check the server and run again: the rest continues from there"
             ) from None
-
-
-def _read_key(variable: str | None) -> str:
-    if variable is None:
-        return ""
-    key = os.environ.get(variable, "").strip()
-    if not key:
-        raise RecipeError(f"the environment variable {variable} must hold the server's key, got nothing; try to set it")
-    return key
 
 
 class _Call:
@@ -178,18 +157,12 @@ class _Call:
             raise fatal
 
     def _client(self, width: int) -> httpx.Client:
-        return httpx.Client(
-            timeout=httpx.Timeout(self.generator.timeout_seconds, connect=10.0),
-            limits=httpx.Limits(max_connections=width, max_keepalive_connections=width),
-            headers={"Accept-Encoding": "identity", **({"Authorization": f"Bearer {self.key}"} if self.key else {})},
-            # A proxy of the environment is meant for other hosts than our own machine.
-            trust_env=not self.generator.base_url.startswith(("http://127.0.0.1", "http://localhost")),
-        )
+        return open_client(self.generator.base_url, self.key, width, self.generator.timeout_seconds)
 
     def _ask(self, client: httpx.Client, request: GenerationRequest) -> GenerationReply:
         """Ask until there is a reply, an answer that will not change, or no server."""
         pause = self.generator.first_wait_seconds
-        last = _PassingError("was given up")
+        last = PassingError("was given up")
         for _ in range(self.generator.tries):
             if self.over.is_set():
                 break
@@ -197,7 +170,7 @@ class _Call:
                 return self._ask_once(client, request)
             except _RefusedError as fault:
                 return GenerationReply(request.request_id, "", "error", str(fault))
-            except _PassingError as fault:
+            except PassingError as fault:
                 last = fault
                 if not self.generator.alive():
                     raise _ServerGoneError("died") from None
@@ -219,8 +192,8 @@ class _Call:
                 path, answer = CHAT, other
                 endpoint.path = CHAT
         status = answer.status
-        if status in _PASSING:
-            raise _PassingError(f"kept answering HTTP {status}", _read_retry_after(answer))
+        if status in PASSING:
+            raise PassingError(f"kept answering HTTP {status}", _read_retry_after(answer))
         if status in _REFUSED:
             raise _ServerGoneError(f"answered HTTP {status} ({_REFUSED[status]}: {self._say(answer)})")
         if status != httpx.codes.OK:
@@ -235,52 +208,42 @@ class _Call:
             raise _ServerGoneError("died")
         return GenerationReply(request.request_id, text, finish[:_CHARS_A_TOKEN] if isinstance(finish, str) else "")
 
-    def _post(self, client: httpx.Client, path: str, prompt: str) -> _Answer:
+    def _post(self, client: httpx.Client, path: str, prompt: str) -> Answer:
         """Return the server's answer to a prompt, of at most so many bytes."""
         if not self.generator.alive():
             raise _ServerGoneError("died")
         asked = {"messages": [{"role": "user", "content": prompt}]} if path == CHAT else {"prompt": prompt}
         url = f"{self.generator.base_url.rstrip('/')}/{path}"
         try:
-            with client.stream("POST", url, json={**self.body, **asked}) as answer:
-                body, begun = bytearray(), time.monotonic()
-                for chunk in answer.iter_bytes():
-                    body += chunk
-                    if time.monotonic() - begun > self.generator.timeout_seconds:  # drop by drop
-                        raise _PassingError("did not come to an end of its answer")
-                    if len(body) > _MOST_BYTES:
-                        raise _RefusedError(f"HTTP {answer.status_code}: more than {_MOST_BYTES >> 20} MB")
-                return _Answer(answer.status_code, answer.headers, bytes(body))
+            return post_json(client, url, {**self.body, **asked}, Bounds(_MOST_BYTES, self.generator.timeout_seconds))
+        except TooLongError as fault:
+            raise _RefusedError(f"HTTP {fault.status}: more than {_MOST_BYTES >> 20} MB") from fault
         except httpx.InvalidURL as fault:
             raise _ServerGoneError(f"has no address that can be asked ({fault})") from fault
-        except httpx.RequestError as fault:
-            raise _PassingError(f"did not answer ({type(fault).__name__})") from fault
 
-    def _read_choice(self, answer: _Answer) -> Mapping[str, Any]:
+    def _read_choice(self, answer: Answer) -> Mapping[str, Any]:
         """Return the first choice of an answer that says it is one."""
         try:
             found = json.loads(answer.body)
         except (ValueError, RecursionError) as fault:
-            raise _PassingError("answered with something that is no completion") from fault
+            raise PassingError("answered with something that is no completion") from fault
         if not isinstance(found, dict):
-            raise _PassingError("answered with something that is no completion")
+            raise PassingError("answered with something that is no completion")
         choices = found.get("choices")
         if isinstance(choices, list) and choices and isinstance(choices[0], dict) and _has_text(choices[0]):
             return choices[0]
         if error := found.get("error"):
             code = str(error.get("code", "")) if isinstance(error, dict) else ""
-            if code in map(str, _PASSING):
-                raise _PassingError(f"kept answering HTTP 200 with the error {code}")
+            if code in map(str, PASSING):
+                raise PassingError(f"kept answering HTTP 200 with the error {code}")
             raise _RefusedError(f"HTTP 200 with an error: {self._say(answer)}")
-        raise _PassingError(f"answered without a reply: {self._say(answer)}", refuses=True)
+        raise PassingError(f"answered without a reply: {self._say(answer)}", refuses=True)
 
-    def _say(self, answer: _Answer) -> str:
-        """Return the server's words in one line, without the key, which some servers repeat."""
-        words = " ".join(answer.body[:4096].decode("utf-8", "replace").split())
-        return (words.replace(self.key, "***") if self.key else words)[:300]
+    def _say(self, answer: Answer) -> str:
+        return quote_server(answer.body, self.key)
 
 
-def _read_retry_after(answer: _Answer) -> float:
+def _read_retry_after(answer: Answer) -> float:
     """Return the seconds of a Retry-After header, at most a minute; dates are ignored."""
     try:
         return min(max(float(answer.headers.get("retry-after", "0")), 0.0), 60.0)
