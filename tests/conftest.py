@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +16,7 @@ from pyspark.sql import DataFrame, SparkSession
 from jobs.spark.session import start_session
 from pipeline.contract import frame_of
 from schemas.table import Table
+from tests.json_server import serve_json
 
 Rows = Callable[..., DataFrame]
 
@@ -93,25 +91,11 @@ def server() -> Callable[..., AbstractContextManager[tuple[dict[str, str], list[
 def play_server(answer: Callable[[dict[str, Any]], tuple[int, str]]) -> Iterator[tuple[dict[str, str], list[str]]]:
     seen: list[str] = []
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            seen.append(body["prompt"])
-            status, text = answer(body)
-            raw = json.dumps(
-                {"choices": [{"text": text, "finish_reason": "stop"}]} if status == 200 else {"error": text}
-            )
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(raw)))
-            self.end_headers()
-            self.wfile.write(raw.encode())
+    def respond(_: str, body: dict[str, Any], __: dict[str, str]) -> tuple[int, object, dict[str, str]]:
+        seen.append(body["prompt"])
+        status, text = answer(body)
+        found = {"choices": [{"text": text, "finish_reason": "stop"}]} if status == 200 else {"error": text}
+        return status, found, {}
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as found:
-        threading.Thread(target=found.serve_forever, daemon=True).start()
-        try:
-            yield {"url": f"http://127.0.0.1:{found.server_port}/v1", "model_name": "m"}, seen
-        finally:
-            found.shutdown()
+    with serve_json(respond) as found:
+        yield {"url": f"http://127.0.0.1:{found.server_port}/v1", "model_name": "m"}, seen

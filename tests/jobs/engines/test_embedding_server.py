@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import pickle
 import threading
@@ -11,7 +10,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from email.utils import formatdate
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 from typing import Any
 
@@ -25,6 +23,7 @@ from jobs.engines.encoder import SentenceEncoder, encoder_files, encoder_prefixe
 from pipeline.index.config import EncoderConfig
 from pipeline.index.encode import embed_texts
 from schemas.errors import EngineError, RecipeError
+from tests.json_server import serve_json
 
 SECRET = "sk-not-to-be-seen"
 Answer = Callable[[dict[str, Any], dict[str, str]], tuple[int, object, dict[str, str]]]
@@ -50,33 +49,12 @@ def serving(answer: Answer) -> Iterator[tuple[EncoderConfig, list[dict[str, Any]
     """Serve embeddings by a function of (body, headers); yield the encoder's settings and the bodies seen."""
     seen: list[dict[str, Any]] = []
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    def respond(path: str, body: dict[str, Any], headers: dict[str, str]) -> tuple[int, object, dict[str, str]]:
+        seen.append(body)
+        return answer(body, headers) if path == "/v1/embeddings" else (404, {}, {})
 
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            seen.append(body)
-            status, said, headers = answer(body, dict(self.headers)) if self.path == "/v1/embeddings" else (404, {}, {})
-            raw = said if isinstance(said, bytes) else json.dumps(said).encode()
-            self.send_response(status)
-            for name, value in {**headers, "Content-Length": str(len(raw))}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(raw)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    class Server(ThreadingHTTPServer):
-        def handle_error(self, *_: object) -> None:
-            pass  # a client that waited long enough has gone
-
-    with Server(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        try:
-            yield EncoderConfig(url=f"http://127.0.0.1:{server.server_port}/v1", model_name="m"), seen
-        finally:
-            server.shutdown()
+    with serve_json(respond) as server:
+        yield EncoderConfig(url=f"http://127.0.0.1:{server.server_port}/v1", model_name="m"), seen
 
 
 def opened(cfg: EncoderConfig, **more: Any) -> OpenServer:

@@ -1,19 +1,19 @@
 """The client against a small fake server: every reply arrives once, whatever the server does."""
 
-import json
 import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 
 import pytest
 
 from jobs.engines.vllm.client import CHAT, OpenAiGenerator
 from pipeline.ports import GenerationRequest
 from schemas.errors import EngineError, RecipeError
+from tests.json_server import serve_json
 
 SETTINGS = {"max_tokens": 8, "temperature": 0.0, "seed": 1, "stop": ["\n"]}
 
@@ -27,29 +27,8 @@ def completion(text: str) -> tuple[int, object, dict]:
 @contextmanager
 def fake_server(answer: Answer) -> Iterator[ThreadingHTTPServer]:
     """Serve completions by a function of (body, headers) -> (status, answer, headers)."""
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            status, said, headers = answer(body, dict(self.headers))
-            raw = said if isinstance(said, bytes) else json.dumps(said).encode()
-            self.send_response(status)
-            for name, value in {**headers, "Content-Length": str(len(raw))}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(raw)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
+    with serve_json(lambda _, body, headers: answer(body, headers)) as server:
+        yield server
 
 
 def client(server: ThreadingHTTPServer, **more) -> OpenAiGenerator:

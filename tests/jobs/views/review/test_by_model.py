@@ -3,11 +3,9 @@
 import json
 import os
 import re
-import threading
 import time
 from contextlib import contextmanager
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -19,6 +17,7 @@ from pipeline.review.config import ReviewConfig
 from schemas.errors import EngineError, RecipeError
 from schemas.reviews import BROWSED, CHECK, ESTIMATE
 from tests.jobs.views.review.build import make_build, open_session
+from tests.json_server import serve_json
 
 
 @contextmanager
@@ -26,29 +25,14 @@ def chat_server(answer):
     """Play a chat server: ``answer`` takes the prompt and the number of the request, and gives (status, content)."""
     seen = []
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            seen.append((self.path, body))
-            status, content = answer(body["messages"][0]["content"], len(seen))
-            found = (
-                {"choices": [{"message": content, "finish_reason": "stop"}]} if status == 200 else {"error": content}
-            )
-            raw = content if isinstance(content, bytes) else json.dumps(found).encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(raw)))
-            self.end_headers()
-            self.wfile.write(raw)
+    def respond(path, body, _):
+        seen.append((path, body))
+        status, content = answer(body["messages"][0]["content"], len(seen))
+        found = {"choices": [{"message": content, "finish_reason": "stop"}]} if status == 200 else {"error": content}
+        return status, content if isinstance(content, bytes) else found, {}
 
-        def log_message(self, *_):
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as found:
-        threading.Thread(target=found.serve_forever, daemon=True).start()
-        try:
-            yield f"http://127.0.0.1:{found.server_port}/v1", seen
-        finally:
-            found.shutdown()
+    with serve_json(respond) as server:
+        yield f"http://127.0.0.1:{server.server_port}/v1", seen
 
 
 def says(verdict, why="because"):
