@@ -165,6 +165,7 @@ STAGE = Stage(
     outputs=(VERDICTS,),
     run=run,
     reads_reviews=True,
+    conditional_sections=("review",),  # which answers count
     leaves=True,
 )
 
