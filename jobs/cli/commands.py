@@ -161,6 +161,8 @@ def gc(
     workspaces = [open_given(each, root, spark_conf, conf) for each in recipes]
     try:
         with nullcontext() if dry_run else workspaces[0].hold_lease("pairwright gc"):  # a look disturbs nobody
+            if dry_run and workspaces[0].store.mirror:
+                workspaces[0].store.mirror.look()
             for line in run_gc(workspaces, keep, dry_run):
                 print(line)
     finally:

@@ -114,7 +114,7 @@ def test_steps_are_bounded_whatever_the_gold(base, tmp_path):
 def test_the_other_losses_learn_too(base, tmp_path, kind):
     """Pointwise needs as many positives as negatives: it says "no" to everything where a quarter is positive."""
     even = [Lesson(each.query, each.positive, each.negatives[:1]) for each in lessons(64)]
-    figures = teach(even, base, tmp_path / "out", CONFIG.replace(loss=kind, epochs=6), 7, questions=questions(20))
+    figures = teach(even, base, tmp_path / "out", CONFIG.replace(loss=kind), 7, questions=questions(20))
     assert figures["checks"][-1]["auc"] > 0.9
 
 
