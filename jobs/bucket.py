@@ -40,11 +40,12 @@ def run(run: Run) -> None:
     word = "domain" if len(named) == 1 else "domains"
     headline = f"{sum(named.values()):,} documents in {len(named)} {word}"
     run.note(domains=named, headline=f"{headline} ({how})" if how else headline)
-    told = [row.path or "" for row in paths.select("path").distinct().collect()]
-    joined = [path for path in told if path and path not in named and path.count("/") < cfg.depth]
-    if joined and cfg.rule == SOURCE:
-        are = "domain was" if len(joined) == 1 else "domains were"
-        run.remark(f"{len(joined):,} {are} too small and joined others (bucket.min_size {cfg.min_size:,})")
+    if cfg.rule == SOURCE:
+        told = [row.path or "" for row in paths.select("path").distinct().collect()]
+        joined = [path for path in told if path and path not in named and path.count("/") < cfg.depth]
+        if joined:
+            are = "domain was" if len(joined) == 1 else "domains were"
+            run.remark(f"{len(joined):,} {are} too small and joined others (bucket.min_size {cfg.min_size:,})")
 
 
 def _classify(run: Run, documents: DataFrame) -> tuple[DataFrame, str]:
